@@ -1,0 +1,195 @@
+"""Activations: Examples -> [example, unit] per layer and site, through TransformerLens caches."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+from transformer_lens.model_bridge.exceptions import StopAtLayerException
+
+from lens_probes.errors import InputError
+from lens_probes.examples import Examples
+from lens_probes.model import LensModel
+from lens_probes.sites import SITES, SiteShape, check_layers, check_sites
+
+log = logging.getLogger(__name__)
+
+TOKENS_PER_BATCH = 1536
+_MEMORY_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class Activations:
+    """Float32 arrays [example, unit], one for each layer and site, in the order of the examples."""
+
+    arrays: Mapping[tuple[int, str], Float[np.ndarray, "example unit"]]
+    shapes: Mapping[str, SiteShape]
+
+    def __getitem__(self, key: tuple[int, str]) -> Float[np.ndarray, "example unit"]:
+        return self.arrays[key]
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        return iter(self.arrays)
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+
+def collect(
+    model: LensModel,
+    examples: Examples,
+    *,
+    sites: Iterable[str],
+    layers: Iterable[int] | int | None = None,
+    batch_size: int | None = None,
+    progress: bool = False,
+) -> Activations:
+    """Read every unit of some sites and layers at the target of every example.
+
+    The model is causal, so each window is cut after the token that is read, and only the last
+    position is kept. Windows of equal length go together: there is no padding. The forward pass
+    stops after the last layer asked for and never reaches the unembedding.
+
+    Parameters
+    ----------
+    batch_size
+        Windows in one forward pass; by default about 1,500 tokens' worth.
+
+    Raises
+    ------
+    InputError
+        A site or layer the model lacks, token ids or window lengths outside the model's, or arrays
+        that would not fit into memory (with what would).
+    """
+    names = check_sites(sites, model.shapes)
+    wanted = check_layers(layers, model.n_layers)
+    if batch_size is not None and batch_size < 1:
+        raise InputError(f"batch_size must be 1 or more; got {batch_size}.")
+    _check_tokens(model, examples)
+    _check_memory(examples, names, wanted, model.shapes)
+    n = len(examples)
+    arrays = {
+        (layer, site): np.empty((n, model.shapes[site].n_units), np.float32)
+        for layer in wanted
+        for site in names
+    }
+    with tqdm(total=n, desc="forward passes", unit="example", disable=not progress) as bar:
+        for rows in _batches(examples.position, batch_size):
+            length = int(examples.position[rows[0]]) + 1
+            tokens = torch.from_numpy(examples.tokens[rows, :length]).to(model.device)
+            for key, values in _read_last(model, tokens, arrays).items():
+                arrays[key][rows] = values
+            bar.update(len(rows))
+    return Activations(arrays, {site: model.shapes[site] for site in names})
+
+
+def read_all_positions(
+    model: LensModel, tokens: NDArray[np.int64], keys: Iterable[tuple[int, str]]
+) -> dict[tuple[int, str], Float[np.ndarray, "position unit"]]:
+    """Activations of one sequence at every position, for a few layers and sites."""
+    batch = torch.from_numpy(np.asarray(tokens, np.int64)[None]).to(model.device)
+    cache = _run(model, batch, list(keys), slice(None))
+    return {key: values[0].flatten(1).float().cpu().numpy() for key, values in cache.items()}
+
+
+def _read_last(
+    model: LensModel, tokens: torch.Tensor, keys: Iterable[tuple[int, str]]
+) -> dict[tuple[int, str], Float[np.ndarray, "example unit"]]:
+    cache = _run(model, tokens, list(keys), -1)
+    return {key: values.flatten(1).float().cpu().numpy() for key, values in cache.items()}
+
+
+def _run(
+    model: LensModel,
+    tokens: torch.Tensor,
+    keys: list[tuple[int, str]],
+    positions: int | slice,
+) -> dict[tuple[int, str], torch.Tensor]:
+    """One forward pass: exactly the hooks asked for, checked that all came back as declared."""
+    hooks = {(layer, site): SITES[site].hook_name(layer) for layer, site in keys}
+    stop = max(layer for layer, _ in keys) + 1
+    with torch.inference_mode(), _no_unembedding(model, stop):
+        _, cache = model.run_with_cache(
+            tokens,
+            names_filter=list(hooks.values()),
+            pos_slice=positions,
+            stop_at_layer=stop,
+            return_type=None,
+        )
+    n_positions = 1 if positions == -1 else tokens.shape[1]
+    for (_, site), hook in hooks.items():
+        shape = model.shapes[site]
+        axes = (shape.d,) if shape.heads is None else (shape.heads, shape.d)
+        want = (len(tokens), n_positions, *axes)
+        got = tuple(cache[hook].shape) if hook in cache else None
+        assert got == want, f"{hook}: asked for {want}, the cache holds {got}"
+    return {key: cache[hook] for key, hook in hooks.items()}
+
+
+@contextlib.contextmanager
+def _no_unembedding(model: LensModel, stop: int) -> Iterator[None]:
+    """Stop a bridge before its final norm; its `stop_at_layer` cannot stop after the last block."""
+    if stop < model.n_layers or not hasattr(model.tl, "original_model"):
+        yield
+        return
+
+    def halt(tensor: torch.Tensor, hook: object) -> None:
+        raise StopAtLayerException(tensor)
+
+    with model.tl.hooks(fwd_hooks=[("ln_final.hook_in", halt)]):
+        yield
+
+
+def _batches(position: NDArray[np.int64], batch_size: int | None) -> Iterator[NDArray[np.int64]]:
+    """Row indices of windows of equal length, longest first (memory is at its peak at once)."""
+    for last in sorted(set(position.tolist()), reverse=True):
+        rows = np.flatnonzero(position == last)
+        size = batch_size or max(1, TOKENS_PER_BATCH // (last + 1))
+        for start in range(0, len(rows), size):
+            yield rows[start : start + size]
+
+
+def _check_tokens(model: LensModel, examples: Examples) -> None:
+    n_ctx, n_vocab = int(model.cfg.n_ctx), int(model.cfg.d_vocab)
+    longest = int(examples.position.max()) + 1
+    if longest > n_ctx:
+        raise InputError(
+            f"an example has {longest} tokens up to its target, the model takes {n_ctx}: shorten "
+            "the windows."
+        )
+    highest = int(examples.tokens.max())
+    if highest >= n_vocab:
+        raise InputError(
+            f"token id {highest} is outside the model's vocabulary (0 to {n_vocab - 1}): were the "
+            "examples made with this model's tokenizer?"
+        )
+
+
+def _check_memory(
+    examples: Examples,
+    sites: tuple[str, ...],
+    layers: tuple[int, ...],
+    shapes: Mapping[str, SiteShape],
+) -> None:
+    n_units = len(layers) * sum(shapes[site].n_units for site in sites)
+    size = len(examples) * n_units * 4
+    free = psutil.virtual_memory().available
+    log.info(
+        "activations: %d examples x %d units (%d layers, %s) = %.0f MiB; %.0f MiB of memory free",
+        len(examples), n_units, len(layers), ", ".join(sites), size / 2**20, free / 2**20,
+    )  # fmt: skip
+    if size > _MEMORY_SHARE * free:
+        fit = max(1, int(len(layers) * _MEMORY_SHARE * free / size))
+        raise InputError(
+            f"{len(examples)} examples x {n_units} units need {size / 2**30:.1f} GiB and "
+            f"{free / 2**30:.1f} GiB are free: about {fit} of the {len(layers)} layers at a time "
+            "would fit, or fewer examples or sites."
+        )

