@@ -1,0 +1,72 @@
+"""Which single units of a language model are tuned to which property of a token?
+
+Names are imported when they are first used, so that `import lens_probes` costs nothing and the
+command line can answer `--help` without loading torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lens_probes import stats
+    from lens_probes.activations import Activations, collect
+    from lens_probes.errors import InputError
+    from lens_probes.examples import Examples
+    from lens_probes.model import LensModel, load_model
+    from lens_probes.paint import paint
+    from lens_probes.probes import NegationProbe, Probe
+    from lens_probes.result import SweepResult
+    from lens_probes.sites import SITES
+    from lens_probes.sweep import sweep
+    from lens_probes.texts import Text, load_text
+
+_WHERE = {
+    "Activations": "activations",
+    "Examples": "examples",
+    "InputError": "errors",
+    "LensModel": "model",
+    "NegationProbe": "probes",
+    "Probe": "probes",
+    "SITES": "sites",
+    "SweepResult": "result",
+    "Text": "texts",
+    "collect": "activations",
+    "load_model": "model",
+    "load_text": "texts",
+    "paint": "paint",
+    "stats": "",
+    "sweep": "sweep",
+}
+
+__all__ = [
+    "SITES",
+    "Activations",
+    "Examples",
+    "InputError",
+    "LensModel",
+    "NegationProbe",
+    "Probe",
+    "SweepResult",
+    "Text",
+    "collect",
+    "load_model",
+    "load_text",
+    "paint",
+    "stats",
+    "sweep",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = _WHERE[name]
+    if not module:
+        return import_module(f"lens_probes.{name}")
+    value = getattr(import_module(f"lens_probes.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

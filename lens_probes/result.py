@@ -1,0 +1,211 @@
+"""SweepResult: units table, layers table, and everything needed to trust and repeat them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from lens_probes.errors import InputError, one_line, unknown
+from lens_probes.model_files import sha256
+from lens_probes.paint import Painting
+
+_TABLES = ("units", "layers", "examples", "evidence")
+_MANIFEST = "result.json"
+
+
+@dataclass(frozen=True, eq=False)
+class SweepResult:
+    """What a sweep found.
+
+    Attributes
+    ----------
+    units
+        One row per layer, site and unit; columns as in the statistics guide.
+    layers
+        One row per layer and site: how many units were tested, significant, separated, constant.
+    examples
+        One row per example: label, word, source, document, offset, position.
+    evidence
+        [example, unit] activations of the best units of every layer and site, by unit name.
+    paintings
+        Example windows under the best unit.
+    provenance
+        Model, examples, decision, versions: plain values.
+    timings
+        Seconds of each stage; the one part that differs between two runs.
+    """
+
+    units: pd.DataFrame
+    layers: pd.DataFrame
+    examples: pd.DataFrame
+    evidence: pd.DataFrame
+    provenance: Mapping[str, Any]
+    paintings: tuple[Painting, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+    def top(
+        self,
+        n: int = 10,
+        *,
+        site: str | None = None,
+        layer: int | None = None,
+        direction: Literal[-1, 1] | None = None,
+    ) -> pd.DataFrame:
+        """The n units with the strongest evidence, best first.
+
+        Ranked by the score test: it stays finite where a unit separates the classes and Wald's p
+        fails. It is a monotone function of |t|, so it is no second opinion on it.
+        """
+        table = self.units
+        if site is not None:
+            if site not in set(table["site"]):
+                raise unknown("site", site, dict.fromkeys(table["site"]))
+            table = table[table["site"] == site]
+        if layer is not None:
+            if layer not in set(table["layer"]):
+                raise unknown("layer", layer, dict.fromkeys(table["layer"]))
+            table = table[table["layer"] == layer]
+        if direction is not None:
+            table = table[table["direction"] == direction]
+        ranked = table.dropna(subset="log10_score_p")
+        return ranked.sort_values("log10_score_p", kind="stable").head(n).reset_index(drop=True)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write parquet tables and a manifest with their digests, all at once or not at all.
+
+        Raises
+        ------
+        InputError
+            The folder holds something already, or cannot be written.
+        """
+        target = check_output_folder(folder)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        try:
+            for name in _TABLES:
+                getattr(self, name).to_parquet(work / f"{name}.parquet", index=False)
+            manifest = {
+                "format": 1,
+                "provenance": self.provenance,
+                "paintings": [asdict(painting) for painting in self.paintings],
+                "files": {f"{name}.parquet": sha256(work / f"{name}.parquet") for name in _TABLES},
+                "timings": self.timings,
+            }
+            (work / _MANIFEST).write_text(json.dumps(manifest, indent=1, allow_nan=False))
+            for file in work.iterdir():
+                with file.open("rb") as written:
+                    os.fsync(written.fileno())
+            work.chmod(0o755)
+            work.replace(target)
+        except OSError as error:
+            raise InputError(f"cannot write the result to {target}: {error.strerror}.") from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        return target
+
+    @classmethod
+    def load(cls, folder: str | Path) -> SweepResult:
+        """Read a saved result; an error if a file is missing or changed since it was written."""
+        path = Path(folder).expanduser()
+        try:
+            manifest = json.loads((path / _MANIFEST).read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise InputError(f"no result in {path}: it has no {_MANIFEST}.") from error
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot read {path / _MANIFEST}: {one_line(error)}.") from error
+        try:
+            files = manifest["files"]
+            for name, digest in files.items():
+                if not (path / name).is_file():
+                    raise InputError(f"result {path} is not whole: {name} is missing.")
+                if sha256(path / name) != digest:
+                    raise InputError(
+                        f"result {path} is damaged: {name} has changed since it was written."
+                    )
+            tables = {name: pd.read_parquet(path / f"{name}.parquet") for name in _TABLES}
+            paintings = tuple(
+                Painting(**p | {"pieces": tuple(p["pieces"]), "values": tuple(p["values"])})
+                for p in manifest["paintings"]
+            )
+            return cls(
+                **tables,
+                provenance=manifest["provenance"],
+                paintings=paintings,
+                timings=manifest["timings"],
+            )
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                f"{path / _MANIFEST} is not a result's manifest ({one_line(error)})."
+            ) from error
+
+    def write_report(self, path: str | Path) -> Path:
+        """Write the HTML report: one file, no network needed to read it."""
+        from lens_probes.report import write_report  # noqa: PLC0415  (the next stage)
+
+        return write_report(self, path)
+
+
+def check_output_folder(folder: str | Path) -> Path:
+    """A folder that a result can be written to: absent or empty, in a place that can be written."""
+    path = Path(folder).expanduser()
+    try:
+        if path.is_dir() and any(path.iterdir()):
+            held = "a result" if (path / _MANIFEST).exists() else "files"
+            raise InputError(f"output folder {path} already holds {held}: name another one.")
+        if path.exists() and not path.is_dir():
+            raise InputError(f"output folder {path} is a file: name another one.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"cannot write to output folder {path} ({error.strerror}): name another one."
+        ) from error
+    return path
+
+
+def summarise_layers(units: pd.DataFrame) -> pd.DataFrame:
+    """One row per layer and site; shares are of the tested units, `positive` = class 1 higher."""
+    rows = []
+    for (layer, site), group in units.groupby(["layer", "site"], sort=False):
+        status = group["status"]
+        significant = group[group["significant"]]
+        positive = significant[significant["direction"] > 0]
+        n_constant = int((status == "constant").sum())
+        n_tested = len(group) - n_constant
+        best = group.loc[group["log10_score_p"].idxmin()] if n_tested else None
+        rows.append(
+            {
+                "layer": layer,
+                "site": site,
+                "n_units": len(group),
+                "n_tested": n_tested,
+                "n_constant": n_constant,
+                "n_separated": int((status == "separated").sum()),
+                "n_quasi_separated": int((status == "quasi_separated").sum()),
+                "n_not_converged": int((status == "not_converged").sum()),
+                "n_significant": len(significant),
+                "share_significant": _share(len(significant), n_tested),
+                "n_significant_positive": len(positive),
+                "share_significant_positive": _share(len(positive), n_tested),
+                "mean_accuracy_significant": significant["accuracy"].mean(),
+                "mean_accuracy_significant_positive": positive["accuracy"].mean(),
+                "mean_auc_significant_positive": positive["auc"].mean(),
+                "best_unit": None if best is None else best["name"],
+                "best_auc": np.nan if best is None else best["auc"],
+                "best_accuracy": np.nan if best is None else best["accuracy"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")
