@@ -1,0 +1,137 @@
+"""Pearson and partial correlation of every unit with a continuous label."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lens_probes.stats.inputs import (
+    Floats,
+    Labels,
+    Units,
+    check_units,
+    chunks,
+    refuse_nonfinite,
+    to_numpy,
+)
+from lens_probes.stats.tails import student_tail
+
+SPANNED = 1e-10
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Pearson r with the label, and given the covariates; every array is [unit].
+
+    NaN for a constant unit, for a unit that the covariates determine (partial columns), and in
+    all partial columns where no covariates were given.
+    """
+
+    r: Floats
+    r_p: Floats
+    log10_r_p: Floats
+    partial_r: Floats
+    partial_r_p: Floats
+    log10_partial_r_p: Floats
+
+
+def correlation(x: Units, y: Labels, *, covariates: npt.ArrayLike | None = None) -> Correlation:
+    """Correlation of x [example, unit] with a continuous label y [example].
+
+    covariates [example, k]: the partial correlation is that of the residuals of unit and label
+    on the covariates and a constant, by QR; its t has n - 2 - k degrees of freedom.
+
+    Raises ValueError for NaN or infinite values anywhere, a constant label, covariates that are
+    constant, collinear or determine the label, and too few examples.
+    """
+    x = check_units(x)
+    n = int(x.shape[0])
+    label = _vector(y, n)
+    one = np.ones((n, 1))
+    basis = None if covariates is None else _basis(covariates, n)
+    k = 0 if basis is None else basis.shape[1] - 1
+    if n < k + 3:
+        raise ValueError(f"x has {n} examples: with {k} covariates at least {k + 3} are needed")
+    constant = one / np.sqrt(n)
+    plain, given = np.full((x.shape[1], 2), np.nan), np.full((x.shape[1], 2), np.nan)
+    for first, part in chunks(x, max_units=4096):
+        if not np.isfinite(part).all():
+            refuse_nonfinite(part, first)
+        values = part - part[:1].astype(np.float64)
+        flat = (values == 0).all(axis=0)
+        rows = slice(first, first + part.shape[1])
+        plain[rows] = _r(values, label, constant, "y is constant: give a label that varies")
+        plain[rows][flat] = np.nan
+        if basis is not None:
+            given[rows] = _r(values, label, basis, "the covariates determine y: leave one out")
+            given[rows][flat] = np.nan
+    r_p, log10_r_p = _test(plain, n - 2)
+    partial_r_p, log10_partial_r_p = _test(given, n - 2 - k)
+    return Correlation(
+        plain[:, 0].copy(), r_p, log10_r_p, given[:, 0].copy(), partial_r_p, log10_partial_r_p
+    )
+
+
+def _vector(y: Any, n: int) -> Floats:
+    label = to_numpy(y).astype(np.float64)
+    if label.shape != (n,):
+        raise ValueError(f"y has shape {label.shape} but x has {n} examples: y must be [example]")
+    if not np.isfinite(label).all():
+        example = int(np.flatnonzero(~np.isfinite(label))[0])
+        raise ValueError(f"y is {label[example]} at example {example}: every label must be finite")
+    return label
+
+
+def _basis(covariates: npt.ArrayLike, n: int) -> Floats:
+    """Orthonormal columns spanning a constant and the covariates [example, 1 + k]."""
+    values = to_numpy(covariates).astype(np.float64)
+    if values.ndim != 2 or values.shape[0] != n:
+        raise ValueError(
+            f"covariates have shape {values.shape} but x has {n} examples: "
+            "they must be [example, covariate]"
+        )
+    if not np.isfinite(values).all():
+        column = int(np.argwhere(~np.isfinite(values))[0][1])
+        raise ValueError(f"covariate {column} has a NaN or infinite value: drop those examples")
+    centred = values - values.mean(axis=0)
+    sizes = np.linalg.norm(centred, axis=0)
+    if np.any(sizes <= SPANNED * np.linalg.norm(values, axis=0)):
+        column = int(np.argmin(sizes))
+        raise ValueError(f"covariate {column} is constant: leave it out")
+    q, r = np.linalg.qr(np.column_stack([np.ones(n), centred / sizes]))
+    lost = np.flatnonzero(np.abs(np.diag(r))[1:] <= SPANNED)
+    if len(lost):
+        raise ValueError(f"covariate {int(lost[0])} is a combination of the others: leave it out")
+    basis: Floats = q
+    return basis
+
+
+def _r(values: Floats, label: Floats, basis: Floats, spanned: str) -> Floats:
+    """r and 1 - r^2 (from the residual, so that it does not cancel) as [unit, 2]."""
+    target, size = _residual(label[:, None] - label.mean(), basis)
+    if size[0] == 0.0:
+        raise ValueError(spanned)
+    rest, sizes = _residual(values, basis)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rest /= sizes
+    r = target[:, 0] / size[0] @ rest
+    left = rest - np.outer(target[:, 0] / size[0], r)
+    return np.column_stack([r, np.einsum("ij,ij->j", left, left)])
+
+
+def _residual(values: Floats, basis: Floats) -> tuple[Floats, Floats]:
+    """What the basis leaves of each column, and its length: 0 where that is rounding only."""
+    whole = np.linalg.norm(values, axis=0)
+    rest = values - basis @ (basis.T @ values)
+    rest -= basis @ (basis.T @ rest)
+    size = np.linalg.norm(rest, axis=0)
+    return rest, np.where(size <= SPANNED * whole, 0.0, size)
+
+
+def _test(table: Floats, dof: int) -> tuple[Floats, Floats]:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        t = table[:, 0] * np.sqrt(dof / table[:, 1])
+    return student_tail(t, float(dof))

@@ -1,0 +1,125 @@
+"""What every statistic accepts: units [example, unit] and labels [example], checked once.
+
+Activations may be NumPy arrays or torch tensors on any device, of any float, integer or boolean
+type. The statistics read them in runs of units so that no second full-size copy is ever made.
+torch is never imported here: a tensor can only arrive if the caller has imported it already.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import torch
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Ints: TypeAlias = npt.NDArray[np.int64]
+Bools: TypeAlias = npt.NDArray[np.bool_]
+Units: TypeAlias = "npt.NDArray[Any] | torch.Tensor"
+Labels: TypeAlias = "npt.ArrayLike | torch.Tensor"
+
+_CHUNK_BYTES = 64 * 2**20
+
+
+def is_tensor(value: object) -> bool:
+    """Whether `value` is a torch tensor, without importing torch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def is_cuda(value: Any) -> bool:
+    """Whether `value` is a torch tensor on a GPU."""
+    return is_tensor(value) and bool(value.is_cuda)
+
+
+def to_numpy(value: Any) -> npt.NDArray[Any]:
+    """The same values as a NumPy array: no copy for arrays and CPU tensors, bfloat16 as float32."""
+    if not is_tensor(value):
+        return np.asarray(value)
+    value = value.detach().cpu()
+    if str(value.dtype) == "torch.bfloat16":
+        value = value.float()
+    array: npt.NDArray[Any] = value.numpy()
+    return array
+
+
+def check_units(x: Any) -> Units:
+    """`x` unchanged but for lists, or a ValueError when it is not a real [example, unit] array."""
+    if not is_tensor(x):
+        x = np.asarray(x)
+        if x.dtype.kind not in "fiub":
+            raise ValueError(
+                f"x has dtype {x.dtype}: allowed are float, integer and boolean; convert it first"
+            )
+    if x.ndim != 2:
+        raise ValueError(
+            f"x has shape {tuple(x.shape)}: it must be [example, unit]; "
+            "reshape a single unit with x[:, None]"
+        )
+    units: Units = x
+    return units
+
+
+def check_labels(y: Any, n_examples: int, *, per_class: int = 2) -> Bools:
+    """Labels [example] as booleans (True = class 1), or a ValueError.
+
+    Each class needs `per_class` examples: with fewer there is no within-class variance.
+    """
+    labels = to_numpy(y)
+    if labels.ndim != 1 or labels.shape[0] != n_examples:
+        raise ValueError(
+            f"y has shape {labels.shape} but x has {n_examples} examples: "
+            "y must be [example], one label for each row of x"
+        )
+    if labels.dtype.kind not in "fiub" or not bool(np.all((labels == 0) | (labels == 1))):
+        seen = ", ".join(str(value) for value in np.unique(labels)[:4].tolist())
+        raise ValueError(f"y has values {seen}: labels must be 0 or 1 (or False or True)")
+    positive: Bools = labels == 1
+    for name, count in (("0", n_examples - int(positive.sum())), ("1", int(positive.sum()))):
+        if count < per_class:
+            raise ValueError(
+                f"class {name} has {count} examples: at least {per_class} are needed in each "
+                "class; collect more or merge classes"
+            )
+    return positive
+
+
+def chunks(x: Units, *, max_units: int | None = None) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+    """Runs of units as (first unit, C-contiguous float32 or float64 [example, unit]).
+
+    An array that already has that form and fits comes back whole and uncopied; anything else is
+    converted about 64 MB at a time.
+    """
+    n, width = int(x.shape[0]), int(x.shape[1])
+    size = max(1, min(width, _CHUNK_BYTES // (8 * max(n, 1))))
+    if isinstance(x, np.ndarray) and x.flags.c_contiguous and x.dtype in (np.float32, np.float64):
+        size = max(1, width)
+    if max_units is not None:
+        size = min(size, max(1, max_units))
+    for start in range(0, width, size):
+        part = to_numpy(x[:, start : start + size])
+        if part.dtype != np.float32:
+            part = part.astype(np.float32 if part.dtype == np.float16 else np.float64, copy=False)
+        yield start, np.ascontiguousarray(part)
+
+
+def refuse_nonfinite(part: npt.NDArray[Any], first_unit: int) -> None:
+    """Raise the ValueError that names the first NaN or infinite value of a run of units."""
+    bad = np.argwhere(~np.isfinite(part.T))
+    if len(bad):
+        unit, example = (int(k) for k in bad[0])
+        raise ValueError(
+            f"unit {first_unit + unit}, example {example}: the activation is "
+            f"{part[example, unit]}; every value must be finite, so drop the example or the unit"
+        )
+    widths = np.ptp(part.astype(np.longdouble), axis=0)
+    unit = int(np.argmax(widths))
+    raise ValueError(
+        f"unit {first_unit + unit}: its values span {float(widths[unit]):.3g}, too wide for "
+        "float64 arithmetic; rescale the unit"
+    )

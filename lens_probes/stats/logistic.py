@@ -1,0 +1,182 @@
+"""One-predictor logistic regression for every unit at once, with all three of its tests."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lens_probes.stats import _kernel as kernel
+from lens_probes.stats.inputs import (
+    Bools,
+    Floats,
+    Labels,
+    Units,
+    check_labels,
+    check_units,
+    chunks,
+    is_cuda,
+)
+from lens_probes.stats.sums import ClassSums, by_class, check_finite, pack, run_threads
+from lens_probes.stats.tails import chi2_tail, normal_tail
+
+Status = Literal["ok", "separated", "quasi_separated", "constant", "not_converged"]
+Method = Literal["auto", "compiled", "torch"]
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """One-predictor logits; every array is [unit]. Positive beta: class 1 is higher.
+
+    status says how each unit ended:
+      ok               finite maximum likelihood estimate, all columns filled
+      separated        max of one class < min of the other: no finite estimate. beta, beta_se,
+                       beta_std, intercept and wald_* are NaN; lrt_p and the accuracies are at
+                       their limits, so every separated unit has the same lrt_p: rank by score_p
+      quasi_separated  the two are equal: the same, with the class share as the fitted
+                       probability of the points that share the boundary value
+      constant         one value throughout: everything is NaN
+      not_converged    the iteration failed: everything but score_p is NaN
+    beta_std is beta times the pooled within-class sd: raw betas of units of different scale do
+    not compare. accuracy is in-sample, with fitted p > 0.5 as class 1.
+    """
+
+    intercept: Floats
+    beta: Floats
+    beta_se: Floats
+    beta_std: Floats
+    wald_z: Floats
+    wald_p: Floats
+    log10_wald_p: Floats
+    lrt_p: Floats
+    log10_lrt_p: Floats
+    score_p: Floats
+    log10_score_p: Floats
+    accuracy: Floats
+    balanced_accuracy: Floats
+    status: npt.NDArray[np.str_]
+
+
+def logistic(x: Units, y: Labels, *, method: Method = "auto", n_threads: int = 1) -> Logistic:
+    """Logit of labels y [example] on each unit of x [example, unit] with an intercept.
+
+    Maximum likelihood by Newton's method on centred and scaled values in float64, as
+    `statsmodels.Logit` to 1e-8 or better. wald_p can rise again as an effect grows
+    (Hauck and Donner 1977): decide by score_p or lrt_p. The score statistic is n r^2.
+
+    method: "compiled" runs on the CPU in n_threads threads, "torch" in float64 on the device of
+    the tensor x; "auto" takes torch for a CUDA tensor and the compiled kernel otherwise.
+    Raises ValueError for NaN or infinite x, labels that are not 0 or 1, and a class with fewer
+    than 2 examples.
+    """
+    x = check_units(x)
+    positive = check_labels(y, int(x.shape[0]))
+    if method not in ("auto", "compiled", "torch"):
+        raise ValueError(f"method is {method!r}: it must be 'auto', 'compiled' or 'torch'")
+    if method == "torch" or (method == "auto" and is_cuda(x)):
+        from lens_probes.stats._torch import fit_torch  # noqa: PLC0415 (torch loads slowly)
+
+        sums, fits = fit_torch(x, positive)
+    else:
+        sums, fits = _fit_compiled(x, positive, n_threads)
+    return _finish(x, positive, sums, fits)
+
+
+def _fit_compiled(x: Units, positive: Bools, n_threads: int) -> tuple[ClassSums, Floats]:
+    order, n0 = by_class(positive)
+    width = int(x.shape[1])
+    sums = np.empty((width, kernel.SUMS))
+    fits = np.full((width, kernel.FITS), np.nan)
+    for first, part in chunks(x):
+        rows = slice(first, first + part.shape[1])
+
+        def work(start: int, stop: int, part: npt.NDArray[Any] = part, rows: slice = rows) -> None:
+            kernel.fit_units(part, order, n0, start, stop, sums[rows], fits[rows])
+
+        run_threads(work, part.shape[1], n_threads)
+        check_finite(sums[rows], part, first)
+    return pack(sums, n0, len(order) - n0), fits
+
+
+def _finish(x: Units, positive: Bools, sums: ClassSums, fits: Floats) -> Logistic:
+    """Coefficients in the unit's own scale, tests, and the limits of separated units."""
+    n0, n1 = sums.n0, sums.n1
+    status = _status(sums, fits)
+    ok = status == "ok"
+    fits[~ok] = np.nan
+    llr, right0, right1 = (fits[:, k].copy() for k in (kernel.LLR, kernel.RIGHT0, kernel.RIGHT1))
+    apart = status == "separated"
+    llr[apart] = -2 * (n0 * math.log(n0 / (n0 + n1)) + n1 * math.log(n1 / (n0 + n1)))
+    right0[apart], right1[apart] = n0, n1
+    touching = np.flatnonzero(status == "quasi_separated")
+    if len(touching):
+        llr[touching], right0[touching], right1[touching] = _touching_limits(
+            x, positive, sums, touching
+        )
+    beta = fits[:, kernel.SLOPE] / sums.scale
+    beta_se = fits[:, kernel.SLOPE_SE] / sums.scale
+    wald_z = beta / beta_se
+    wald_p, log10_wald_p = normal_tail(wald_z)
+    lrt_p, log10_lrt_p = chi2_tail(llr)
+    score_p, log10_score_p = chi2_tail(score_statistic(sums))
+    return Logistic(
+        intercept=fits[:, kernel.INTERCEPT] - beta * sums.shift,
+        beta=beta,
+        beta_se=beta_se,
+        beta_std=fits[:, kernel.SLOPE] * np.sqrt(sums.pooled_variance),
+        wald_z=wald_z,
+        wald_p=wald_p,
+        log10_wald_p=log10_wald_p,
+        lrt_p=lrt_p,
+        log10_lrt_p=log10_lrt_p,
+        score_p=score_p,
+        log10_score_p=log10_score_p,
+        accuracy=(right0 + right1) / (n0 + n1),
+        balanced_accuracy=0.5 * (right0 / n0 + right1 / n1),
+        status=status,
+    )
+
+
+def _status(sums: ClassSums, fits: Floats) -> npt.NDArray[np.str_]:
+    touching = (sums.high0 == sums.low1) | (sums.high1 == sums.low0)
+    apart = (sums.high0 < sums.low1) | (sums.high1 < sums.low0)
+    failed = ~(fits[:, kernel.CONVERGED] == 1.0)
+    names = ["constant", "separated", "quasi_separated", "not_converged"]
+    chosen: npt.NDArray[np.str_] = np.select(
+        [sums.constant, apart, touching, failed], names, default="ok"
+    )
+    return chosen
+
+
+def score_statistic(sums: ClassSums) -> Floats:
+    """The score statistic n r^2 [unit] of the one-predictor logit; NaN where constant."""
+    n0, n1 = sums.n0, sums.n1
+    n = n0 + n1
+    between = sums.gap**2 * n0 * n1 / n
+    with np.errstate(invalid="ignore"):
+        statistic: Floats = n * between / (between + sums.ss0 + sums.ss1)
+    return statistic
+
+
+def _touching_limits(
+    x: Units, positive: Bools, sums: ClassSums, units: npt.NDArray[np.intp]
+) -> tuple[Floats, Floats, Floats]:
+    """LRT, and right answers per class, in the limit of quasi-separated units [unit].
+
+    Only the points at the shared value keep a probability off 0 and 1: their share of class 1.
+    """
+    n0, n1 = sums.n0, sums.n1
+    shared = np.where(sums.high0 == sums.low1, sums.low1, sums.low0)[units]
+    here0, here1 = np.zeros(len(units)), np.zeros(len(units))
+    for first, part in chunks(x[:, units]):
+        at = part == shared[first : first + part.shape[1]]
+        here0[first : first + part.shape[1]] = at[~positive].sum(axis=0)
+        here1[first : first + part.shape[1]] = at[positive].sum(axis=0)
+    share = here1 / (here0 + here1)
+    fitted = here0 * np.log1p(-share) + here1 * np.log(share)
+    null = n0 * math.log(n0 / (n0 + n1)) + n1 * math.log(n1 / (n0 + n1))
+    wins = share > 0.5
+    return 2 * (fitted - null), n0 - here0 * wins, n1 - here1 * ~wins
