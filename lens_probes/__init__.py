@@ -4,7 +4,9 @@ Names are imported when they are first used, so that `import lens_probes` costs 
 command line can answer `--help` without loading torch.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -70,3 +72,14 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+class _Package(ModuleType):
+    """Keeps `lens_probes.sweep` the function: importing sweep.py would set it to the module."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (isinstance(value, ModuleType) and name in _WHERE and _WHERE[name]):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

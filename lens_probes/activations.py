@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 from transformer_lens.model_bridge.exceptions import StopAtLayerException
@@ -92,12 +92,12 @@ def collect(
 
 
 def read_all_positions(
-    model: LensModel, tokens: NDArray[np.int64], keys: Iterable[tuple[int, str]]
-) -> dict[tuple[int, str], Float[np.ndarray, "position unit"]]:
-    """Activations of one sequence at every position, for a few layers and sites."""
-    batch = torch.from_numpy(np.asarray(tokens, np.int64)[None]).to(model.device)
-    cache = _run(model, batch, list(keys), slice(None))
-    return {key: values[0].flatten(1).float().cpu().numpy() for key, values in cache.items()}
+    model: LensModel, tokens: Int[np.ndarray, "example position"], layer: int, site: str
+) -> Float[np.ndarray, "example position unit"]:
+    """Activations of sequences of equal length at every position, for one layer and site."""
+    batch = torch.from_numpy(np.asarray(tokens, np.int64)).to(model.device)
+    values = _run(model, batch, [(layer, site)], slice(None))[layer, site]
+    return values.flatten(2).float().cpu().numpy()
 
 
 def _read_last(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lens_probes.activations import read_all_positions
 from lens_probes.errors import InputError
 from lens_probes.model import LensModel
+from lens_probes.sites import check_layers, check_sites, unit_name
 
 
 @dataclass(frozen=True)
@@ -31,23 +32,45 @@ class Painting:
 
 def paint(
     model: LensModel,
-    tokens: Sequence[int] | NDArray[np.int64],
+    passages: Sequence[Sequence[int] | NDArray[np.int64]],
     *,
     layer: int,
     site: str,
     unit: int,
-    name: str,
-    title: str = "",
-    target: int | None = None,
-) -> Painting:
-    """Run one passage and keep one unit's activation at every token."""
-    ids = np.asarray(tokens, dtype=np.int64)
+    titles: Sequence[str] | None = None,
+    targets: Sequence[int | None] | None = None,
+) -> tuple[Painting, ...]:
+    """Run passages of token ids and keep one unit's activation at every token of each.
+
+    Raises
+    ------
+    InputError
+        A site, layer or unit the model lacks; a passage that is empty or longer than its context.
+    """
+    (site,), (layer,) = check_sites([site], model.shapes), check_layers(layer, model.n_layers)
+    shape = model.shapes[site]
+    if not 0 <= unit < shape.n_units:
+        raise InputError(f"no unit {unit} at {site}: this model has 0 to {shape.n_units - 1}.")
+    rows = [np.asarray(passage, dtype=np.int64) for passage in passages]
     n_ctx = int(model.cfg.n_ctx)
-    if not 0 < len(ids) <= n_ctx:
-        raise InputError(f"the passage has {len(ids)} tokens; this model takes 1 to {n_ctx}.")
-    values = read_all_positions(model, ids, [(layer, site)])[layer, site][:, unit]
-    pieces = token_texts(model.tokenizer, ids)
-    return Painting(name, pieces, tuple(float(v) for v in values), title, target)
+    for row in rows:
+        if not 0 < len(row) <= n_ctx:
+            raise InputError(f"a passage has {len(row)} tokens; this model takes 1 to {n_ctx}.")
+    values: dict[int, NDArray[np.float32]] = {}
+    for length in {len(row) for row in rows}:
+        same = [i for i, row in enumerate(rows) if len(row) == length]
+        batch = read_all_positions(model, np.stack([rows[i] for i in same]), layer, site)
+        values |= dict(zip(same, batch[:, :, unit], strict=True))
+    return tuple(
+        Painting(
+            unit_name(layer, site, unit, shape),
+            token_texts(model.tokenizer, row),
+            tuple(float(value) for value in values[i]),
+            "" if titles is None else titles[i],
+            None if targets is None else targets[i],
+        )
+        for i, row in enumerate(rows)
+    )
 
 
 def token_texts(tokenizer: Any, ids: NDArray[np.int64]) -> tuple[str, ...]:

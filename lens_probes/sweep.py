@@ -22,7 +22,7 @@ from lens_probes.result import SweepResult, summarise_layers
 from lens_probes.sites import unit_name
 
 EVIDENCE_PER_SITE = 2
-PAINTED_PER_CLASS = 4
+PAINTED_PER_CLASS = 3
 
 
 def sweep(
@@ -122,28 +122,24 @@ def _evidence(activations: Activations, units: pd.DataFrame) -> pd.DataFrame:
 
 
 def _paint_best(model: LensModel, examples: Examples, units: pd.DataFrame) -> tuple[Painting, ...]:
-    """The first windows of each class under the unit with the strongest evidence."""
+    """Windows spread over each class, under the unit with the strongest evidence."""
     if units["log10_score_p"].isna().all() or model.tokenizer is None:
         return ()
     best = units.loc[units["log10_score_p"].idxmin()]
-    paintings = []
-    for label, class_name in enumerate(examples.class_names):
-        rows = np.flatnonzero(examples.label == label)
-        spread = np.linspace(0, len(rows) - 1, min(PAINTED_PER_CLASS, len(rows)))
-        for row in rows[np.unique(spread.astype(int))]:
-            tokens = examples.tokens[row]
-            painting = paint(
-                model,
-                tokens[tokens != NO_TOKEN],
-                layer=int(best["layer"]),
-                site=str(best["site"]),
-                unit=int(best["unit"]),
-                name=str(best["name"]),
-                title=class_name,
-                target=int(examples.position[row]),
-            )
-            paintings.append(painting)
-    return tuple(paintings)
+    rows: list[int] = []
+    for label in (0, 1):
+        of_class = np.flatnonzero(examples.label == label)
+        spread = np.linspace(0, len(of_class) - 1, min(PAINTED_PER_CLASS, len(of_class)))
+        rows += of_class[np.unique(spread.astype(int))].tolist()
+    return paint(
+        model,
+        [examples.tokens[row][examples.tokens[row] != NO_TOKEN] for row in rows],
+        layer=int(best["layer"]),
+        site=str(best["site"]),
+        unit=int(best["unit"]),
+        titles=[examples.class_names[examples.label[row]] for row in rows],
+        targets=[int(examples.position[row]) for row in rows],
+    )
 
 
 def _provenance(
