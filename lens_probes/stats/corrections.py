@@ -14,13 +14,13 @@ from lens_probes.stats.inputs import Floats
 from lens_probes.stats.tails import LN10
 
 Correction = Literal["bonferroni", "holm", "bh", "by"]
-_STATSMODELS = {"bonferroni": "bonferroni", "holm": "holm", "bh": "fdr_bh", "by": "fdr_by"}
+_STATSMODELS = {"bonferroni": "bonferroni", "bh": "fdr_bh", "by": "fdr_by"}
 
 
 def adjust(
     p: npt.ArrayLike, *, method: Correction = "bonferroni", family: npt.ArrayLike | None = None
 ) -> Floats:
-    """Adjusted p [unit] by `statsmodels.stats.multitest.multipletests`, family by family.
+    """Adjusted p [unit], family by family, as `statsmodels.stats.multitest.multipletests`.
 
     method: "bonferroni" and "holm" (Holm 1979) bound the chance of any false positive in a
     family, "bh" (Benjamini and Hochberg 1995) the false discovery rate of independent or
@@ -37,8 +37,20 @@ def adjust(
         values,
         family,
         method,
-        lambda tested: np.asarray(multipletests(tested, method=_STATSMODELS[method])[1]),
+        lambda tested: _holm(tested) if method == "holm" else _statsmodels(tested, method),
     )
+
+
+def _statsmodels(tested: Floats, method: Correction) -> Floats:
+    return np.asarray(multipletests(tested, method=_STATSMODELS[method])[1])
+
+
+def _holm(tested: Floats) -> Floats:
+    """Holm's rule; statsmodels' own collects garbage on every call, 0.1 s for each family."""
+    order = np.argsort(tested, kind="stable")
+    adjusted = np.empty(len(tested))
+    adjusted[order] = np.maximum.accumulate(tested[order] * np.arange(len(tested), 0, -1))
+    return np.minimum(adjusted, 1.0)
 
 
 def adjust_log10(

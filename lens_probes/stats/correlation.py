@@ -115,8 +115,8 @@ def _r(values: Floats, label: Floats, basis: Floats, spanned: str) -> Floats:
     if size[0] == 0.0:
         raise ValueError(spanned)
     rest, sizes = _residual(values, basis)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        rest /= sizes
+    rest /= np.where(sizes > 0, sizes, 1)
+    rest[:, sizes == 0] = np.nan
     r = target[:, 0] / size[0] @ rest
     left = rest - np.outer(target[:, 0] / size[0], r)
     return np.column_stack([r, np.einsum("ij,ij->j", left, left)])
