@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 app = App(
     name="lens-probes",
-    help="Which units of a language model are tuned to which property of a token? Where, how surely?",
+    help="Which units of a language model are tuned to which property of a token, and how surely?",
     version_flags=["--version"],
 )
 sweep_app = App(
@@ -234,8 +234,12 @@ def _run_sweep(name: str, make_probe: Callable[[], Probe], options: SweepOptions
             raise unknown("site", site, SITES)
     layers = parse_layers(options.layers)
 
+    from lens_probes.decision import preset_decision
     from lens_probes.result import check_output_folder
 
+    preset_decision(
+        options.preset, alpha=options.alpha, method=options.method, scope=options.scope
+    )
     out = check_output_folder(options.out or Path("runs") / name)
     probe = make_probe()
     model = _load(options)

