@@ -1,0 +1,228 @@
+"""How a sweep was made, in words and short tables, from its provenance."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from lens_probes.report.numbers import whole
+from lens_probes.result import SweepResult
+
+_METHODS = {
+    "bonferroni": "Bonferroni",
+    "holm": "Holm",
+    "bh": "Benjamini–Hochberg",
+    "by": "Benjamini–Yekutieli",
+}
+_TESTS = {
+    "score_p": "score test of a one-predictor logistic regression (score_p)",
+    "wald_p": "Wald test of a one-predictor logistic regression (wald_p)",
+    "lrt_p": "likelihood-ratio test of a one-predictor logistic regression (lrt_p)",
+    "firth_p": "Firth's penalised likelihood-ratio test (firth_p)",
+    "t_p": "Student t test (t_p)",
+    "welch_p": "Welch t test (welch_p)",
+    "word_p": "Welch t test of word means (word_p)",
+}
+_DECISION = (
+    "preset",
+    "p_column",
+    "method",
+    "scope",
+    "alpha",
+    "level",
+    "n_families",
+    "m_smallest",
+    "m_largest",
+    "left_out",
+)
+_FAMILIES = {
+    "layer": "units of one layer and site",
+    "site": "units of one site over all layers",
+    "model": "all units of the sweep",
+}
+
+
+def question(result: SweepResult) -> str:
+    """The question the probe asks, or one made from the class names."""
+    examples = result.provenance["examples"]
+    class0, class1 = examples["class_names"]
+    asked = examples.get("origin", {}).get("question")
+    return str(asked or f"Which units tell {class1} from {class0}?")
+
+
+def measured(result: SweepResult) -> dict[str, object]:
+    """What was read, from what, under which decision."""
+    examples, model = result.provenance["examples"], result.provenance["model"]
+    origin, (n0, n1) = examples.get("origin", {}), examples["n_per_class"]
+    words = examples.get("n_words_per_class", (0, 0))
+    facts: dict[str, object] = {}
+    for k, name in enumerate(examples["class_names"]):
+        types = f", {whole(words[k])} word types" if words[k] else ""
+        facts[f"class {k}: {name}"] = f"{whole((n0, n1)[k])} examples{types}{_words(result, k)}"
+    if not all(words):
+        facts["words"] = "not given, so examples count as independent of each other"
+    facts["sources (speakers, files)"] = whole(examples.get("n_sources", 0)) or "not given"
+    if isinstance(text := origin.get("text"), Mapping):
+        facts["text"] = f"{text.get('name')} ({text.get('from')})"
+    elif "kind" in origin:
+        facts["text"] = origin["kind"]
+    if "context" in origin:
+        facts["context"] = _context(origin)
+    facts["model"] = (
+        f"{model.get('source')}: {model.get('n_layers')} layers, width {model.get('d_model')}"
+    )
+    facts["layers read"] = ", ".join(str(layer) for layer in result.provenance.get("layers", ()))
+    facts["sites read"] = ", ".join(result.provenance.get("sites", ()))
+    facts["units"] = f"{whole(len(result.units))}, of which {_statuses(result.units)}"
+    return facts
+
+
+def decided(result: SweepResult) -> dict[str, object]:
+    """Which p-value decides, corrected how, over what."""
+    decision = result.provenance["decision"]
+    low, high = decision.get("m_smallest"), decision.get("m_largest")
+    size = whole(low) if low == high else f"{whole(low)} to {whole(high)}"
+    facts = {
+        "preset": decision["preset"],
+        "test that decides": _TESTS.get(decision["p_column"], decision["p_column"]),
+        "correction": _METHODS.get(decision["method"], decision["method"]),
+        "family (scope)": f"{_FAMILIES.get(decision['scope'], '')} (scope {decision['scope']})",
+        "families": decision.get("n_families"),
+        "tests in a family (m)": size,
+        "alpha": f"{decision['alpha']:g}",
+        "level": f"{decision.get('level', 'token')} (what the p-value counts)",
+        "left out (no p-value)": decision.get("left_out"),
+        "significant": f"{whole(int(result.units['significant'].sum()))} units",
+    }
+    return facts | {
+        key.replace("_", " "): decision[key] for key in decision if key not in _DECISION
+    }
+
+
+def cautions(result: SweepResult) -> tuple[str, ...]:
+    """What a reader has to know before quoting a number of this report."""
+    decision, units = result.provenance["decision"], result.units
+    said = []
+    if decision.get("level", "token") == "token":
+        said.append(
+            "p-values are at the level of tokens: they count tokens, not words. Examples of one "
+            "word are not independent, so a difference between a few words, of whatever kind, "
+            "passes as a difference between classes."
+        )
+    said.append(
+        "The score test and Student t are functions of each other, not independent confirmation: "
+        "where one is small the other is too."
+    )
+    apart = int(units["status"].isin(["separated", "quasi_separated"]).sum())
+    counted = f"{whole(apart)} of {whole(len(units))} units here" if apart else "none here"
+    rule = (
+        "this preset counts them as not significant"
+        if decision["p_column"] == "wald_p"
+        else "they are ranked and decided by the score test, which stays finite"
+        if decision["p_column"] == "score_p"
+        else f"they are decided by {decision['p_column']}"
+    )
+    said.append(
+        "Where a unit separates the classes (no overlap, or none but at one value), the logistic "
+        f"regression has no finite beta and no Wald p ({counted}); {rule}."
+    )
+    said.append(
+        "Accuracy and AUC are in-sample unless marked held-out, and the units were chosen on the "
+        "same examples: new examples will give less."
+    )
+    said.append(
+        "A unit that differs between the classes need not be used by the model: nothing here "
+        "intervenes on it."
+    )
+    return tuple(said)
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
+    """Nested plain values as one list of "a.b" names; lists joined, None as "none"."""
+    found: dict[str, object] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{name}.")
+        elif isinstance(value, list | tuple):
+            found[name] = ", ".join(str(v) for v in value) or "none"
+        else:
+            found[name] = "none" if value is None else str(value)
+    return found
+
+
+def python_lines(result: SweepResult) -> str:
+    """Python that repeats the sweep, as far as the provenance says how."""
+    provenance = result.provenance
+    model, decision = provenance["model"], provenance["decision"]
+    lines = [
+        "import lens_probes as lp",
+        "",
+        f"model = lp.load_model({model.get('source')!r}, dtype={model.get('dtype')!r}, "
+        f"processing={model.get('processing')!r})",
+        *_probe_lines(provenance["examples"].get("origin", {})),
+        "result = lp.sweep(",
+        "    model,",
+        "    probe,",
+        f"    sites={list(provenance.get('sites', ()))!r},",
+        f"    layers={list(provenance.get('layers', ()))!r},",
+        f"    preset={decision['preset']!r},",
+        f"    alpha={decision['alpha']!r},",
+        f"    method={decision['method']!r},",
+        f"    scope={decision['scope']!r},",
+        ")",
+    ]
+    return "\n".join(lines)
+
+
+def _probe_lines(origin: Mapping[str, Any]) -> Iterator[str]:
+    from lens_probes import probes  # noqa: PLC0415  (a probe's module may need a tokenizer library)
+
+    kinds = [getattr(probes, name) for name in probes.__all__]
+    kind = next((k for k in kinds if getattr(k, "name", None) == origin.get("probe")), None)
+    if kind is None:
+        yield "# your own token ids, read positions and labels; their digest is in the provenance"
+        yield "probe = lp.Examples.from_tokens(tokens, position, label, word, source)"
+        return
+    text = origin.get("text", {})
+    place = text.get("name") if text.get("name") == "speeches" else text.get("from")
+    options = {p: origin[p] for p in inspect.signature(kind).parameters if p in origin} | {
+        "text": None
+    }
+    if "words" in options and origin.get("word_set") != "custom":
+        options["words"] = origin.get("word_set", options["words"])
+    yield f"text = lp.load_text({place!r})"
+    yield f"probe = lp.{kind.__name__}("
+    yield "    text,"
+    yield from (f"    {name}={value!r}," for name, value in options.items() if name != "text")
+    yield ")"
+
+
+def _words(result: SweepResult, label: int, limit: int = 40) -> str:
+    examples = result.examples
+    if "word" not in examples:
+        return ""
+    counts: pd.Series[int] = examples.loc[examples["label"] == label, "word"].value_counts()
+    if counts.empty:
+        return ""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
+    shown = ", ".join(f"{word} {n}" for word, n in ordered[:limit])
+    return f": {shown}" + (f" and {len(ordered) - limit} more" if len(ordered) > limit else "")
+
+
+def _context(origin: Mapping[str, Any]) -> str:
+    bos = "with" if origin.get("bos") else "without"
+    if origin["context"] == "window":
+        return f"window: {origin.get('before')} tokens before the target, {bos} a BOS token"
+    return f"{origin['context']}, {bos} a BOS token"
+
+
+def _statuses(units: pd.DataFrame) -> str:
+    counts = units["status"].value_counts()
+    return ", ".join(
+        f"{whole(counts[status])} {str(status).replace('_', ' ')}"
+        for status in sorted(counts.index, key=lambda s: (-counts[s], str(s)))
+    )

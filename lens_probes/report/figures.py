@@ -1,0 +1,181 @@
+"""Figures by layer and site. Figures are returned, never shown."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from lens_probes.report.frame import frame, layer_axis, plain
+from lens_probes.report.numbers import fixed, percent, whole
+from lens_probes.report.palette import line_style
+from lens_probes.result import SweepResult
+
+SHARE = "share_significant"
+ACCURACY = "mean_accuracy_significant_positive"
+PROFILE_HEIGHT = 380
+
+
+def share_by_layer(result: SweepResult) -> go.Figure:
+    """Share of tested units that are significant, by layer, one line a site.
+
+    A layer in which nothing could be tested is a gap, not a zero.
+    """
+    table = result.layers
+    figure = _profile(
+        table,
+        SHARE,
+        hover=("n_significant", "n_tested", "n_units"),
+        says="%{y:.1%} significant: %{customdata[0]:,} of %{customdata[1]:,} tested "
+        "(%{customdata[2]:,} units)",
+    )
+    figure.update_yaxes(
+        title={"text": "significant units (% of tested)"}, tickformat=".0%", rangemode="tozero"
+    )
+    decision = result.provenance["decision"]
+    caption = (
+        f"Significant: {decision['p_column']} corrected by {decision['method']} below "
+        f"{decision['alpha']:g}. The share grows with the number of examples, so compare it "
+        "between layers of one sweep, not between sweeps of different n."
+    )
+    return frame(figure, _share_title(table), caption, height=PROFILE_HEIGHT)
+
+
+def accuracy_by_layer(result: SweepResult) -> go.Figure:
+    """Mean in-sample accuracy of significant units that are higher for class 1, by layer and site.
+
+    A layer without such a unit is a gap.
+    """
+    table = result.layers
+    examples = result.provenance["examples"]
+    class1 = examples["class_names"][1]
+    figure = _profile(
+        table,
+        ACCURACY,
+        hover=("n_significant_positive",),
+        says=f"mean accuracy %{{y:.1%}} of %{{customdata[0]:,}} units higher for {plain(class1)}",
+    )
+    figure.update_yaxes(title={"text": "mean accuracy (% of examples)"}, tickformat=".0%")
+    figure.add_hline(
+        y=0.5,
+        line={"width": 1, "dash": "dot", "color": "#8A8F98"},
+        annotation={"text": "0.5: a coin", "font": {"size": 11}, "yshift": -1},
+        annotation_position="bottom right",
+    )
+    n0, n1 = examples["n_per_class"]
+    caption = (
+        "Accuracy of the fitted logistic regression on the examples it was fitted to, for units "
+        "chosen on the same examples: higher than on new ones. "
+        f"Always naming the larger class scores {percent(max(n0, n1) / (n0 + n1))}. "
+        f"Gap: no significant unit that is higher for {class1}."
+    )
+    return frame(figure, _accuracy_title(table, class1), caption, height=PROFILE_HEIGHT)
+
+
+def best_auc_map(result: SweepResult) -> go.Figure:
+    """AUC of the strongest unit of every layer and site, in that unit's own direction."""
+    table = result.layers.assign(
+        strength=np.maximum(result.layers["best_auc"], 1 - result.layers["best_auc"])
+    )
+    sites, layers = list(dict.fromkeys(table["site"])), sorted(set(table["layer"]))
+    grid = table.set_index(["site", "layer"]).reindex(
+        pd.MultiIndex.from_product([sites, layers], names=["site", "layer"])
+    )
+    shape = (len(sites), len(layers))
+    details = [
+        [
+            (plain(row["best_unit"]), fixed(row["best_auc"], 3), whole(row["n_tested"]))
+            for _, row in grid.loc[site].iterrows()
+        ]
+        for site in sites
+    ]
+    figure = go.Figure(
+        go.Heatmap(
+            z=grid["strength"].to_numpy(float).reshape(shape),
+            x=[str(layer) for layer in layers],
+            y=[plain(site) for site in sites],
+            customdata=details,
+            zmin=0.5,
+            zmax=1,
+            colorscale="Cividis",
+            colorbar={"title": {"text": "AUC"}, "thickness": 12, "tickformat": ".1f"},
+            xgap=1,
+            ygap=1,
+            hoverongaps=False,
+            hovertemplate="layer %{x}, %{y}<br>%{customdata[0]}: AUC %{customdata[1]} (class 1 "
+            "higher where above 0.5)<br>best of %{customdata[2]} tested units<extra></extra>",
+        )
+    )
+    figure.update_xaxes(title={"text": "layer (0 = first block)"}, type="category", showgrid=False)
+    figure.update_yaxes(title={"text": "site"}, type="category", autorange="reversed")
+    figure.update_yaxes(showgrid=False, automargin=True)
+    caption = (
+        "AUC of the unit with the smallest score p in each cell, in its own direction (1 - AUC "
+        "where class 0 is higher). It is the best of many on the same examples, so it lies above "
+        "0.5 even where nothing is tuned. Blank: no unit could be tested."
+    )
+    height = 190 + 34 * len(sites)
+    return frame(figure, _auc_title(table), caption, height=height)
+
+
+def _profile(table: pd.DataFrame, column: str, *, hover: tuple[str, ...], says: str) -> go.Figure:
+    figure = go.Figure()
+    for index, (site, rows) in enumerate(table.groupby("site", sort=False)):
+        ordered = rows.sort_values("layer")
+        colour, symbol, dash = line_style(index)
+        figure.add_trace(
+            go.Scatter(
+                x=ordered["layer"].to_numpy(),
+                y=ordered[column].to_numpy(float),
+                customdata=ordered[list(hover)].to_numpy(),
+                name=plain(site),
+                mode="lines+markers",
+                connectgaps=False,
+                line={"color": colour, "dash": dash, "width": 2},
+                marker={"symbol": symbol, "size": 8},
+                hovertemplate=f"layer %{{x}}, {plain(site)}<br>{says}<extra></extra>",
+            )
+        )
+    figure.update_layout(showlegend=True)
+    figure.update_xaxes(**layer_axis(sorted(set(table["layer"]))))
+    return figure
+
+
+def _share_title(table: pd.DataFrame) -> str:
+    known = table.dropna(subset=SHARE)
+    if known.empty:
+        return "No unit could be tested in any layer"
+    best = known.iloc[known[SHARE].argmax()]
+    if best[SHARE] == 0:
+        return "No unit is significant in any layer"
+    others = int((known[SHARE] == best[SHARE]).sum()) - 1
+    also = "" if not others else f", and as many in {others} more place{'s' * (others > 1)}"
+    return (
+        f"Significant units are most common in layer {best['layer']} of {best['site']}: "
+        f"{percent(best[SHARE])} of {whole(best['n_tested'])}{also}"
+    )
+
+
+def _accuracy_title(table: pd.DataFrame, class1: str) -> str:
+    known = table.dropna(subset=ACCURACY)
+    if known.empty:
+        return f"No significant unit is higher for {class1}, so there is no mean accuracy"
+    high, low = known.iloc[known[ACCURACY].argmax()], known.iloc[known[ACCURACY].argmin()]
+    top = (
+        f"Significant units higher for {class1} are most accurate in layer {high['layer']} of "
+        f"{high['site']}: {percent(high[ACCURACY])} on average"
+    )
+    if len(known) == 1:
+        return top
+    return f"{top}; least in layer {low['layer']} of {low['site']}, {percent(low[ACCURACY])}"
+
+
+def _auc_title(table: pd.DataFrame) -> str:
+    known = table.dropna(subset="strength")
+    if known.empty:
+        return "No layer and site has a unit that could be tested"
+    best = known.iloc[known["strength"].argmax()]
+    return (
+        f"The best single unit of a layer tells the classes apart most surely in layer "
+        f"{best['layer']} of {best['site']}: AUC {fixed(best['strength'], 3)}"
+    )

@@ -1,0 +1,65 @@
+"""What all figures share: template, title, caption, and labels that cannot turn into markup."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+TITLE_WIDTH = 78
+CAPTION_WIDTH = 110
+MAX_TICKS = 12
+
+
+def plain(text: object) -> str:
+    """Text for a plotly label: plotly reads a subset of HTML, and a word may look like a tag."""
+    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def frame(figure: go.Figure, title: str, caption: str, *, height: int) -> go.Figure:
+    """Give a figure its finding (title) and its account of what is drawn (caption).
+
+    Both are also in `figure.layout.meta`, unwrapped, for a page that sets them itself. Colours of
+    background, text and grid come from the template alone: `template="plotly_dark"` is enough.
+    """
+    subtitle = _wrap(caption, CAPTION_WIDTH)
+    rows = 1.4 * (1 + title.count("\n")) + subtitle.count("<br>") + 1
+    figure.update_layout(
+        template="plotly_white",
+        font={"family": FONT, "size": 13},
+        title={
+            "text": _wrap(title, TITLE_WIDTH),
+            "subtitle": {"text": subtitle},
+            "x": 0,
+            "xref": "paper",
+            "font": {"size": 16},
+        },
+        meta={"title": title, "caption": caption},
+        margin={"l": 60, "r": 20, "t": 70 + int(16 * rows), "b": 50},
+        height=height,
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "y": 1.0,
+            "yanchor": "bottom",
+            "itemsizing": "constant",
+        },
+        hoverlabel={"align": "left"},
+    )
+    return figure
+
+
+def layer_axis(layers: Sequence[int]) -> Mapping[str, Any]:
+    """Whole layer numbers only: the layers read, or every so many of them."""
+    axis: dict[str, Any] = {"title": {"text": "layer (0 = first block)"}, "zeroline": False}
+    if len(layers) <= MAX_TICKS:
+        return axis | {"tickmode": "array", "tickvals": list(layers)}
+    step = -(-(max(layers) - min(layers) + 1) // MAX_TICKS)
+    return axis | {"tickmode": "linear", "tick0": min(layers), "dtick": step}
+
+
+def _wrap(text: str, width: int) -> str:
+    return "<br>".join(plain(line) for line in textwrap.wrap(text, width))

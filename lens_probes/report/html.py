@@ -1,0 +1,156 @@
+"""The report: one HTML file that needs no network and is the same for the same result."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+import plotly.io as pio
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from lens_probes.answer import answer
+from lens_probes.errors import InputError
+from lens_probes.report import account, figures, tables, unit_figures
+from lens_probes.report.frame import FONT
+from lens_probes.report.numbers import seconds
+from lens_probes.report.text_heatmap import heatmap_html
+from lens_probes.result import SweepResult
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure on the page: its title and caption are text of the page, not of the figure."""
+
+    key: str
+    title: str
+    caption: str
+    height: int
+    data: Markup
+
+    @classmethod
+    def of(cls, key: str, figure: go.Figure) -> Chart:
+        """Strip what the page sets itself (title, caption, colours of the theme)."""
+        layout = figure.layout
+        title, caption = layout.meta["title"], layout.meta["caption"]
+        top = 70 if _has_legend(figure) else 30
+        height = layout.height - layout.margin.t + top
+        figure.update_layout(title=None, meta=None, template=None, height=height)
+        figure.update_layout(margin={"t": top, "r": 12})
+        return cls(key, title, caption, height, _json(json.loads(figure.to_json(engine="json"))))
+
+
+def write_report(result: SweepResult, path: str | Path) -> Path:
+    """Write one self-contained HTML file: all at once, or not at all.
+
+    The same result gives the same bytes. Nothing in it asks a network for anything.
+
+    Raises
+    ------
+    InputError
+        The file cannot be written there.
+    """
+    target = Path(path).expanduser()
+    page = report_html(result).encode("utf-8", "replace")
+    if target.is_dir():
+        raise InputError(f"cannot write the report to {target}: it is a folder; name a file in it.")
+    work = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with work.open("xb") as file:
+                file.write(page)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(work, target)
+        finally:
+            work.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write the report to {target}: {error.strerror}.") from error
+    return target
+
+
+def report_html(result: SweepResult) -> str:
+    """The whole page as text."""
+    environment = Environment(
+        loader=PackageLoader("lens_probes.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    examples = result.provenance["examples"]
+    counts = examples.get("counts") or {"examples given": sum(examples["n_per_class"])}
+    return environment.get_template("report.html.j2").render(
+        question=account.question(result),
+        answer=answer(result),
+        measured=tables.fact_table(
+            "Examples and what was read", account.measured(result), ("what", "value")
+        ),
+        counts=tables.fact_table(
+            "Targets found, dropped and drawn", counts, ("what happened", "number")
+        ),
+        decision=tables.fact_table(
+            "How significance was decided", account.decided(result), ("what", "value")
+        ),
+        cautions=account.cautions(result),
+        profiles=[
+            Chart.of("share", figures.share_by_layer(result)),
+            Chart.of("accuracy", figures.accuracy_by_layer(result)),
+            Chart.of("best-auc", figures.best_auc_map(result)),
+        ],
+        layers=tables.layer_table(result),
+        volcano=Chart.of("effects", unit_figures.effect_and_significance(result)),
+        top=tables.top_units(result),
+        distributions=Chart.of("distributions", unit_figures.class_distributions(result)),
+        heatmap=Markup(heatmap_html(result.paintings, "robust")) if result.paintings else None,
+        provenance=tables.fact_table(
+            "Everything recorded with this result", _recorded(result), ("name", "value")
+        ),
+        command=result.provenance.get("command"),
+        python=account.python_lines(result),
+        timings=tables.fact_table(
+            "Seconds spent", {k: seconds(v) for k, v in result.timings.items()}, ("stage", "time")
+        ),
+        templates=_json({"light": _theme("plotly_white"), "dark": _theme("plotly_dark")}),
+        style=Markup(_file(environment, "style.css")),
+        script=Markup(_file(environment, "charts.js")),
+        plotly_js=Markup(get_plotlyjs()),
+    )
+
+
+def _recorded(result: SweepResult) -> dict[str, object]:
+    return account.flat({k: v for k, v in result.provenance.items() if k != "command"})
+
+
+def _has_legend(figure: go.Figure) -> bool:
+    return any(trace.showlegend is not False and trace.type == "scatter" for trace in figure.data)
+
+
+def _theme(name: str) -> dict[str, Any]:
+    """A plotly template without a background of its own, so that the page's shows."""
+    template: dict[str, Any] = pio.templates[name].to_plotly_json()
+    template["layout"] |= {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}
+    template["layout"]["font"] = {
+        "family": FONT,
+        "size": 13,
+        "color": "#1d2126" if name == "plotly_white" else "#e4e7eb",
+    }
+    return {"layout": template["layout"]}
+
+
+def _json(value: Any) -> Markup:
+    """JSON inside a script element: no "<" that could end it."""
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _file(environment: Environment, name: str) -> str:
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, name)[0]
