@@ -8,6 +8,7 @@ notices changes in its own file: kernels that call each other live in one file.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -27,7 +28,7 @@ def compiled(fastmath: frozenset[str]) -> Callable[[Function], Function]:
         compile_with = numba.njit(
             nogil=True, cache=True, fastmath=set(fastmath), error_model="numpy"
         )
-        kernel: Any = compile_with(function)
+        kernel: Any = compile_with(inspect.unwrap(function))
         return cast(Function, kernel)
 
     return wrap

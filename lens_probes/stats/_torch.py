@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from lens_probes.stats import _kernel as kernel
+from lens_probes.stats import _logit as logit
+from lens_probes.stats import _rows as columns
 from lens_probes.stats.inputs import Bools, Floats, Units, is_tensor, refuse_nonfinite, to_numpy
 from lens_probes.stats.sums import ClassSums, pack
 
@@ -31,20 +32,20 @@ def _rows(x: Units, positive: Bools) -> tuple[Any, Tensor, int]:
 def _load(part: Tensor, rows: Tensor, n0: int) -> tuple[Tensor, Tensor]:
     """Rows [unit, example] shifted and scaled, class 0 first, and their sums [unit, SUMS]."""
     z = part.detach()[rows].T.to(torch.float64).contiguous()
-    sums = torch.empty((z.shape[0], kernel.SUMS), dtype=torch.float64, device=z.device)
-    sums[:, kernel.LOW0], sums[:, kernel.HIGH0] = torch.aminmax(z[:, :n0], dim=1)
-    sums[:, kernel.LOW1], sums[:, kernel.HIGH1] = torch.aminmax(z[:, n0:], dim=1)
-    span = torch.maximum(sums[:, kernel.HIGH0], sums[:, kernel.HIGH1]) - torch.minimum(
-        sums[:, kernel.LOW0], sums[:, kernel.LOW1]
+    sums = torch.empty((z.shape[0], columns.SUMS), dtype=torch.float64, device=z.device)
+    sums[:, columns.LOW0], sums[:, columns.HIGH0] = torch.aminmax(z[:, :n0], dim=1)
+    sums[:, columns.LOW1], sums[:, columns.HIGH1] = torch.aminmax(z[:, n0:], dim=1)
+    span = torch.maximum(sums[:, columns.HIGH0], sums[:, columns.HIGH1]) - torch.minimum(
+        sums[:, columns.LOW0], sums[:, columns.LOW1]
     )
     exponent = torch.frexp(span)[1].clamp(-1000, 1000)
     scale = torch.ldexp(torch.ones_like(span), torch.where(span > 0, exponent, 0))
-    sums[:, kernel.SHIFT] = z[:, 0]
-    sums[:, kernel.SCALE] = scale
+    sums[:, columns.SHIFT] = z[:, 0]
+    sums[:, columns.SCALE] = scale
     z = (z - z[:, :1]) / scale[:, None]
     for mean, ss, low, high, side in (
-        (kernel.MEAN0, kernel.SS0, kernel.LOW0, kernel.HIGH0, z[:, :n0]),
-        (kernel.MEAN1, kernel.SS1, kernel.LOW1, kernel.HIGH1, z[:, n0:]),
+        (columns.MEAN0, columns.SS0, columns.LOW0, columns.HIGH0, z[:, :n0]),
+        (columns.MEAN1, columns.SS1, columns.LOW1, columns.HIGH1, z[:, n0:]),
     ):
         first = side.mean(dim=1)
         rest = side - first[:, None]
@@ -59,8 +60,8 @@ def _load(part: Tensor, rows: Tensor, n0: int) -> tuple[Tensor, Tensor]:
 def _run(x: Units, positive: Bools, *, fit: bool) -> tuple[ClassSums, Floats]:
     units, rows, n0 = _rows(x, positive)
     n, width = len(positive), int(units.shape[1])
-    table = np.empty((width, kernel.SUMS))
-    fits = np.full((width, kernel.FITS), np.nan)
+    table = np.empty((width, columns.SUMS))
+    fits = np.full((width, logit.FITS), np.nan)
     size = max(1, CHUNK_VALUES // n)
     for first in range(0, width, size):
         part = units[:, first : first + size]
@@ -86,20 +87,20 @@ def fit_torch(x: Units, positive: Bools) -> tuple[ClassSums, Floats]:
 
 def _fit(z: Tensor, sums: Tensor, n0: int) -> Tensor:
     """Fits [unit, FITS] of shifted and scaled rows; NaN where there is nothing to fit."""
-    out = torch.full((z.shape[0], kernel.FITS), math.nan, dtype=z.dtype, device=z.device)
+    out = torch.full((z.shape[0], logit.FITS), math.nan, dtype=z.dtype, device=z.device)
     column = sums.unbind(dim=1)
-    overlap = (column[kernel.HIGH0] > column[kernel.LOW1]) & (
-        column[kernel.HIGH1] > column[kernel.LOW0]
+    overlap = (column[columns.HIGH0] > column[columns.LOW1]) & (
+        column[columns.HIGH1] > column[columns.LOW0]
     )
-    todo = torch.nonzero(overlap & (column[kernel.SS0] + column[kernel.SS1] > 0)).squeeze(1)
+    todo = torch.nonzero(overlap & (column[columns.SS0] + column[columns.SS1] > 0)).squeeze(1)
     if len(todo) == 0:
         return out
     n = z.shape[1]
     n1 = n - n0
     s = sums[todo]
-    within = (s[:, kernel.SS0] + s[:, kernel.SS1]) / (n - 2)
-    slope = (s[:, kernel.MEAN1] - s[:, kernel.MEAN0]) / within
-    middle = 0.5 * (s[:, kernel.MEAN0] + s[:, kernel.MEAN1])
+    within = (s[:, columns.SS0] + s[:, columns.SS1]) / (n - 2)
+    slope = (s[:, columns.MEAN1] - s[:, columns.MEAN0]) / within
+    middle = 0.5 * (s[:, columns.MEAN0] + s[:, columns.MEAN1])
     a0 = torch.full_like(slope, math.log(n1 / n0))
     done = _newton(z, n0, todo, a0, slope, middle, out)
     again = ~done
@@ -107,7 +108,7 @@ def _fit(z: Tensor, sums: Tensor, n0: int) -> Tensor:
         rest = todo[again]
         flat = torch.zeros_like(slope[again])
         done[again] = _newton(z, n0, rest, a0[again], flat, middle[again], out)
-    out[todo, kernel.CONVERGED] = done.to(out.dtype)
+    out[todo, logit.CONVERGED] = done.to(out.dtype)
     return out
 
 
@@ -124,7 +125,7 @@ def _newton(
     best = torch.full_like(a, -math.inf)
     base_a, base_b, base_c = a, b, c
     step_a, step_b, halvings = torch.zeros_like(a), torch.zeros_like(a), torch.zeros_like(a)
-    for _ in range(kernel.MAX_STEPS):
+    for _ in range(logit.MAX_STEPS):
         d = rows - c[:, None]
         m = sign * (a[:, None] + b[:, None] * d)
         u = torch.exp(-m.abs())
@@ -189,11 +190,11 @@ def _finish(
     gain0 = torch.log1p(n1 / n * torch.expm1(moved[:, :n0])).sum(dim=1)
     gain1 = torch.log1p(n0 / n * torch.expm1(-moved[:, n0:])).sum(dim=1)
     llr = 2 * (likelihood - null)
-    llr = torch.where(llr < kernel.TINY_LLR, -2 * (gain0 + gain1), llr)
-    above = eta > kernel.ON_BOUNDARY
-    out[units, kernel.INTERCEPT] = a - b * c
-    out[units, kernel.SLOPE] = b
-    out[units, kernel.SLOPE_SE] = hzz.rsqrt()
-    out[units, kernel.LLR] = llr.clamp(min=0)
-    out[units, kernel.RIGHT0] = (~above[:, :n0]).sum(dim=1).to(out.dtype)
-    out[units, kernel.RIGHT1] = above[:, n0:].sum(dim=1).to(out.dtype)
+    llr = torch.where(llr < logit.TINY_LLR, -2 * (gain0 + gain1), llr)
+    above = eta > logit.ON_BOUNDARY
+    out[units, logit.INTERCEPT] = a - b * c
+    out[units, logit.SLOPE] = b
+    out[units, logit.SLOPE_SE] = hzz.rsqrt()
+    out[units, logit.LLR] = llr.clamp(min=0)
+    out[units, logit.RIGHT0] = (~above[:, :n0]).sum(dim=1).to(out.dtype)
+    out[units, logit.RIGHT1] = above[:, n0:].sum(dim=1).to(out.dtype)

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
-Units: TypeAlias = "npt.NDArray[Any] | torch.Tensor"
-Labels: TypeAlias = "npt.ArrayLike | torch.Tensor"
+
+if TYPE_CHECKING:
+    Units: TypeAlias = npt.NDArray[Any] | torch.Tensor
+    Labels: TypeAlias = npt.ArrayLike | torch.Tensor
+else:
+    Units = Labels = Any
 
 _CHUNK_BYTES = 64 * 2**20
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from lens_probes.stats import _kernel as kernel
+from lens_probes.stats import _logit as logit
+from lens_probes.stats import _rows as rows
+from lens_probes.stats._start import start_block
 from lens_probes.stats.inputs import (
     Bools,
     Floats,
@@ -20,11 +22,12 @@ from lens_probes.stats.inputs import (
     chunks,
     is_cuda,
 )
-from lens_probes.stats.sums import ClassSums, by_class, check_finite, pack, run_threads
+from lens_probes.stats.sums import ClassSums, sum_blocks
 from lens_probes.stats.tails import chi2_tail, normal_tail
 
 Status = Literal["ok", "separated", "quasi_separated", "constant", "not_converged"]
 Method = Literal["auto", "compiled", "torch"]
+START_COLUMNS = (rows.MEAN0, rows.MEAN1, rows.SS0, rows.SS1)
 
 
 @dataclass(frozen=True)
@@ -86,19 +89,23 @@ def logistic(x: Units, y: Labels, *, method: Method = "auto", n_threads: int = 1
 
 
 def _fit_compiled(x: Units, positive: Bools, n_threads: int) -> tuple[ClassSums, Floats]:
-    order, n0 = by_class(positive)
-    width = int(x.shape[1])
-    sums = np.empty((width, kernel.SUMS))
-    fits = np.full((width, kernel.FITS), np.nan)
-    for first, part in chunks(x):
-        rows = slice(first, first + part.shape[1])
+    fits = np.full((int(x.shape[1]), logit.FITS), np.nan)
+    n, n0 = len(positive), int((~positive).sum())
 
-        def work(start: int, stop: int, part: npt.NDArray[Any] = part, rows: slice = rows) -> None:
-            kernel.fit_units(part, order, n0, start, stop, sums[rows], fits[rows])
+    def work(block: Floats, table: Floats, units: slice) -> None:
+        fit = overlapping(table)
+        starts = np.full((len(block), 3), np.nan)
+        start_block(block, n, n0, table, START_COLUMNS, fit, starts)
+        logit.fit_block(block, n, n0, fit, starts, fits[units])
 
-        run_threads(work, part.shape[1], n_threads)
-        check_finite(sums[rows], part, first)
-    return pack(sums, n0, len(order) - n0), fits
+    return sum_blocks(x, positive, n_threads=n_threads, work=work), fits
+
+
+def overlapping(table: Floats) -> Bools:
+    """Rows of a table [unit, SUMS] whose classes overlap, so that a finite estimate exists."""
+    above = table[:, rows.HIGH0] > table[:, rows.LOW1]
+    fit: Bools = above & (table[:, rows.HIGH1] > table[:, rows.LOW0])
+    return fit & (table[:, rows.SS0] + table[:, rows.SS1] > 0)
 
 
 def _finish(x: Units, positive: Bools, sums: ClassSums, fits: Floats) -> Logistic:
@@ -107,7 +114,7 @@ def _finish(x: Units, positive: Bools, sums: ClassSums, fits: Floats) -> Logisti
     status = _status(sums, fits)
     ok = status == "ok"
     fits[~ok] = np.nan
-    llr, right0, right1 = (fits[:, k].copy() for k in (kernel.LLR, kernel.RIGHT0, kernel.RIGHT1))
+    llr, right0, right1 = (fits[:, k].copy() for k in (logit.LLR, logit.RIGHT0, logit.RIGHT1))
     apart = status == "separated"
     llr[apart] = -2 * (n0 * math.log(n0 / (n0 + n1)) + n1 * math.log(n1 / (n0 + n1)))
     right0[apart], right1[apart] = n0, n1
@@ -116,17 +123,17 @@ def _finish(x: Units, positive: Bools, sums: ClassSums, fits: Floats) -> Logisti
         llr[touching], right0[touching], right1[touching] = _touching_limits(
             x, positive, sums, touching
         )
-    beta = fits[:, kernel.SLOPE] / sums.scale
-    beta_se = fits[:, kernel.SLOPE_SE] / sums.scale
+    beta = fits[:, logit.SLOPE] / sums.scale
+    beta_se = fits[:, logit.SLOPE_SE] / sums.scale
     wald_z = beta / beta_se
     wald_p, log10_wald_p = normal_tail(wald_z)
     lrt_p, log10_lrt_p = chi2_tail(llr)
     score_p, log10_score_p = chi2_tail(score_statistic(sums))
     return Logistic(
-        intercept=fits[:, kernel.INTERCEPT] - beta * sums.shift,
+        intercept=fits[:, logit.INTERCEPT] - beta * sums.shift,
         beta=beta,
         beta_se=beta_se,
-        beta_std=fits[:, kernel.SLOPE] * np.sqrt(sums.pooled_variance),
+        beta_std=fits[:, logit.SLOPE] * np.sqrt(sums.pooled_variance),
         wald_z=wald_z,
         wald_p=wald_p,
         log10_wald_p=log10_wald_p,
@@ -143,7 +150,7 @@ def _finish(x: Units, positive: Bools, sums: ClassSums, fits: Floats) -> Logisti
 def _status(sums: ClassSums, fits: Floats) -> npt.NDArray[np.str_]:
     touching = (sums.high0 == sums.low1) | (sums.high1 == sums.low0)
     apart = (sums.high0 < sums.low1) | (sums.high1 < sums.low0)
-    failed = ~(fits[:, kernel.CONVERGED] == 1.0)
+    failed = ~(fits[:, logit.CONVERGED] == 1.0)
     names = ["constant", "separated", "quasi_separated", "not_converged"]
     chosen: npt.NDArray[np.str_] = np.select(
         [sums.constant, apart, touching, failed], names, default="ok"

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lens_probes.stats import _kernel as kernel
-from lens_probes.stats.inputs import Bools, Floats, Ints, Units, chunks, is_cuda, refuse_nonfinite
+from lens_probes.stats import _rows as rows
+from lens_probes.stats.inputs import Bools, Floats, Units, chunks, is_cuda, refuse_nonfinite
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,43 @@ class ClassSums:
         return (self.ss0 + self.ss1) / (self.n0 + self.n1 - 2)
 
 
-def by_class(positive: Bools) -> tuple[Ints, int]:
-    """Row order with class 0 first, and the size of class 0."""
-    return np.argsort(positive, kind="stable").astype(np.int64), int((~positive).sum())
+def pack(table: Floats, n0: int, n1: int) -> ClassSums:
+    """Columns of a table [unit, SUMS] as ClassSums."""
+    columns = (rows.SHIFT, rows.SCALE, rows.MEAN0, rows.MEAN1, rows.SS0, rows.SS1)
+    ranges = (rows.LOW0, rows.HIGH0, rows.LOW1, rows.HIGH1)
+    return ClassSums(n0, n1, *(np.ascontiguousarray(table[:, k]) for k in (*columns, *ranges)))
+
+
+BlockWork = Callable[[Floats, Floats, slice], None]
+
+
+def sum_blocks(
+    x: Units, positive: Bools, *, n_threads: int = 1, work: BlockWork | None = None
+) -> ClassSums:
+    """Class sums of x [example, unit], block by block.
+
+    `work(block, table, units)` sees each block [unit, example ...] while it is in cache, with its
+    rows of the table [unit, SUMS] and their place among all units.
+    Raises ValueError naming unit and example for a NaN or an infinity.
+    """
+    order = np.argsort(positive, kind="stable").astype(np.int64)
+    n0 = int((~positive).sum())
+    table = np.empty((x.shape[1], rows.SUMS))
+    for first, part in chunks(x):
+
+        def run(start: int, stop: int, first: int = first, part: npt.NDArray[Any] = part) -> None:
+            block = rows.empty_block(len(order), stop - start)
+            for a in range(start, stop, len(block)):
+                units = slice(first + a, first + min(a + len(block), stop))
+                filled = block[: units.stop - units.start]
+                rows.load_block(part, order, n0, a, filled, table[units])
+                if work is not None:
+                    work(filled, table[units], units)
+
+        run_threads(run, part.shape[1], n_threads)
+        if not np.isfinite(table[first : first + part.shape[1]]).all():
+            refuse_nonfinite(part, first)
+    return pack(table, n0, len(order) - n0)
 
 
 def run_threads(work: Callable[[int, int], None], width: int, n_threads: int) -> None:
@@ -71,43 +105,10 @@ def run_threads(work: Callable[[int, int], None], width: int, n_threads: int) ->
             done.result()
 
 
-def pack(sums: Floats, n0: int, n1: int) -> ClassSums:
-    """Columns of the kernel's table [unit, SUMS] as ClassSums."""
-    order = (
-        kernel.SHIFT,
-        kernel.SCALE,
-        kernel.MEAN0,
-        kernel.MEAN1,
-        kernel.SS0,
-        kernel.SS1,
-        kernel.LOW0,
-        kernel.HIGH0,
-        kernel.LOW1,
-        kernel.HIGH1,
-    )
-    return ClassSums(n0, n1, *(np.ascontiguousarray(sums[:, k]) for k in order))
-
-
-def check_finite(sums: Floats, part: npt.NDArray[Any], first_unit: int) -> None:
-    """Raise for the first NaN or infinity of a run of units, which made its sums non-finite."""
-    if not np.isfinite(sums[:, [kernel.SS0, kernel.SS1, kernel.MEAN0, kernel.MEAN1]]).all():
-        refuse_nonfinite(part, first_unit)
-
-
 def class_sums(x: Units, positive: Bools, *, n_threads: int = 1) -> ClassSums:
-    """Class sums of x [example, unit]; NaN or infinity is a ValueError naming unit and example."""
+    """Class sums of x [example, unit]: on the GPU for a CUDA tensor, compiled otherwise."""
     if is_cuda(x):
         from lens_probes.stats._torch import class_sums_torch  # noqa: PLC0415 (slow import)
 
         return class_sums_torch(x, positive)
-    order, n0 = by_class(positive)
-    table = np.empty((x.shape[1], kernel.SUMS))
-    for first, part in chunks(x):
-        rows = table[first : first + part.shape[1]]
-
-        def work(start: int, stop: int, part: npt.NDArray[Any] = part, rows: Floats = rows) -> None:
-            kernel.sum_units(part, order, n0, start, stop, rows)
-
-        run_threads(work, part.shape[1], n_threads)
-        check_finite(rows, part, first)
-    return pack(table, n0, len(order) - n0)
+    return sum_blocks(x, positive, n_threads=n_threads)
