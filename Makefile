@@ -49,7 +49,7 @@ lint: $(READY) ## ruff's rules
 	.venv/bin/ruff check .
 
 types: $(READY) ## mypy, strict
-	.venv/bin/mypy
+	.venv/bin/mypy lens_probes $(if $(wildcard experiments/*.py),experiments)
 
 clean: ## remove the environments and the caches (results in runs/ stay)
 	rm -rf .venv .venv-tl4 .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
