@@ -43,6 +43,9 @@ def _where_the_share_is(result: SweepResult) -> str:
             continue
         high = known.loc[known["share_significant"].idxmax()]
         low = known.loc[known["share_significant"].idxmin()]
+        if high["share_significant"] == low["share_significant"]:
+            parts.append(f"{site} {high['share_significant']:.0%} in every layer")
+            continue
         parts.append(
             f"{site} highest in layer {high['layer']} ({high['share_significant']:.0%}), lowest "
             f"in layer {low['layer']} ({low['share_significant']:.0%})"

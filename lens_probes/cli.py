@@ -237,9 +237,7 @@ def _run_sweep(name: str, make_probe: Callable[[], Probe], options: SweepOptions
     from lens_probes.decision import preset_decision
     from lens_probes.result import check_output_folder
 
-    preset_decision(
-        options.preset, alpha=options.alpha, method=options.method, scope=options.scope
-    )
+    preset_decision(options.preset, alpha=options.alpha, method=options.method, scope=options.scope)
     out = check_output_folder(options.out or Path("runs") / name)
     probe = make_probe()
     model = _load(options)

@@ -87,7 +87,7 @@ def find_targets(
         Word type (lower case, straight apostrophe) -> class 0 or 1.
     """
     pattern = _pattern(words)
-    counts: Counter[str] = Counter()
+    counts: Counter[str] = Counter(candidates=0)
     usable: list[Target] = []
     tokens, starts = [], []
     for number, (document, encoding) in enumerate(_encoded(text, tokenizer)):

@@ -116,10 +116,10 @@ def test_hub_name_from_a_cache_that_lies_on_disk(tmp_path: Path) -> None:
 def _load_in_fresh_process(home: Path, name: str) -> dict[str, object]:
     """The hub client reads its cache folder at import, so the check needs a process of its own."""
     code = (
-        "import json, lens_probes as lp; m = lp.load_model({!r}); "
+        f"import json, lens_probes as lp; m = lp.load_model({name!r}); "
         "a = lp.collect(m, lp.Examples.from_tokens([[1, 2, 3]], -1, [0]), sites=['q']); "
         "print('@' + json.dumps(m.provenance))"
-    ).format(name)
+    )
     env = {**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning:lens_probes", "-c", code],

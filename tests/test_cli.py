@@ -1,0 +1,177 @@
+"""The command line: what it prints, and that a mistake is one line, exit code 2, nothing lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from conftest import PROSE
+from tiny_gguf import write_tiny_gguf
+
+import lens_probes as lp
+from lens_probes.cli import main, parse_layers
+
+
+def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The real command, in a process of its own."""
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("lens-probes")), *arguments],
+        capture_output=True, text=True, check=False, timeout=300,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "200", **environment},
+    )  # fmt: skip
+
+
+@pytest.mark.model
+def test_sweep_report_and_what_they_print(
+    tiny_folders: dict[str, Path],
+    prose_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "runs" / "negation"
+    code = main(
+        ["sweep", "negation", "--model", str(tiny_folders["llama"]), "--text", str(prose_file), "--words", "course", "--sites", "mlp_pre,k", "--max-per-class", "20", "--out", str(out), "--layers", "0,2", "--quiet"]
+    )  # fmt: skip
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
+    lines = printed.out.strip().splitlines()
+    assert lines[-1] == f"Report: {out / 'report.html'}"
+    assert sum(line.startswith("* ") for line in lines) == 5
+    assert "candidates" in lines[0]
+    result = lp.SweepResult.load(out)
+    assert len(result.units) == 2 * (96 + 16)
+    assert result.provenance["examples"]["origin"]["balance"] == "natural"
+    first = (out / "report.html").read_bytes()
+    assert main(["report", str(out), "--out", str(tmp_path / "again.html")]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_bytes() == first
+
+
+def test_lists(capsys: pytest.CaptureFixture[str], tiny_folders: dict[str, Path]) -> None:
+    assert main(["sites"]) == 0
+    assert "blocks.L.mlp.hook_pre" in capsys.readouterr().out
+    assert main(["sites", "--model", str(tiny_folders["llama"])]) == 0
+    assert "k               2 heads x 8" in capsys.readouterr().out
+    assert main(["texts"]) == 0
+    assert "237 documents" in capsys.readouterr().out
+    assert main(["models"]) == 0
+    assert "bundled" in capsys.readouterr().out
+
+
+def test_layers() -> None:
+    assert parse_layers("all") is None
+    assert parse_layers("0,4-6, 29") == (0, 4, 5, 6, 29)
+    for text in ("", "1-", "a", "3-1", "-1", "1,,2"):
+        with pytest.raises(lp.InputError, match="not layers"):
+            parse_layers(text)
+
+
+def test_help_and_argument_errors_load_no_torch() -> None:
+    code = (
+        "import sys; from lens_probes.cli import main; code = main(sys.argv[1:]); "
+        "assert 'torch' not in sys.modules and 'pandas' not in sys.modules, 'heavy import'; "
+        "sys.exit(code)"
+    )
+    for arguments, expected in [
+        (["--help"], 0),
+        (["sweep", "negation", "--help"], 0),
+        (["sweep", "negation", "--preset", "cours"], 2),
+        (["sweep", "negation", "--sites", "mlp"], 2),
+        (["sweep", "negation", "--layers", "x"], 2),
+    ]:
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == expected, done.stderr
+
+
+def _bad_inputs(folder: Path, tiny: Path) -> dict[str, tuple[list[str], str]]:
+    """Name -> arguments of a sweep and what the one line must say."""
+
+    def write(name: str, data: bytes) -> str:
+        (folder / name).write_bytes(data)
+        return str(folder / name)
+
+    good = write("good.txt", (PROSE * 20).encode())
+    whole = write_tiny_gguf(folder / "whole.gguf").read_bytes()
+    (folder / "full").mkdir()
+    (folder / "full" / "notes").write_text("mine")
+    base = {"--model": str(tiny), "--text": good, "--words": "course", "--sites": "q"}
+    base |= {"--max-per-class": "5", "--out": str(folder / "out")}
+
+    def sweep(*changes: str) -> list[str]:
+        options = base | dict(zip(changes[::2], changes[1::2], strict=True))
+        return ["sweep", "negation", *(part for pair in options.items() for part in pair)]
+
+    return {
+        "not text": (sweep("--text", write("b.txt", b"\xff\xfe\x00\x01")), "is not UTF-8 text"),
+        "empty text": (sweep("--text", write("e.txt", b"  \n")), "is empty"),
+        "no such text": (sweep("--text", "nowhere.txt"), "no text 'nowhere.txt'"),
+        "no targets": (sweep("--text", write("n.txt", b"Red blue. " * 99)), "0 usable targets"),
+        "short text": (sweep("--text", write("s.txt", b"I can not. ")), "fewer than 90 tokens"),
+        "unknown model": (sweep("--model", "no/such-model"), "cannot load model 'no/such-model'"),
+        "empty model folder": (sweep("--model", str(folder)), "cannot load the model folder"),
+        "no GGUF": (sweep("--model", "none.gguf"), "no GGUF file none.gguf"),
+        "GGUF cut short": (
+            sweep("--model", write("cut.gguf", whole[: len(whole) // 2])), "cut short",
+        ),
+        "not a GGUF": (sweep("--model", write("fake.gguf", b"hello")), "is not a GGUF file"),
+        "unknown site": (sweep("--sites", "mlp_pre,mlp"), "unknown site 'mlp'"),
+        "site the model lacks": (
+            sweep("--sites", "mlp_pre_linear"), "this model has no site 'mlp_pre_linear'",
+        ),
+        "unknown layer": (sweep("--layers", "0,7"), "no layer 7: this model has layers 0 to 2"),
+        "not layers": (sweep("--layers", "1-"), "not layers: '1-'"),
+        "unknown option": (sweep("--modle", "x"), "Unknown option: --modle. Did you mean --model"),
+        "unknown choice": (sweep("--preset", "cours"), 'Did you mean "course"'),
+        "unknown probe": (["sweep", "negaton"], 'Did you mean "negation"'),
+        "alpha": (sweep("--alpha", "1.5"), "alpha must lie between 0 and 1"),
+        "device": (sweep("--device", "cuda:7"), "cannot use device 'cuda:7'"),
+        "one example": (sweep("--max-per-class", "1"), "max_per_class must be 2 or more"),
+        "folder in use": (sweep("--out", str(folder / "full")), "already holds files"),
+        "unwritable folder": (sweep("--out", "/proc/nowhere/out"), "cannot write to output folder"),
+        "out is a file": (sweep("--out", good), "is a file"),
+        "no result": (["report", str(folder / "full")], "no result in"),
+    }  # fmt: skip
+
+
+@pytest.mark.model
+def test_bad_input_is_one_line_and_exit_code_2(
+    tiny_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    cases = _bad_inputs(tmp_path, tiny_folders["gpt2"])
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+
+    def run(case: tuple[list[str], str]) -> subprocess.CompletedProcess[str]:
+        return command(*case[0], LENS_PROBES_CACHE=str(tmp_path / "cache"), OMP_NUM_THREADS="1")
+
+    with ThreadPoolExecutor(2) as pool:
+        finished = dict(zip(cases, pool.map(run, cases.values()), strict=True))
+    problems = []
+    for name, (_, expected) in cases.items():
+        done = finished[name]
+        said = [s for s in done.stderr.splitlines() if s.startswith("lens-probes: ")]
+        if done.returncode != 2 or len(said) != 1 or expected not in said[0] or done.stdout:
+            problems.append(f"{name}: exit {done.returncode}, {done.stderr[-400:]!r}")
+        elif "Traceback" in done.stderr:
+            problems.append(f"{name}: a traceback")
+    assert not problems, "\n".join(problems)
+    assert len(cases) >= 12
+    after = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    assert after == before
+
+
+@pytest.mark.model
+def test_a_second_run_does_not_overwrite_the_first(
+    tiny_folders: dict[str, Path], prose_file: Path, tmp_path: Path
+) -> None:
+    arguments = ["sweep", "negation", "--model", str(tiny_folders["gpt2"]), "--quiet"]
+    arguments += ["--text", str(prose_file), "--words", "course", "--out", str(tmp_path / "run")]
+    assert main(arguments) == 0
+    before = {p: p.read_bytes() for p in (tmp_path / "run").iterdir()}
+    assert main(arguments) == 2
+    assert {p: p.read_bytes() for p in (tmp_path / "run").iterdir()} == before

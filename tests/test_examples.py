@@ -1,0 +1,163 @@
+"""Examples: tokens of one's own, the negation probe's windows, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import lens_probes as lp
+from lens_probes.model import LensModel
+from lens_probes.probes.negation import word_classes
+
+WORDS = {"affirmation": ["can", "could", "will", "did"], "negation": ["not", "nothing", "can't"]}
+
+
+def test_from_tokens_keeps_ids_and_resolves_positions() -> None:
+    examples = lp.Examples.from_tokens([[1, 2, 3], [4, 5]], [-1, 0], [0, 1], ["a", "b"])
+    assert examples.tokens.tolist() == [[1, 2, 3], [4, 5, -1]]
+    assert examples.position.tolist() == [2, 0]
+    assert examples.n_per_class == (1, 1)
+    tensor = lp.Examples.from_tokens(torch.tensor([[1, 2, 3]]), 1, np.array([True]))
+    assert tensor.position.tolist() == [1]
+    assert tensor.label.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([], 0, []), "tokens is empty"),
+        ((5, 0, [0]), "must be .example, position. ids"),
+        (([[1.5, 2]], 0, [0]), "row of whole numbers"),
+        (([[1], []], 0, [0, 1]), "tokens of example 1 must be a non-empty row"),
+        (([[1, -2]], 0, [0]), "hold -2: ids are 0 or more"),
+        (([[1, 2]], 2, [0]), "position 2 of example 0 is outside its 2 tokens"),
+        (([[1, 2], [1]], [0, -2], [0, 1]), "position -2 of example 1 is outside its 1 tokens"),
+        (([[1, 2]], 0.5, [0]), "position must be one whole number"),
+        (([[1, 2]], [0, 1], [0]), "position must be one whole number"),
+        (([[1, 2]], 0, [0, 1]), r"label must be \[example\] = \(1,\)"),
+        (([[1, 2]], 0, [2]), "label must be 0 or 1; got"),
+        (([[1, 2]], 0, [0], ["a", "b"]), "word must have one entry an example: 1, not 2"),
+        (([[1, 2]], 0, [0], None, []), "source must have one entry an example: 1, not 0"),
+    ],
+)
+def test_from_tokens_refuses(arguments: tuple[object, ...], message: str) -> None:
+    with pytest.raises(lp.InputError, match=message):
+        lp.Examples.from_tokens(*arguments)
+
+
+def test_digest_sees_every_part() -> None:
+    def digest(**change: object) -> str:
+        given: dict[str, object] = {
+            "tokens": [[1, 2, 3]], "position": 1, "label": [0], "word": ["a"], "source": ["s"],
+        }  # fmt: skip
+        return lp.Examples.from_tokens(**{**given, **change}).digest
+
+    changes = ({}, {"tokens": [[1, 2, 4]]}, {"position": 2}, {"label": [1]}, {"word": ["b"]},
+               {"source": ["t"]}, {"word": None})  # fmt: skip
+    assert len({digest(**change) for change in changes}) == len(changes)
+    assert digest() == digest()
+
+
+@pytest.mark.model
+def test_probe_cuts_the_course_window(tiny_model: LensModel, prose_file: Path) -> None:
+    probe = lp.NegationProbe(lp.load_text(prose_file), WORDS, max_per_class=20)
+    examples = probe.examples(tiny_model)
+    assert examples.tokens.shape == (40, 101)
+    assert set(examples.position) == {90}
+    assert (examples.tokens >= 0).all()
+    for row, label, word in zip(examples.tokens, examples.label, examples.word, strict=True):
+        read = tiny_model.tokenizer.decode(row[85:91]).lower()
+        assert read.endswith(word)
+        assert (word in WORDS["negation"]) == label
+    assert examples.counts["drawn"] == 40
+    assert examples.origin["rule"] == "extended"
+
+
+@pytest.mark.model
+def test_contexts_agree_on_the_target(tiny_model: LensModel, prose_file: Path) -> None:
+    text = lp.load_text(prose_file)
+    made = {
+        context: lp.NegationProbe(text, WORDS, max_per_class=None, context=context).examples(
+            tiny_model
+        )
+        for context in ("window", "sentence", "word")
+    }
+    for context in ("sentence", "word"):
+        examples = made[context]
+        for i in range(len(examples)):
+            tokens = examples.tokens[i, : examples.position[i] + 1]
+            shown = tiny_model.tokenizer.decode(tokens).strip()
+            assert shown.lower().endswith(examples.word[i])
+            if context == "word":
+                assert shown.lower() == examples.word[i]
+            elif examples.offset[i] >= 90:
+                j = np.flatnonzero(made["window"].offset == examples.offset[i])[0]
+                window = made["window"].tokens[j, :91]
+                assert window[-len(tokens) :].tolist() == tokens.tolist()
+                before = tiny_model.tokenizer.decode(window[: -len(tokens)])
+                assert before.rstrip()[-1] in ".!?"
+
+
+@pytest.mark.model
+def test_bos_comes_first_when_asked(tiny_model: LensModel, prose_file: Path) -> None:
+    text = lp.load_text(prose_file)
+    plain = lp.NegationProbe(text, WORDS, max_per_class=9).examples(tiny_model)
+    bos = lp.NegationProbe(text, WORDS, max_per_class=9, bos=True).examples(tiny_model)
+    assert (bos.tokens[:, 0] == tiny_model.tokenizer.bos_token_id).all()
+    np.testing.assert_array_equal(bos.tokens[:, 1:], plain.tokens)
+    assert set(bos.position) == {91}
+
+
+def test_word_sets() -> None:
+    course, extended = word_classes("course"), word_classes("extended")
+    assert sorted(w for w, c in course.items() if c == 0) == ["can", "could", "may", "will"]
+    assert {"not", "cannot", "can't", "don't", "won't", "never", "wasn't"} <= set(course)
+    assert min(list(extended.values()).count(c) for c in (0, 1)) >= 20
+    assert word_classes({"negation": ["Can’t "], "affirmation": ["CAN"]}) == {"can": 0, "can't": 1}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("corse", "unknown word set 'corse': choose from course, extended"),
+        ({"yes": ["a"], "no": ["b"]}, "must have the keys affirmation and negation"),
+        ({"affirmation": ["can"], "negation": ["can"]}, "'can' is in both classes"),
+        ({"affirmation": ["can"], "negation": ["no way"]}, "not a word: 'no way'"),
+        ({"affirmation": ["can"], "negation": [""]}, "not a word: ''"),
+    ],
+)
+def test_word_sets_refused(words: object, message: str) -> None:
+    with pytest.raises(lp.InputError, match=message):
+        word_classes(words)
+
+
+@pytest.mark.model
+def test_probe_refusals(tiny_model: LensModel, tmp_path: Path) -> None:
+    path = tmp_path / "none.txt"
+    path.write_text("Nobody may, said he; so. " * 50)
+    text = lp.load_text(path)
+    with pytest.raises(lp.InputError, match=r"0 usable targets of class affirmation.*candidates"):
+        lp.NegationProbe(text, "course").examples(tiny_model)
+    for options, message in [
+        ({"max_per_class": 1}, "max_per_class must be 2 or more"),
+        ({"balance": "even"}, "unknown balance 'even'"),
+        ({"context": "page"}, "unknown context 'page'"),
+        ({"before": -1}, "before and after must be 0 or more"),
+    ]:
+        with pytest.raises(lp.InputError, match=message):
+            lp.NegationProbe(text, **options)
+
+
+@pytest.mark.bundled
+def test_bundled_speeches_hold_enough_types_for_the_extended_set() -> None:
+    model = lp.load_model("bundled")
+    examples = lp.NegationProbe(lp.load_text("speeches")).examples(model)
+    assert examples.n_per_class == (300, 300)
+    assert examples.word is not None
+    for label in (0, 1):
+        types, n = np.unique(examples.word[examples.label == label], return_counts=True)
+        assert len(types) >= 20
+        assert n.min() >= 5

@@ -1,0 +1,147 @@
+"""Target finding, by hand-made texts whose right answer is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import byte_level_tokenizer
+
+import lens_probes as lp
+from lens_probes.probes.negation import word_classes
+from lens_probes.targets import Rule, Window, _even_quotas, draw_targets, find_targets
+from lens_probes.texts import Document, Text
+
+COURSE = word_classes("course")
+OPEN = Window(before=0, after=0)
+
+
+def text_of(*bodies: str) -> Text:
+    documents = tuple(Document(f"d{i}", f"s{i}", body) for i, body in enumerate(bodies))
+    return Text("made", documents, "test")
+
+
+def found(
+    body: str, rule: Rule = "course", words: dict[str, int] = COURSE, window: Window = OPEN
+) -> tuple[list[str], dict[str, int]]:
+    targets = find_targets(text_of(body), byte_level_tokenizer(), words, rule=rule, window=window)
+    return [target.word for target in targets.usable], dict(targets.counts)
+
+
+@pytest.mark.parametrize(
+    ("body", "course", "extended"),
+    [
+        ("we can go", ["can"], ["can"]),
+        ("we cannot go", ["cannot"], ["cannot"]),
+        ("a connotative knot, notable American", [], []),
+        ("we can't go", ["can't"], ["can't"]),
+        ("we can’t go", ["can't"], ["can't"]),
+        ("I DON'T know. Never again", ["don't", "never"], ["don't", "never"]),
+        ("certainly not, he said", [], ["not"]),
+        ("why not? Not now", ["not"], ["not", "not"]),
+        ("a can-do person, not-for-profit", [], []),
+        ("do-not enter", ["not"], ["not"]),
+        ("it could not be", ["could", "not"], ["not"]),
+        ("it could\nnot be", ["could", "not"], ["not"]),
+        ("it could never be", ["could", "never"], ["never"]),
+        ("it could, not be", ["not"], ["could", "not"]),
+        ("he will\nnever go", ["will", "never"], ["never"]),
+        ("not not not ", ["not", "not", "not"], ["not", "not", "not"]),
+        ("_not here", [], []),
+        ("not7 can3 go", [], []),
+        ("éclair not été", ["not"], ["not"]),
+        ("notés canñon", [], []),
+        ("can\u00a0go 😀 not 😀", ["can", "not"], ["can", "not"]),
+        ("“can” she", [], ["can"]),
+        ("can't've been", [], []),
+        ("mustn't cannot't", [], []),
+        ("she may", [], ["may"]),
+    ],
+)
+def test_rules(body: str, course: list[str], extended: list[str]) -> None:
+    assert found(body)[0] == course
+    assert found(body, "extended")[0] == extended
+
+
+def test_targets_are_read_at_their_last_token_and_nothing_else_is_in_them() -> None:
+    tokenizer = byte_level_tokenizer()
+    body = "It is here. We CAN'T do it — they can’t, she won't; nobody said never! can"
+    words = word_classes("extended")
+    targets = find_targets(text_of(body), tokenizer, words, rule="extended", window=OPEN)
+    ids = targets.tokens[0]
+    for target in targets.usable:
+        piece = tokenizer.decode(ids[target.first : target.last + 1]).strip().lower()
+        assert piece.replace("’", "'") == target.word
+    assert len(targets.usable) == 8
+    several = [t for t in targets.usable if t.last > t.first]
+    assert several, "no target of several tokens: this test would not see a wrong read position"
+
+
+def test_every_candidate_is_usable_or_counted() -> None:
+    body = "We can go. We cannot go, not now; can-do. It could not be so, may I? will " * 3
+    for rule in ("course", "extended"):
+        words, counts = found(body, rule, window=Window(before=5, after=4))
+        dropped = sum(n for reason, n in counts.items() if reason.startswith("dropped"))
+        assert counts["usable"] == len(words) > 0
+        assert counts["candidates"] == counts["usable"] + dropped
+        assert any("fewer than 5 tokens before" in reason for reason in counts)
+        assert any("fewer than 4 tokens after" in reason for reason in counts)
+
+
+def test_a_token_that_holds_more_than_the_target_is_dropped() -> None:
+    tokenizer = byte_level_tokenizer()
+
+    class Glued:
+        """A tokenizer whose tokens are a whole line each."""
+
+        is_fast = True
+
+        def __call__(self, bodies: list[str], **_: Any) -> dict[str, Any]:
+            return {
+                "input_ids": [[1] for _ in bodies],
+                "offset_mapping": [[(0, len(body))] for body in bodies],
+            }
+
+    targets = find_targets(text_of("we can go"), Glued(), COURSE, rule="course", window=OPEN)
+    assert targets.counts["dropped: shares a token with other text"] == 1
+    tokenizer_without_offsets = type("Slow", (), {"is_fast": False})()
+    with pytest.raises(lp.InputError, match="gives no character offsets"):
+        find_targets(text_of("a"), tokenizer_without_offsets, COURSE, rule="course", window=OPEN)
+    assert tokenizer.is_fast
+
+
+def test_draw_is_seeded_even_and_in_order() -> None:
+    body = ("can " * 50 + "could " * 3 + "not " * 40 + "never " * 6) * 2
+    targets = find_targets(
+        text_of(body), byte_level_tokenizer(), COURSE, rule="course", window=OPEN
+    )
+    drawn, counts = draw_targets(targets, max_per_class=20, balance="word", seed=1)
+    again, _ = draw_targets(targets, max_per_class=20, balance="word", seed=1)
+    other, _ = draw_targets(targets, max_per_class=20, balance="word", seed=2)
+    assert drawn == again != other
+    assert drawn == sorted(drawn, key=lambda t: (t.document, t.last))
+    sizes = {w: sum(t.word == w for t in drawn) for w in ("can", "could", "not", "never")}
+    assert sizes == {"can": 14, "could": 6, "not": 10, "never": 10}
+    assert counts["drawn"] == 40
+    assert counts["not drawn"] == counts["usable"] - 40
+    kept, counts = draw_targets(
+        targets, max_per_class=None, balance="natural", min_per_word=7, seed=1
+    )
+    assert counts["dropped: type with fewer than 7 usable occurrences"] == 6
+    assert {t.word for t in kept} == {"can", "not", "never"}
+
+
+def test_even_quotas_fill_like_water() -> None:
+    assert _even_quotas([5, 1, 9], 9) == [4, 1, 4]
+    assert _even_quotas([2, 2], 4) == [2, 2]
+    assert _even_quotas([], 0) == []
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        sizes = rng.integers(0, 20, 6).tolist()
+        total = int(rng.integers(0, sum(sizes) + 1))
+        quotas = _even_quotas(sizes, total)
+        assert sum(quotas) == total
+        assert all(q <= s for q, s in zip(quotas, sizes, strict=True))
+        unfilled = [q for q, s in zip(quotas, sizes, strict=True) if q < s]
+        assert not unfilled or max(quotas) - min(unfilled) <= 1
