@@ -160,7 +160,7 @@ def _newton(
                 out,
                 units[place[ready]],
             )
-        keep = ~ready & (halvings <= 40)
+        keep = ~ready & (halvings <= logit.MAX_HALVINGS)
         if not bool(keep.any()):
             break
         if not bool(keep.all()):

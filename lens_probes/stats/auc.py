@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -76,10 +77,19 @@ def auc(x: Units, y: Labels) -> Auc:
     for first, part in chunks(x, max_units=256):
         if not np.isfinite(part).all():
             refuse_nonfinite(part, first)
-        low = np.sort(part[~positive].T.copy(), axis=1)
-        high = np.sort(part[positive].T.copy(), axis=1)
         rows = table[first : first + part.shape[1]]
-        _delong(low, high, rows)
-        flat = (low[:, 0] == low[:, -1]) & (high[:, 0] == high[:, -1]) & (low[:, 0] == high[:, 0])
-        rows[flat] = np.nan
+        _delong(_sorted_units(part[~positive]), _sorted_units(part[positive]), rows)
+        rows[(part == part[:1]).all(axis=0)] = np.nan
     return Auc(auc=table[:, 0].copy(), auc_se=table[:, 1].copy())
+
+
+def class_auc(zero: npt.NDArray[Any], one: npt.NDArray[Any]) -> Floats:
+    """AUC [unit] from the values of class 0 and class 1 [example, unit], 1 or more of each."""
+    table = np.empty((zero.shape[1], 2))
+    _delong(_sorted_units(zero), _sorted_units(one), table)
+    return table[:, 0].copy()
+
+
+def _sorted_units(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Values [example, unit] as sorted rows [unit, example]."""
+    return np.sort(np.ascontiguousarray(values.T), axis=1)

@@ -56,14 +56,12 @@ def ttest_from_sums(sums: ClassSums) -> TTest:
     n0, n1 = sums.n0, sums.n1
     dof = float(n0 + n1 - 2)
     size = math.sqrt(1 / n0 + 1 / n1)
-    v0, v1 = sums.ss0 / (n0 - 1) / n0, sums.ss1 / (n1 - 1) / n1
     with np.errstate(divide="ignore", invalid="ignore"):
         t = sums.gap / (np.sqrt(sums.pooled_variance) * size)
-        welch_t = sums.gap / np.sqrt(v0 + v1)
-        share = v0 / (v0 + v1)
-        welch_dof = 1 / (share**2 / (n0 - 1) + (1 - share) ** 2 / (n1 - 1))
     t_p, log10_t_p = student_tail(t, dof)
-    welch_p, log10_welch_p = student_tail(welch_t, welch_dof)
+    welch_t, welch_dof, welch_p, log10_welch_p = welch(
+        sums.gap, sums.ss0 / (n0 - 1) / n0, sums.ss1 / (n1 - 1) / n1, n0, n1
+    )
     low, high = noncentrality_limits(t, dof)
     return TTest(
         t=t,
@@ -78,6 +76,18 @@ def ttest_from_sums(sums: ClassSums) -> TTest:
         g_low=low * size,
         g_high=high * size,
     )
+
+
+def welch(
+    gap: Floats, v0: Floats, v1: Floats, n0: int, n1: int
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Welch's t, dof, p and log10 p from a difference of means and the variances of the means."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = gap / np.sqrt(v0 + v1)
+        share = v0 / (v0 + v1)
+        dof = 1 / (share**2 / (n0 - 1) + (1 - share) ** 2 / (n1 - 1))
+    p, log10_p = student_tail(t, dof)
+    return t, dof, p, log10_p
 
 
 def small_sample_factor(dof: float) -> float:

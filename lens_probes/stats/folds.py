@@ -1,0 +1,74 @@
+"""Folds that keep together what belongs together: word types, or passages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lens_probes.stats.groups import group_examples, group_labels
+from lens_probes.stats.inputs import Ints, Labels, check_labels, to_numpy
+
+
+def folds_by_word(y: Labels, word: Any, *, n_folds: int = 5, seed: int = 0) -> Ints:
+    """Fold of each example [example]; every fold holds out at least one word of both classes.
+
+    Words are dealt in random order, the largest first, each to the fold with the fewest examples
+    of its class. Raises ValueError for a word with both labels or too few words in a class.
+    """
+    n = len(to_numpy(y))
+    positive = check_labels(y, n)
+    words = group_examples(word, n, what="word")
+    labels = group_labels(words, positive)
+    _check_folds(n_folds)
+    fold = np.empty(len(labels), dtype=np.int64)
+    rng = np.random.default_rng(seed)
+    for label in (False, True):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        if len(members) < n_folds:
+            raise ValueError(
+                f"class {int(label)} has {len(members)} word types for {n_folds} folds: each fold "
+                f"must hold out one; use n_folds of {len(members)} or fewer (at least 2)"
+            )
+        members = members[np.argsort(-words.sizes[members], kind="stable")]
+        filled = np.zeros(n_folds, dtype=np.int64)
+        for k, member in enumerate(members.tolist()):
+            chosen = k if k < n_folds else int(np.argmin(filled))
+            fold[member] = chosen
+            filled[chosen] += words.sizes[member]
+    return fold[words.index]
+
+
+def folds_by_passage(y: Labels, source: Any, *, n_folds: int = 5, seed: int = 0) -> Ints:
+    """Fold of each example [example]; a passage (equal source) is never split between folds.
+
+    Passages are dealt in random order, the largest first, each where it evens out both classes.
+    Raises ValueError where a fold would be without one of the classes.
+    """
+    n = len(to_numpy(y))
+    positive = check_labels(y, n)
+    passages = group_examples(source, n, what="source")
+    _check_folds(n_folds)
+    ones = np.bincount(passages.index, weights=positive)
+    counts = np.stack([passages.sizes - ones, ones], axis=1) / [(~positive).sum(), positive.sum()]
+    members = np.random.default_rng(seed).permutation(len(counts))
+    members = members[np.argsort(-counts[members].max(axis=1), kind="stable")]
+    filled = np.zeros((n_folds, 2))
+    fold = np.empty(len(counts), dtype=np.int64)
+    for member in members.tolist():
+        chosen = int(np.argmin(filled @ counts[member]))
+        fold[member] = chosen
+        filled[chosen] += counts[member]
+    if (filled == 0).any():
+        label = int(np.argwhere(filled == 0)[0][1])
+        n_with = int((counts[:, label] > 0).sum())
+        raise ValueError(
+            f"class {label} occurs in {n_with} passages, too few for {n_folds} folds that each "
+            "need both classes: use fewer folds or more passages"
+        )
+    return fold[passages.index]
+
+
+def _check_folds(n_folds: int) -> None:
+    if n_folds < 2:
+        raise ValueError(f"n_folds is {n_folds}: at least 2 are needed")

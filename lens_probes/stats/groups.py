@@ -1,0 +1,85 @@
+"""Examples that belong together: word types, passages, and what a label does inside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lens_probes.stats.inputs import Bools, Floats, Ints, to_numpy
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Groups of examples in sorted order of their names.
+
+    names [group], sizes [group], index [example] (the group of each example), and order [example]
+    with starts [group]: rows taken in `order` come group by group from `starts`.
+    """
+
+    what: str
+    names: npt.NDArray[Any]
+    index: Ints
+    sizes: Ints
+    order: Ints
+    starts: Ints
+
+    def sums(self, values: Floats) -> Floats:
+        """Sums over each group [group, unit] of values [example, unit]."""
+        total: Floats = np.add.reduceat(values[self.order], self.starts, axis=0)
+        return total
+
+
+def group_examples(ids: Any, n_examples: int, *, what: str) -> Groups:
+    """Groups of equal ids [example]: strings, integers or booleans, none of them missing."""
+    names = to_numpy(ids)
+    if names.shape != (n_examples,):
+        raise ValueError(
+            f"{what} has shape {names.shape} but x has {n_examples} examples: "
+            f"{what} must be [example], one id for each row of x"
+        )
+    if names.dtype == object:
+        for example, name in enumerate(names):
+            if not isinstance(name, str | int | np.integer):
+                raise ValueError(
+                    f"{what} is {name!r} at example {example}: every id must be a string or an "
+                    "integer; drop the example or name it"
+                )
+        if len({isinstance(name, str) for name in names}) > 1:
+            names = np.array([str(name) for name in names])
+    elif names.dtype.kind == "f" and not np.isfinite(names).all():
+        example = int(np.flatnonzero(~np.isfinite(names))[0])
+        raise ValueError(f"{what} is {names[example]} at example {example}: every id must be given")
+    found, index, sizes = np.unique(names, return_inverse=True, return_counts=True)
+    order = np.argsort(index, kind="stable").astype(np.int64)
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
+    return Groups(what, found, index.astype(np.int64), sizes.astype(np.int64), order, starts)
+
+
+def group_labels(groups: Groups, positive: Bools) -> Bools:
+    """The label of each group [group], or a ValueError naming a group where it varies."""
+    share = np.bincount(groups.index, weights=positive) / groups.sizes
+    mixed = np.flatnonzero((share > 0) & (share < 1))
+    if len(mixed):
+        name = groups.names[mixed[0]]
+        name = name.item() if isinstance(name, np.generic) else name
+        raise ValueError(
+            f"{groups.what} {name!r} has examples of both labels: the label must be constant in "
+            f"each {groups.what}; where it varies inside passages, permute with within="
+        )
+    labels: Bools = share == 1
+    return labels
+
+
+def centred_scaled(part: npt.NDArray[Any]) -> Floats:
+    """Values [example, unit] in float64, less their first row, times an exact power of two.
+
+    Neither a large offset nor an extreme scale then costs precision in sums and squares.
+    """
+    values = part.astype(np.float64)
+    values -= values[:1].copy()
+    widest = np.abs(values).max(axis=0, initial=0.0)
+    scaled: Floats = np.ldexp(values, -np.frexp(widest)[1])
+    return scaled

@@ -1,0 +1,98 @@
+"""Scores of single units on examples that had no part in choosing their direction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lens_probes.stats.auc import class_auc
+from lens_probes.stats.groups import centred_scaled
+from lens_probes.stats.inputs import (
+    Bools,
+    Floats,
+    Ints,
+    Labels,
+    Units,
+    check_labels,
+    check_units,
+    chunks,
+    refuse_nonfinite,
+    to_numpy,
+)
+
+
+@dataclass(frozen=True)
+class Heldout:
+    """Means over folds of each unit's scores on the held-out fold; every array is [unit].
+
+    0.5 where the training folds give no direction; NaN for a constant unit.
+    """
+
+    accuracy_heldout: Floats
+    auc_heldout: Floats
+    n_folds: int
+
+
+def heldout_direction(x: Units, y: Labels, fold: Any) -> Heldout:
+    """Held-out accuracy and AUC of x [example, unit] for labels y and folds [example].
+
+    For each fold the training folds give the direction, sign(mean1 - mean0), and the threshold,
+    midway between the class means. AUC takes only the direction from training. Both are computed
+    inside the fold and then averaged: pooling scores over folds biases AUC below 0.5.
+    `folds_by_word` and `folds_by_passage` make folds.
+
+    Raises ValueError for a fold without both classes, in it or outside it, and whatever ttest
+    refuses.
+    """
+    x = check_units(x)
+    positive = check_labels(y, int(x.shape[0]))
+    folds = _check_fold(fold, positive)
+    accuracy, auc = np.empty(x.shape[1]), np.empty(x.shape[1])
+    for first, part in chunks(x, max_units=256):
+        if not np.isfinite(part).all():
+            refuse_nonfinite(part, first)
+        scores = [_score(part, positive, folds == k) for k in np.unique(folds)]
+        units = slice(first, first + part.shape[1])
+        accuracy[units], auc[units] = np.mean(scores, axis=0)
+        flat = (part == part[:1]).all(axis=0)
+        accuracy[units][flat] = auc[units][flat] = np.nan
+    return Heldout(accuracy, auc, len(np.unique(folds)))
+
+
+def _check_fold(fold: Any, positive: Bools) -> Ints:
+    folds = to_numpy(fold)
+    if folds.shape != positive.shape or folds.dtype.kind not in "iu":
+        raise ValueError(
+            f"fold has shape {folds.shape} and dtype {folds.dtype} for {len(positive)} examples: "
+            "it must be one integer for each"
+        )
+    ids = np.unique(folds)
+    if len(ids) < 2:
+        raise ValueError("there is one fold: at least 2 are needed")
+    for k in ids.tolist():
+        for label in (0, 1):
+            inside = int((positive[folds == k] == label).sum())
+            if inside == 0 or inside == int((positive == label).sum()):
+                side = "in" if inside == 0 else "outside"
+                raise ValueError(
+                    f"fold {k}: no example of class {label} {side} it; every fold and the rest "
+                    "need both classes, so use fewer folds"
+                )
+    return folds.astype(np.int64)
+
+
+def _score(part: npt.NDArray[Any], positive: Bools, test: Bools) -> Floats:
+    """Accuracy and AUC [2, unit] of one fold."""
+    values = centred_scaled(part)
+    mean0 = values[~test & ~positive].mean(axis=0)
+    mean1 = values[~test & positive].mean(axis=0)
+    direction = np.sign(mean1 - mean0)
+    above = (values[test] - 0.5 * (mean0 + mean1)) * direction > 0
+    right = (above == positive[test][:, None]).mean(axis=0)
+    auc = class_auc(part[test & ~positive], part[test & positive])
+    return np.stack(
+        [np.where(direction == 0, 0.5, right), 0.5 + direction * (auc - 0.5)],
+    )
