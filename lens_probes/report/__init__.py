@@ -1,9 +1,10 @@
 """Figures, text heat maps and the HTML report of a result."""
 
+from lens_probes.report.example_figures import class_distributions, word_distributions
 from lens_probes.report.figures import accuracy_by_layer, best_auc_map, share_by_layer
 from lens_probes.report.html import write_report
 from lens_probes.report.text_heatmap import heatmap_html, heatmap_text
-from lens_probes.report.unit_figures import class_distributions, effect_and_significance
+from lens_probes.report.unit_figures import effect_and_significance
 
 __all__ = [
     "accuracy_by_layer",
@@ -13,5 +14,6 @@ __all__ = [
     "heatmap_html",
     "heatmap_text",
     "share_by_layer",
+    "word_distributions",
     "write_report",
 ]

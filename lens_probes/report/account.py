@@ -64,7 +64,8 @@ def measured(result: SweepResult) -> dict[str, object]:
         facts[f"class {k}: {name}"] = f"{whole((n0, n1)[k])} examples{types}{_words(result, k)}"
     if not all(words):
         facts["words"] = "not given, so examples count as independent of each other"
-    facts["sources (speakers, files)"] = whole(examples.get("n_sources", 0)) or "not given"
+    sources = examples.get("n_sources")
+    facts["sources (speakers, files)"] = whole(sources) if sources else "not given"
     if isinstance(text := origin.get("text"), Mapping):
         facts["text"] = f"{text.get('name')} ({text.get('from')})"
     elif "kind" in origin:
@@ -160,10 +161,9 @@ def python_lines(result: SweepResult) -> str:
     model, decision = provenance["model"], provenance["decision"]
     lines = [
         "import lens_probes as lp",
-        "",
+        *_probe_lines(provenance["examples"].get("origin", {})),
         f"model = lp.load_model({model.get('source')!r}, dtype={model.get('dtype')!r}, "
         f"processing={model.get('processing')!r})",
-        *_probe_lines(provenance["examples"].get("origin", {})),
         "result = lp.sweep(",
         "    model,",
         "    probe,",
@@ -181,23 +181,23 @@ def python_lines(result: SweepResult) -> str:
 def _probe_lines(origin: Mapping[str, Any]) -> Iterator[str]:
     from lens_probes import probes  # noqa: PLC0415  (a probe's module may need a tokenizer library)
 
-    kinds = [getattr(probes, name) for name in probes.__all__]
-    kind = next((k for k in kinds if getattr(k, "name", None) == origin.get("probe")), None)
+    kinds = {getattr(k, "name", None): k for k in (getattr(probes, n) for n in probes.__all__)}
+    kind = kinds.get(origin["probe"]) if "probe" in origin else None
     if kind is None:
         yield "# your own token ids, read positions and labels; their digest is in the provenance"
         yield "probe = lp.Examples.from_tokens(tokens, position, label, word, source)"
         return
-    text = origin.get("text", {})
-    place = text.get("name") if text.get("name") == "speeches" else text.get("from")
-    options = {p: origin[p] for p in inspect.signature(kind).parameters if p in origin} | {
-        "text": None
-    }
-    if "words" in options and origin.get("word_set") != "custom":
-        options["words"] = origin.get("word_set", options["words"])
-    yield f"text = lp.load_text({place!r})"
-    yield f"probe = lp.{kind.__name__}("
-    yield "    text,"
-    yield from (f"    {name}={value!r}," for name, value in options.items() if name != "text")
+    options = {p: repr(origin[p]) for p in inspect.signature(kind).parameters if p in origin}
+    if "words" in options and origin.get("word_set", "custom") != "custom":
+        options["words"] = repr(origin["word_set"])
+    yield f"from lens_probes.probes import {kind.__name__}"
+    yield ""
+    if isinstance(text := origin.get("text"), Mapping):
+        place = text.get("name") if text.get("name") == "speeches" else text.get("from")
+        yield f"text = lp.load_text({place!r})"
+        options["text"] = "text"
+    yield f"probe = {kind.__name__}("
+    yield from (f"    {name}={value}," for name, value in options.items())
     yield ")"
 
 

@@ -13,7 +13,7 @@ from lens_probes.result import SweepResult
 
 SHARE = "share_significant"
 ACCURACY = "mean_accuracy_significant_positive"
-PROFILE_HEIGHT = 380
+PROFILE_HEIGHT = 300
 
 
 def share_by_layer(result: SweepResult) -> go.Figure:
@@ -98,7 +98,7 @@ def best_auc_map(result: SweepResult) -> go.Figure:
             zmin=0.5,
             zmax=1,
             colorscale="Cividis",
-            colorbar={"title": {"text": "AUC"}, "thickness": 12, "tickformat": ".1f"},
+            colorbar={"title": {"text": "AUC", "font": {"size": 13}}, "thickness": 12},
             xgap=1,
             ygap=1,
             hoverongaps=False,
@@ -110,11 +110,11 @@ def best_auc_map(result: SweepResult) -> go.Figure:
     figure.update_yaxes(title={"text": "site"}, type="category", autorange="reversed")
     figure.update_yaxes(showgrid=False, automargin=True)
     caption = (
-        "AUC of the unit with the smallest score p in each cell, in its own direction (1 - AUC "
+        "AUC of the unit with the smallest score p in each cell, in its own direction (1 − AUC "
         "where class 0 is higher). It is the best of many on the same examples, so it lies above "
         "0.5 even where nothing is tuned. Blank: no unit could be tested."
     )
-    height = 190 + 34 * len(sites)
+    height = 80 + 34 * len(sites)
     return frame(figure, _auc_title(table), caption, height=height)
 
 

@@ -12,6 +12,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, s
 TITLE_WIDTH = 78
 CAPTION_WIDTH = 110
 MAX_TICKS = 12
+LEGEND_SPACE = 40
 
 
 def plain(text: object) -> str:
@@ -24,31 +25,30 @@ def frame(figure: go.Figure, title: str, caption: str, *, height: int) -> go.Fig
 
     Both are also in `figure.layout.meta`, unwrapped, for a page that sets them itself. Colours of
     background, text and grid come from the template alone: `template="plotly_dark"` is enough.
+    `height` is that of the axes and what is below them, in pixels.
     """
-    subtitle = _wrap(caption, CAPTION_WIDTH)
-    rows = 1.4 * (1 + title.count("\n")) + subtitle.count("<br>") + 1
+    finding, account = _wrap(title, TITLE_WIDTH), _wrap(caption, CAPTION_WIDTH)
+    above = 30 + 21 * (1 + finding.count("<br>")) + 16 * (1 + account.count("<br>")) + LEGEND_SPACE
     figure.update_layout(
         template="plotly_white",
         font={"family": FONT, "size": 13},
         title={
-            "text": _wrap(title, TITLE_WIDTH),
-            "subtitle": {"text": subtitle},
-            "x": 0,
-            "xref": "paper",
+            "text": finding,
+            "subtitle": {"text": account},
+            "x": 0.01,
+            "y": 1 - 24 / (height + above),
+            "yanchor": "top",
             "font": {"size": 16},
         },
         meta={"title": title, "caption": caption},
-        margin={"l": 60, "r": 20, "t": 70 + int(16 * rows), "b": 50},
-        height=height,
-        legend={
-            "orientation": "h",
-            "x": 0,
-            "y": 1.0,
-            "yanchor": "bottom",
-            "itemsizing": "constant",
-        },
+        margin={"l": 60, "r": 20, "t": above, "b": 50},
+        height=height + above,
+        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"},
         hoverlabel={"align": "left"},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#8A8F98", "activecolor": "#0072B2"},
     )
+    figure.update_xaxes(title={"font": {"size": 13}})
+    figure.update_yaxes(title={"font": {"size": 13}})
     return figure
 
 

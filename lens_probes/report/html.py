@@ -16,10 +16,10 @@ from plotly.offline import get_plotlyjs
 
 from lens_probes.answer import answer
 from lens_probes.errors import InputError
-from lens_probes.report import account, figures, tables, unit_figures
-from lens_probes.report.frame import FONT
+from lens_probes.report import account, example_figures, figures, tables, unit_figures
+from lens_probes.report.frame import FONT, LEGEND_SPACE
 from lens_probes.report.numbers import seconds
-from lens_probes.report.text_heatmap import heatmap_html
+from lens_probes.report.text_heatmap import best_scale, heatmap_html
 from lens_probes.result import SweepResult
 
 
@@ -38,7 +38,7 @@ class Chart:
         """Strip what the page sets itself (title, caption, colours of the theme)."""
         layout = figure.layout
         title, caption = layout.meta["title"], layout.meta["caption"]
-        top = 70 if _has_legend(figure) else 30
+        top = LEGEND_SPACE if _has_legend(figure) else 30
         height = layout.height - layout.margin.t + top
         figure.update_layout(title=None, meta=None, template=None, height=height)
         figure.update_layout(margin={"t": top, "r": 12})
@@ -108,8 +108,13 @@ def report_html(result: SweepResult) -> str:
         layers=tables.layer_table(result),
         volcano=Chart.of("effects", unit_figures.effect_and_significance(result)),
         top=tables.top_units(result),
-        distributions=Chart.of("distributions", unit_figures.class_distributions(result)),
-        heatmap=Markup(heatmap_html(result.paintings, "robust")) if result.paintings else None,
+        distributions=Chart.of("distributions", example_figures.class_distributions(result)),
+        words=Chart.of("words", example_figures.word_distributions(result))
+        if example_figures.has_words(result)
+        else None,
+        heatmap=Markup(heatmap_html(result.paintings, best_scale(result.paintings)))
+        if result.paintings
+        else None,
         provenance=tables.fact_table(
             "Everything recorded with this result", _recorded(result), ("name", "value")
         ),

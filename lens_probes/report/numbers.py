@@ -33,7 +33,7 @@ def fixed(value: Any, digits: int = 2) -> str:
 
 def percent(value: Any, digits: int = 1) -> str:
     """Share as a percentage."""
-    return NONE if missing(value) else f"{fixed(100 * float(value), digits)} %"
+    return NONE if missing(value) else f"{fixed(100 * float(value), digits)}%"
 
 
 def general(value: Any, digits: int = 3) -> Markup:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from importlib import resources
 
+import numpy as np
 from markupsafe import Markup, escape
 
 from lens_probes.paint import Painting
@@ -63,6 +64,16 @@ def heatmap_text(painting: Painting, scale: Scale = "minmax", *, colour: bool = 
             )
         )
     return "".join(lines) + "\n"
+
+
+def best_scale(paintings: Sequence[Painting]) -> Scale:
+    """Zero in the middle where values have both signs and no outlier would wash out the rest."""
+    values = np.array([value for painting in paintings for value in painting.values])
+    values = values[np.isfinite(values)]
+    if not len(values) or values.min() >= 0 or values.max() <= 0:
+        return "robust"
+    sizes = np.abs(values)
+    return "symmetric" if sizes.max() <= 2 * np.percentile(sizes, 95) else "robust"
 
 
 def _passage(painting: Painting, limits: ColourScale) -> Markup:

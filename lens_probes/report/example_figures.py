@@ -1,0 +1,222 @@
+"""Figures of single examples under the best units, class by class and word by word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from plotly.subplots import make_subplots
+
+from lens_probes.report.frame import frame, plain
+from lens_probes.report.numbers import fixed, percent, whole
+from lens_probes.report.palette import CLASS_COLOURS
+from lens_probes.report.tables import strongest
+from lens_probes.result import SweepResult
+
+MAX_POINTS = 250
+MAX_POINTS_OF_WORD = 40
+MAX_WORDS = 12
+ACTIVATION = "activation (the model's own units)"
+_GOLDEN = 0.6180339887
+
+
+def best_evidence(result: SweepResult, n: int) -> pd.DataFrame:
+    """The n units with the smallest score p among those whose activations were kept."""
+    return strongest(result.units[result.units["name"].isin(result.evidence.columns)], n)
+
+
+def class_distributions(result: SweepResult, n: int = 6) -> go.Figure:
+    """Activation of every example under the n best units, class by class; the word on hover.
+
+    More than `MAX_POINTS` examples of a class are thinned evenly, in the order of the text.
+    """
+    best = best_evidence(result, n)
+    rows = max(len(best), 1)
+    height = 50 + 120 * rows
+    figure = make_subplots(
+        rows=rows,
+        cols=1,
+        vertical_spacing=min(55 / height, 0.25),
+        subplot_titles=[_panel_title(result, unit) for _, unit in best.iterrows()] or None,
+    )
+    label = result.examples["label"].to_numpy(int)
+    names = result.provenance["examples"]["class_names"]
+    strips = [
+        _Strip(k, str(names[k]), k, 0.7, np.flatnonzero(label == k), MAX_POINTS) for k in (0, 1)
+    ]
+    for row, name in enumerate(best["name"], start=1):
+        values = result.evidence[name].to_numpy(float)
+        for strip in strips:
+            figure.add_trace(strip.points(values, result.examples), row=row, col=1)
+            figure.add_trace(strip.mean(values), row=row, col=1)
+    ticks = [plain(_short(str(name))) for name in names]
+    figure.update_yaxes(tickvals=[0, 1], ticktext=ticks, range=[-0.6, 1.6])
+    _bare_lines(figure)
+    figure.update_annotations(x=0, xanchor="left", font={"size": 13})
+    if len(best):
+        figure.update_xaxes(title={"text": ACTIVATION}, row=rows, col=1)
+    shown = sum(len(strip.drawn) for strip in strips)
+    caption = (
+        f"Each point is one example ({whole(shown)} of {whole(len(label))} are drawn in every "
+        "panel; panels have their own scales), each upright stroke the mean of a class over all "
+        "its examples. AUC is in the unit's own direction. Units were picked on these examples."
+    )
+    return frame(figure, _distributions_title(best), caption, height=height)
+
+
+def word_distributions(result: SweepResult) -> go.Figure:
+    """Activation under the best unit, word by word: do the words of a class agree?
+
+    The `MAX_WORDS` words with most examples of each class, at most `MAX_POINTS_OF_WORD` each.
+    """
+    best = best_evidence(result, 1)
+    figure = go.Figure()
+    if best.empty or not has_words(result):
+        return frame(figure, "No words were given", "Nothing to draw.", height=100)
+    unit = best.iloc[0]
+    values = result.evidence[unit["name"]].to_numpy(float)
+    means = _word_means(result, values)
+    drawn = means.groupby("label", sort=True).head(MAX_WORDS)
+    drawn = drawn.sort_values(["label", "mean", "word"], kind="stable")
+    ticks = []
+    for place, (_, word) in enumerate(drawn.iterrows()):
+        k = int(word["label"])
+        strip = _Strip(k, str(word["word"]), place, 0.5, word["rows"], MAX_POINTS_OF_WORD)
+        figure.add_trace(strip.points(values, result.examples))
+        figure.add_trace(strip.mean(values, size=16))
+        ticks.append(plain(f"{_short(str(word['word']))} ({len(word['rows'])})"))
+    figure.update_yaxes(tickvals=list(range(len(ticks))), ticktext=ticks)
+    figure.update_yaxes(range=[-0.8, len(ticks) - 0.2])
+    figure.update_xaxes(title={"text": f"{plain(unit['name'])}: {ACTIVATION}"})
+    _bare_lines(figure)
+    names = result.provenance["examples"]["class_names"]
+    caption = (
+        f"Words of {names[1]} (squares) above words of {names[0]} (circles), ordered by their "
+        f"means (strokes); in brackets the number of examples. {len(drawn)} of {len(means)} words "
+        "are shown, those with most examples. The words of a class are what a claim about the "
+        "class has to hold for: one or two of them can make a unit significant."
+    )
+    return frame(figure, _words_title(means, unit, names), caption, height=60 + 21 * len(ticks))
+
+
+def has_words(result: SweepResult) -> bool:
+    """Whether the examples say which word each of them is."""
+    return "word" in result.examples and bool(result.examples["word"].notna().any())
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """Examples that share one line of a figure: a class, or a word of a class."""
+
+    label: int
+    name: str
+    place: int
+    width: float
+    rows: NDArray[np.int64]
+    max_points: int
+
+    @property
+    def drawn(self) -> NDArray[np.int64]:
+        if len(self.rows) <= self.max_points:
+            return self.rows
+        evenly = np.linspace(0, len(self.rows) - 1, self.max_points).round().astype(int)
+        thinned: NDArray[np.int64] = self.rows[evenly]
+        return thinned
+
+    def points(self, values: NDArray[np.float64], examples: pd.DataFrame) -> go.Scatter:
+        drawn = self.drawn
+        jitter = np.arange(len(drawn)) * _GOLDEN % 1 - 0.5
+        return go.Scatter(
+            x=values[drawn],
+            y=np.round(self.place + self.width * jitter, 3),
+            customdata=[_describe(row) for _, row in examples.iloc[drawn].iterrows()],
+            name=plain(self.name),
+            showlegend=False,
+            mode="markers",
+            marker={
+                "color": CLASS_COLOURS[self.label],
+                "symbol": ("circle", "square")[self.label],
+                "size": 5,
+                "opacity": 0.7,
+                "line": {"width": 0},
+            },
+            hovertemplate="%{customdata}<br>activation %{x:.4g}<extra></extra>",
+        )
+
+    def mean(self, values: NDArray[np.float64], size: int = 32) -> go.Scatter:
+        return go.Scatter(
+            x=[values[self.rows].mean()],
+            y=[self.place],
+            mode="markers",
+            marker={
+                "symbol": "line-ns",
+                "size": size,
+                "line": {"width": 3, "color": CLASS_COLOURS[self.label]},
+            },
+            name=plain(self.name),
+            showlegend=False,
+            hovertemplate=f"mean of {plain(self.name)} (n = {len(self.rows):,}): %{{x:.4g}}"
+            "<extra></extra>",
+        )
+
+
+def _bare_lines(figure: go.Figure) -> None:
+    figure.update_yaxes(showgrid=False, zeroline=False, automargin=True)
+    figure.update_xaxes(zeroline=False)
+
+
+def _describe(example: pd.Series) -> str:
+    known = [c for c in ("word", "source") if c in example and not pd.isna(example[c])]
+    return ", ".join(plain(example[c]) for c in known) or f"example {example.name}"
+
+
+def _short(name: str, limit: int = 14) -> str:
+    return name if len(name) <= limit else name[: limit - 1] + "…"
+
+
+def _word_means(result: SweepResult, values: NDArray[np.float64]) -> pd.DataFrame:
+    """Words of each class with their rows and mean, those with most examples first."""
+    words = [
+        (int(label), str(word), rows, values[rows].mean())
+        for (label, word), rows in result.examples.groupby(["label", "word"]).indices.items()
+    ]
+    words.sort(key=lambda word: (word[0], -len(word[2]), word[1]))
+    return pd.DataFrame(words, columns=["label", "word", "rows", "mean"])
+
+
+def _panel_title(result: SweepResult, unit: pd.Series) -> str:
+    status = "" if unit["status"] == "ok" else f", {unit['status']}".replace("_", " ")
+    higher = result.provenance["examples"]["class_names"][int(unit["direction"] > 0)]
+    return plain(
+        f"{unit['name']}, higher for {higher}: AUC {fixed(max(unit['auc'], 1 - unit['auc']), 3)}, "
+        f"accuracy {percent(unit['accuracy'], 0)}{status}"
+    )
+
+
+def _distributions_title(best: pd.DataFrame) -> str:
+    if best.empty:
+        return "No unit could be tested, so no activations were kept"
+    first = best.iloc[0]
+    if first["status"] == "separated":
+        return f"{first['name']}, the strongest unit, separates the classes with no overlap"
+    share = percent(max(first["auc"], 1 - first["auc"]))
+    return (
+        f"{first['name']}, the strongest unit, puts {share} of pairs of one example of each "
+        "class in the same order"
+    )
+
+
+def _words_title(means: pd.DataFrame, unit: pd.Series, names: tuple[str, str]) -> str:
+    sign = 1 if unit["direction"] > 0 else -1
+    one, zero = (sign * means.loc[means["label"] == k, "mean"].to_numpy(float) for k in (1, 0))
+    share = (one[:, None] > zero[None, :]).mean() if len(one) and len(zero) else np.nan
+    higher, lower = names[sign > 0], names[sign < 0]
+    if share == 1:
+        return f"{unit['name']}: every word of {higher} has a higher mean than any of {lower}"
+    return (
+        f"{unit['name']}: a word of {higher} has a higher mean than a word of {lower} in "
+        f"{percent(share, 0)} of pairs of words"
+    )
