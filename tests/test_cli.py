@@ -33,9 +33,9 @@ def test_sweep_report_and_what_they_print(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "runs" / "negation"
-    code = main(
-        ["sweep", "negation", "--model", str(tiny_folders["llama"]), "--text", str(prose_file), "--words", "course", "--sites", "mlp_pre,k", "--max-per-class", "20", "--out", str(out), "--layers", "0,2", "--quiet"]
-    )  # fmt: skip
+    given = f"--model {tiny_folders['llama']} --text {prose_file} --words course --out {out} "
+    given += "--sites mlp_pre,k --layers 0,2 --max-per-class 20 --quiet"
+    code = main(["sweep", "negation", *given.split()])
     printed = capsys.readouterr()
     assert code == 0, printed.err
     lines = printed.out.strip().splitlines()

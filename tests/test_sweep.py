@@ -84,50 +84,11 @@ def test_planted_unit_comes_first_and_a_shuffle_finds_nothing(
 def test_units_table_has_the_named_columns(tiny_model: LensModel, examples: lp.Examples) -> None:
     units = lp.sweep(tiny_model, examples, sites=["mlp_pre", "k"], layers=[0, 2]).units
     assert len(units) == 2 * (128 + 32)
-    for column in [
-        "layer",
-        "site",
-        "unit",
-        "name",
-        "n0",
-        "n1",
-        "mean0",
-        "mean1",
-        "sd0",
-        "sd1",
-        "n_distinct",
-        "direction",
-        "t",
-        "t_dof",
-        "t_p",
-        "log10_t_p",
-        "welch_t",
-        "welch_dof",
-        "welch_p",
-        "log10_welch_p",
-        "hedges_g",
-        "g_low",
-        "g_high",
-        "intercept",
-        "beta",
-        "beta_se",
-        "beta_std",
-        "wald_z",
-        "wald_p",
-        "log10_wald_p",
-        "lrt_p",
-        "log10_lrt_p",
-        "score_p",
-        "log10_score_p",
-        "accuracy",
-        "balanced_accuracy",
-        "auc",
-        "auc_se",
-        "p_corrected",
-        "log10_p_corrected",
-        "significant",
-        "status",
-    ]:
+    named = """layer site unit name n0 n1 mean0 mean1 sd0 sd1 n_distinct direction t t_dof t_p
+        log10_t_p welch_t welch_dof welch_p log10_welch_p hedges_g g_low g_high intercept beta
+        beta_se beta_std wald_z wald_p log10_wald_p lrt_p log10_lrt_p score_p log10_score_p
+        accuracy balanced_accuracy auc auc_se p_corrected log10_p_corrected significant status"""
+    for column in named.split():
         assert column in units, column
     x = lp.collect(tiny_model, examples, sites=["k"], layers=[2])[2, "k"]
     row = units[units["name"] == "L2.k.h3.5"].iloc[0]
