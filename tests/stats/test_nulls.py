@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from lens_probes import stats
+from lens_probes.stats.groups import centred_scaled, group_examples
+from lens_probes.stats.nulls import score_hits
+
+
+def word_data(*, units, share, seed=0, words=8, each=5):
+    rng = np.random.default_rng(seed)
+    word = np.repeat(np.arange(2 * words), each)
+    x = rng.normal(size=(2 * words, units))[word] * np.sqrt(share)
+    x += rng.normal(size=(len(word), units)) * np.sqrt(1 - share)
+    return x, (word >= words).astype(int), word
+
+
+def test_hits_are_those_of_the_score_test_of_the_logit():
+    rng = np.random.default_rng(1)
+    word = np.repeat(np.arange(9), [2, 5, 3, 9, 4, 4, 6, 2, 5])
+    x = rng.normal(size=(40, 30)) + 50
+    labels = np.array([rng.permutation([0, 0, 0, 0, 1, 1, 1, 1, 1]) for _ in range(12)])
+    hits = score_hits(
+        centred_scaled(x), group_examples(word, 40, what="word"), labels.astype(np.int8), 0.2
+    )
+    for row, label in zip(hits, labels, strict=True):
+        np.testing.assert_array_equal(row, stats.logistic(x, label[word]).score_p < 0.2)
+    assert 0.05 < hits.mean() < 0.5
+
+
+def test_the_two_nulls_differ_exactly_where_words_matter():
+    x, y, word = word_data(units=400, share=0.8)
+    tokens = stats.relabel_tokens_null(x, y, alpha_unit=0.01)
+    words = stats.relabel_words_null(x, y, word, alpha_unit=0.01)
+    assert tokens.measured == pytest.approx(0.01, abs=0.004)
+    assert words.measured > 0.15
+    x, y, word = word_data(units=400, share=0.0)
+    clean = stats.relabel_words_null(x, y, word, alpha_unit=0.01)
+    assert clean.measured == pytest.approx(0.01, abs=0.005)
+
+
+def test_shares_count_units_that_vary():
+    x, y, word = word_data(units=6, share=0.5)
+    x[:, 2] = 7.7
+    result = stats.relabel_words_null(x, y, word, alpha_unit=0.3, n=50)
+    assert result.n_units == 5
+    assert result.share.shape == (50,)
+    np.testing.assert_array_equal(np.isnan(result.passed), np.arange(6) == 2)
+    assert np.nanmean(result.passed) == pytest.approx(result.measured)
+    assert result.any_passed == (result.share > 0).mean()
+    np.testing.assert_allclose(result.share * 5, np.round(result.share * 5), atol=1e-12)
+
+
+def test_seed_chunks_and_containers():
+    x, y, word = word_data(units=30, share=0.5)
+    want = stats.relabel_words_null(x, y, word, alpha_unit=0.05, n=40, seed=2)
+    wide = stats.relabel_words_null(np.tile(x, (1, 80)), y, word, alpha_unit=0.05, n=40, seed=2)
+    np.testing.assert_allclose(wide.share, want.share)
+    other = stats.relabel_words_null(x, y, word, alpha_unit=0.05, n=40, seed=3)
+    assert (other.share != want.share).any()
+    moved = stats.relabel_words_null(-1e6 * x + 1e8, y, word, alpha_unit=0.05, n=40, seed=2)
+    np.testing.assert_allclose(moved.share, want.share)
+
+
+def test_errors():
+    x, y, word = word_data(units=3, share=0.5, words=2)
+    with pytest.raises(ValueError, match="word 0 has examples of both labels"):
+        stats.relabel_words_null(x, np.r_[1, y[1:]], word, alpha_unit=0.05)
+    with pytest.raises(ValueError, match="alpha_unit is 2"):
+        stats.relabel_tokens_null(x, y, alpha_unit=2)
+    with pytest.raises(ValueError, match="1 words of class 0 and 1 of class 1: at least 2"):
+        stats.relabel_words_null(x, y, y, alpha_unit=0.05)
+    x[3, 1] = np.nan
+    with pytest.raises(ValueError, match="unit 1, example 3"):
+        stats.relabel_tokens_null(x, y, alpha_unit=0.05)
