@@ -10,16 +10,17 @@ from lens_probes import stats
 
 def reference(x, y):
     """Slope and penalised likelihood ratio p of firthmodels, on the standardised unit."""
-    model = FirthLogisticRegression(gtol=1e-8, xtol=1e-8, max_iter=500, max_step=25)
+    options = {"gtol": 1e-6, "xtol": 1e-6, "max_iter": 500, "backend": "numpy"}
+    model = FirthLogisticRegression(**options)
     model.fit(((x - x.mean()) / x.std())[:, None], y).lrt(0)
     return model.coef_[0] / x.std(), model.lrt_pvalues_[0]
 
 
-@pytest.mark.parametrize(("n", "share"), [(10, 0.4), (40, 0.15), (300, 0.5)])
+@pytest.mark.parametrize(("n", "share"), [(10, 0.4), (40, 0.15), (80, 0.5)])
 def test_equals_firthmodels_also_when_separated(n, share):
     rng = np.random.default_rng(n)
     y = (np.arange(n) < share * n).astype(int)
-    x = rng.normal(size=(n, 9)) + y[:, None] * np.linspace(0, 8, 9)
+    x = rng.normal(size=(n, 9)) + y[:, None] * np.linspace(0, 6, 9)
     x[:, 3] = np.round(x[:, 3])
     x[:, 4] = np.abs(x[:, 4]) * np.where(y == 1, 1, -1)
     x[[0, -1], 4] = 0
