@@ -64,9 +64,10 @@ def _best_unit(result: SweepResult) -> str:
     class0, class1 = result.provenance["examples"]["class_names"]
     higher = class1 if best["direction"] > 0 else class0
     status = "" if best["status"] == "ok" else f"; status {best['status']}"
+    auc = max(best["auc"], 1 - best["auc"])
     return (
-        f"The strongest single unit is {best['name']}, higher for {higher}: AUC {best['auc']:.3f} "
-        f"(standard error {best['auc_se']:.3f}), in-sample accuracy {best['accuracy']:.0%}{status}."
+        f"The strongest single unit is {best['name']}, higher for {higher}: AUC {auc:.3f} in that "
+        f"direction (standard error {best['auc_se']:.3f}), in-sample accuracy {best['accuracy']:.0%}{status}."
     )
 
 
