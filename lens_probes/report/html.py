@@ -56,15 +56,14 @@ def write_report(result: SweepResult, path: str | Path) -> Path:
         The file cannot be written there.
     """
     target = Path(path).expanduser()
-    page = report_html(result).encode("utf-8", "replace")
     if target.is_dir():
         raise InputError(f"cannot write the report to {target}: it is a folder; name a file in it.")
     work = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with work.open("xb") as file:
-                file.write(page)
+            with work.open("wb") as file:
+                file.write(report_html(result).encode("utf-8", "replace"))
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(work, target)

@@ -45,11 +45,12 @@ def general(value: Any, digits: int = 3) -> Markup:
         return Markup("∞" if number > 0 else f"{MINUS}∞")
     if number == 0:
         return Markup("0")
-    rounded = float(f"{number:.{digits - 1}e}")
-    exponent = math.floor(math.log10(abs(rounded)))
+    mantissa, power_of_ten = f"{number:.{digits - 1}e}".split("e")
+    exponent = int(power_of_ten)
     if -4 < exponent < 5:
+        rounded = float(f"{mantissa}e{exponent}")
         return Markup(escape(fixed(rounded, max(digits - 1 - exponent, 0))))
-    return _times_power(fixed(rounded / 10.0**exponent, digits - 1), exponent)
+    return _times_power(fixed(mantissa, digits - 1), exponent)
 
 
 def power(log10_p: Any) -> Markup:

@@ -106,14 +106,10 @@ def _points(
     rows: pd.DataFrame, x: NDArray[np.float64], y: NDArray[np.float64], code: int, label: str
 ) -> go.Scatter:
     apart = rows["status"].isin(["separated", "quasi_separated"]).to_numpy()
+    auc = rows.get("auc", pd.Series(np.nan, rows.index))
     details: list[Any] = [
-        [plain(name), fixed(auc, 3), status]
-        for name, auc, status in zip(
-            rows["name"],
-            rows.get("auc", pd.Series(np.nan, rows.index)),
-            rows["status"],
-            strict=True,
-        )
+        [plain(name), fixed(area, 3), status]
+        for name, area, status in zip(rows["name"], auc, rows["status"], strict=True)
     ]
     return go.Scatter(
         x=x,
