@@ -12,6 +12,7 @@ from lens_probes.stats._compile import EXACT, compiled
 from lens_probes.stats.inputs import (
     Floats,
     Labels,
+    PerUnit,
     Units,
     check_labels,
     check_units,
@@ -27,8 +28,8 @@ class Auc:
     Both are NaN for a constant unit. auc_se is 0 for a separated one.
     """
 
-    auc: Floats
-    auc_se: Floats
+    auc: PerUnit
+    auc_se: PerUnit
 
 
 @compiled(EXACT)

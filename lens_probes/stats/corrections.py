@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from statsmodels.stats.multitest import multipletests
 
-from lens_probes.stats.inputs import Floats
+from lens_probes.stats.inputs import Floats, Numbers
 from lens_probes.stats.tails import LN10
 
 Correction = Literal["bonferroni", "holm", "bh", "by"]
@@ -18,7 +18,7 @@ _STATSMODELS = {"bonferroni": "bonferroni", "bh": "fdr_bh", "by": "fdr_by"}
 
 
 def adjust(
-    p: npt.ArrayLike, *, method: Correction = "bonferroni", family: npt.ArrayLike | None = None
+    p: Numbers, *, method: Correction = "bonferroni", family: Numbers | None = None
 ) -> Floats:
     """Adjusted p [unit], family by family, as `statsmodels.stats.multitest.multipletests`.
 
@@ -54,10 +54,10 @@ def _holm(tested: Floats) -> Floats:
 
 
 def adjust_log10(
-    log10_p: npt.ArrayLike,
+    log10_p: Numbers,
     *,
     method: Correction = "bonferroni",
-    family: npt.ArrayLike | None = None,
+    family: Numbers | None = None,
 ) -> Floats:
     """`adjust` from log10 p to log10 of adjusted p, where p itself would underflow."""
     values = np.asarray(log10_p, np.float64)
@@ -88,7 +88,7 @@ def _adjust_log10(tested: Floats, method: Correction) -> Floats:
 
 def _by_family(
     values: Floats,
-    family: npt.ArrayLike | None,
+    family: Numbers | None,
     method: Correction,
     rule: Callable[[Floats], Floats],
 ) -> Floats:
@@ -105,7 +105,7 @@ def _by_family(
     return adjusted
 
 
-def families(family: npt.ArrayLike | None, n_units: int) -> Iterator[npt.NDArray[np.intp]]:
+def families(family: Numbers | None, n_units: int) -> Iterator[npt.NDArray[np.intp]]:
     """Unit indices of each family, in order of first appearance of sorted ids."""
     if family is None:
         yield np.arange(n_units)

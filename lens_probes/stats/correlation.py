@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from lens_probes.stats.inputs import (
     Floats,
     Labels,
+    Numbers,
+    PerUnit,
     Units,
     check_units,
     chunks,
@@ -30,15 +31,15 @@ class Correlation:
     all partial columns where no covariates were given.
     """
 
-    r: Floats
-    r_p: Floats
-    log10_r_p: Floats
-    partial_r: Floats
-    partial_r_p: Floats
-    log10_partial_r_p: Floats
+    r: PerUnit
+    r_p: PerUnit
+    log10_r_p: PerUnit
+    partial_r: PerUnit
+    partial_r_p: PerUnit
+    log10_partial_r_p: PerUnit
 
 
-def correlation(x: Units, y: Labels, *, covariates: npt.ArrayLike | None = None) -> Correlation:
+def correlation(x: Units, y: Labels, *, covariates: Numbers | None = None) -> Correlation:
     """Correlation of x [example, unit] with a continuous label y [example].
 
     covariates [example, k]: the partial correlation is that of the residuals of unit and label
@@ -85,7 +86,7 @@ def _vector(y: Any, n: int) -> Floats:
     return label
 
 
-def _basis(covariates: npt.ArrayLike, n: int) -> Floats:
+def _basis(covariates: Numbers, n: int) -> Floats:
     """Orthonormal columns spanning a constant and the covariates [example, 1 + k]."""
     values = to_numpy(covariates).astype(np.float64)
     if values.ndim != 2 or values.shape[0] != n:

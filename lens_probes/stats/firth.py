@@ -6,12 +6,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from lens_probes.stats import _logit as logit
 from lens_probes.stats import _rows as rows
 from lens_probes.stats._start import start_block
-from lens_probes.stats.inputs import Floats, Labels, Units, check_labels, check_units
+from lens_probes.stats.inputs import (
+    Floats,
+    Labels,
+    PerUnit,
+    TextPerUnit,
+    Units,
+    check_labels,
+    check_units,
+)
 from lens_probes.stats.logistic import START_COLUMNS, overlapping
 from lens_probes.stats.sums import sum_blocks
 from lens_probes.stats.tails import chi2_tail
@@ -27,10 +34,10 @@ class Firth:
     constant or not_converged.
     """
 
-    firth_beta: Floats
-    firth_p: Floats
-    log10_firth_p: Floats
-    firth_status: npt.NDArray[np.str_]
+    firth_beta: PerUnit
+    firth_p: PerUnit
+    log10_firth_p: PerUnit
+    firth_status: TextPerUnit
 
 
 def firth(x: Units, y: Labels, *, n_threads: int = 1) -> Firth:
@@ -59,7 +66,7 @@ def firth(x: Units, y: Labels, *, n_threads: int = 1) -> Firth:
         logit.firth_block(block, n, n0, varies, starts, fits[units])
 
     sums = sum_blocks(x, positive, n_threads=n_threads, work=work)
-    status: npt.NDArray[np.str_] = np.select(
+    status: TextPerUnit = np.select(
         [sums.constant, fits[:, logit.CONVERGED] != 1.0],
         ["constant", "not_converged"],
         default="ok",

@@ -15,6 +15,7 @@ from lens_probes.stats.inputs import (
     Floats,
     Ints,
     Labels,
+    PerUnit,
     Units,
     check_labels,
     check_units,
@@ -31,8 +32,8 @@ class Heldout:
     0.5 where the training folds give no direction; NaN for a constant unit.
     """
 
-    accuracy_heldout: Floats
-    auc_heldout: Floats
+    accuracy_heldout: PerUnit
+    auc_heldout: PerUnit
     n_folds: int
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64, Int64, Shaped
 
 if TYPE_CHECKING:
     import torch
@@ -21,11 +22,17 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
+PerUnit: TypeAlias = Float64[np.ndarray, " unit"]
+CountPerUnit: TypeAlias = Int64[np.ndarray, " unit"]
+TextPerUnit: TypeAlias = Shaped[np.ndarray, " unit"]
+
+# Run-time type checkers leave inputs to the checks below, whose errors say what to do.
 if TYPE_CHECKING:
     Units: TypeAlias = npt.NDArray[Any] | torch.Tensor
     Labels: TypeAlias = npt.ArrayLike | torch.Tensor
+    Numbers: TypeAlias = npt.ArrayLike
 else:
-    Units = Labels = Any
+    Units = Labels = Numbers = Any
 
 _CHUNK_BYTES = 64 * 2**20
 

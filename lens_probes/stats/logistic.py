@@ -16,6 +16,8 @@ from lens_probes.stats.inputs import (
     Bools,
     Floats,
     Labels,
+    PerUnit,
+    TextPerUnit,
     Units,
     check_labels,
     check_units,
@@ -47,20 +49,20 @@ class Logistic:
     not compare. accuracy is in-sample, with fitted p > 0.5 as class 1.
     """
 
-    intercept: Floats
-    beta: Floats
-    beta_se: Floats
-    beta_std: Floats
-    wald_z: Floats
-    wald_p: Floats
-    log10_wald_p: Floats
-    lrt_p: Floats
-    log10_lrt_p: Floats
-    score_p: Floats
-    log10_score_p: Floats
-    accuracy: Floats
-    balanced_accuracy: Floats
-    status: npt.NDArray[np.str_]
+    intercept: PerUnit
+    beta: PerUnit
+    beta_se: PerUnit
+    beta_std: PerUnit
+    wald_z: PerUnit
+    wald_p: PerUnit
+    log10_wald_p: PerUnit
+    lrt_p: PerUnit
+    log10_lrt_p: PerUnit
+    score_p: PerUnit
+    log10_score_p: PerUnit
+    accuracy: PerUnit
+    balanced_accuracy: PerUnit
+    status: TextPerUnit
 
 
 def logistic(x: Units, y: Labels, *, method: Method = "auto", n_threads: int = 1) -> Logistic:
@@ -147,14 +149,12 @@ def _finish(x: Units, positive: Bools, sums: ClassSums, fits: Floats) -> Logisti
     )
 
 
-def _status(sums: ClassSums, fits: Floats) -> npt.NDArray[np.str_]:
+def _status(sums: ClassSums, fits: Floats) -> TextPerUnit:
     touching = (sums.high0 == sums.low1) | (sums.high1 == sums.low0)
     apart = (sums.high0 < sums.low1) | (sums.high1 < sums.low0)
     failed = ~(fits[:, logit.CONVERGED] == 1.0)
     names = ["constant", "separated", "quasi_separated", "not_converged"]
-    chosen: npt.NDArray[np.str_] = np.select(
-        [sums.constant, apart, touching, failed], names, default="ok"
-    )
+    chosen: TextPerUnit = np.select([sums.constant, apart, touching, failed], names, default="ok")
     return chosen
 
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from lens_probes.stats.inputs import (
     Bools,
-    Floats,
+    CountPerUnit,
     Ints,
     Labels,
+    PerUnit,
     Units,
     check_labels,
     check_units,
@@ -25,12 +26,12 @@ class Moments:
 
     n0: int
     n1: int
-    mean0: Floats
-    mean1: Floats
-    sd0: Floats
-    sd1: Floats
-    n_distinct: Ints
-    direction: Floats
+    mean0: PerUnit
+    mean1: PerUnit
+    sd0: PerUnit
+    sd1: PerUnit
+    n_distinct: CountPerUnit
+    direction: PerUnit
 
 
 def moments(x: Units, y: Labels) -> Moments:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64
 from scipy import special
 
 from lens_probes.stats.groups import Groups, centred_scaled, group_examples, group_labels
@@ -20,6 +21,7 @@ from lens_probes.stats.inputs import (
     Floats,
     Ints,
     Labels,
+    PerUnit,
     Units,
     check_labels,
     check_units,
@@ -36,8 +38,8 @@ class NullShares:
     Constant units are not counted. passed [unit] is the share of relabellings a unit passes in.
     """
 
-    share: Floats
-    passed: Floats
+    share: Float64[np.ndarray, " relabelling"]
+    passed: PerUnit
     alpha_unit: float
     n_units: int
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64, Shaped
 
 from lens_probes.stats.corrections import families
 from lens_probes.stats.groups import Groups, centred_scaled, group_examples, group_labels
@@ -21,6 +22,8 @@ from lens_probes.stats.inputs import (
     Floats,
     Ints,
     Labels,
+    Numbers,
+    PerUnit,
     Units,
     check_labels,
     check_units,
@@ -44,11 +47,11 @@ class MaxPermutation:
     p = (1 + b) / (1 + n_permutations). A unit whose group means are constant is NaN.
     """
 
-    group_t: Floats
-    p_family: Floats
-    log10_p_family: Floats
-    families: npt.NDArray[Any]
-    threshold: Floats
+    group_t: PerUnit
+    p_family: PerUnit
+    log10_p_family: PerUnit
+    families: Shaped[np.ndarray, " family"]
+    threshold: Float64[np.ndarray, " family"]
     n_groups0: int
     n_groups1: int
     n_distinct_relabellings: int
@@ -64,7 +67,7 @@ def max_permutation(
     within: Any = None,
     n_permutations: int = 1000,
     seed: int = 0,
-    family: npt.ArrayLike | None = None,
+    family: Numbers | None = None,
     alpha: float = 0.05,
 ) -> MaxPermutation:
     """Permutation p-values of x [example, unit] for labels y [example], family by family.

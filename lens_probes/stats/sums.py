@@ -12,7 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from lens_probes.stats import _rows as rows
-from lens_probes.stats.inputs import Bools, Floats, Units, chunks, is_cuda, refuse_nonfinite
+from lens_probes.stats.inputs import (
+    Bools,
+    Floats,
+    PerUnit,
+    Units,
+    chunks,
+    is_cuda,
+    refuse_nonfinite,
+)
 
 
 @dataclass(frozen=True)
@@ -25,21 +33,22 @@ class ClassSums:
 
     n0: int
     n1: int
-    shift: Floats
-    scale: Floats
-    mean0: Floats
-    mean1: Floats
-    ss0: Floats
-    ss1: Floats
-    low0: Floats
-    high0: Floats
-    low1: Floats
-    high1: Floats
+    shift: PerUnit
+    scale: PerUnit
+    mean0: PerUnit
+    mean1: PerUnit
+    ss0: PerUnit
+    ss1: PerUnit
+    low0: PerUnit
+    high0: PerUnit
+    low1: PerUnit
+    high1: PerUnit
 
     @property
     def gap(self) -> Floats:
         """mean1 - mean0 in units of scale."""
-        return self.mean1 - self.mean0
+        difference: Floats = self.mean1 - self.mean0
+        return difference
 
     @property
     def constant(self) -> Bools:
@@ -50,7 +59,8 @@ class ClassSums:
     @property
     def pooled_variance(self) -> Floats:
         """Within-class variance with n - 2 in the denominator, in units of scale squared."""
-        return (self.ss0 + self.ss1) / (self.n0 + self.n1 - 2)
+        variance: Floats = (self.ss0 + self.ss1) / (self.n0 + self.n1 - 2)
+        return variance
 
 
 def pack(table: Floats, n0: int, n1: int) -> ClassSums:

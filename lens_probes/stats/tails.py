@@ -11,11 +11,10 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import special
 
 from lens_probes.stats._compile import EXACT, compiled
-from lens_probes.stats.inputs import Floats
+from lens_probes.stats.inputs import Floats, Numbers
 
 LN10 = math.log(10.0)
 
@@ -92,7 +91,7 @@ def _log_student_all(t: Floats, dof: Floats, out: Floats) -> None:
         out[i] = _log_student(t[i], dof[i])
 
 
-def student_tail(t: npt.ArrayLike, dof: npt.ArrayLike) -> tuple[Floats, Floats]:
+def student_tail(t: Numbers, dof: Numbers) -> tuple[Floats, Floats]:
     """Two-sided p and log10 p of Student's t; `dof` may be fractional and is broadcast to t."""
     t, dof = np.broadcast_arrays(np.asarray(t, np.float64), np.asarray(dof, np.float64))
     log_p = np.empty(t.shape)
@@ -100,7 +99,7 @@ def student_tail(t: npt.ArrayLike, dof: npt.ArrayLike) -> tuple[Floats, Floats]:
     return np.exp(log_p), log_p / LN10
 
 
-def normal_tail(z: npt.ArrayLike) -> tuple[Floats, Floats]:
+def normal_tail(z: Numbers) -> tuple[Floats, Floats]:
     """Two-sided p and log10 p of a standard normal z."""
     size: Any = np.abs(np.asarray(z, np.float64))
     far = math.log(2.0) + special.log_ndtr(-size)
@@ -108,6 +107,6 @@ def normal_tail(z: npt.ArrayLike) -> tuple[Floats, Floats]:
     return np.exp(log_p), log_p / LN10
 
 
-def chi2_tail(statistic: npt.ArrayLike) -> tuple[Floats, Floats]:
+def chi2_tail(statistic: Numbers) -> tuple[Floats, Floats]:
     """Upper p and log10 p of a chi-square with one degree of freedom; NaN below zero."""
     return normal_tail(np.sqrt(np.asarray(statistic, np.float64)))

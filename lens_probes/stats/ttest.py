@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lens_probes.stats._noncentral import noncentrality_limits
-from lens_probes.stats.inputs import Floats, Labels, Units, check_labels, check_units
+from lens_probes.stats.inputs import Floats, Labels, PerUnit, Units, check_labels, check_units
 from lens_probes.stats.sums import ClassSums, class_sums
 from lens_probes.stats.tails import log_gamma_half_step, student_tail
 
@@ -21,17 +21,17 @@ class TTest:
     classes has t = +-inf, p = 0, log10 p = -inf and infinite g; its Welch dof does not exist (NaN).
     """
 
-    t: Floats
-    t_dof: Floats
-    t_p: Floats
-    log10_t_p: Floats
-    welch_t: Floats
-    welch_dof: Floats
-    welch_p: Floats
-    log10_welch_p: Floats
-    hedges_g: Floats
-    g_low: Floats
-    g_high: Floats
+    t: PerUnit
+    t_dof: PerUnit
+    t_p: PerUnit
+    log10_t_p: PerUnit
+    welch_t: PerUnit
+    welch_dof: PerUnit
+    welch_p: PerUnit
+    log10_welch_p: PerUnit
+    hedges_g: PerUnit
+    g_low: PerUnit
+    g_high: PerUnit
 
 
 def ttest(x: Units, y: Labels) -> TTest:

@@ -17,6 +17,7 @@ from lens_probes.stats.inputs import (
     Floats,
     Ints,
     Labels,
+    PerUnit,
     Units,
     check_labels,
     check_units,
@@ -36,12 +37,12 @@ class WordLevel:
     n_examples_dropped those with too few examples. note says why the columns are NaN, or "".
     """
 
-    word_t: Floats
-    word_dof: Floats
-    word_p: Floats
-    log10_word_p: Floats
-    icc: Floats
-    effective_n: Floats
+    word_t: PerUnit
+    word_dof: PerUnit
+    word_p: PerUnit
+    log10_word_p: PerUnit
+    icc: PerUnit
+    effective_n: PerUnit
     n_words0: int
     n_words1: int
     n_words_dropped: int

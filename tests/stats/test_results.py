@@ -1,0 +1,62 @@
+"""What every result has in common."""
+
+import dataclasses
+import re
+import typing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lens_probes import stats
+
+WORD = np.repeat(np.arange(12), 5)
+Y = (WORD > 5).astype(int)
+FOLD = stats.folds_by_word(Y, WORD, n_folds=3)
+RESULTS = {
+    "moments": lambda x: stats.moments(x, Y),
+    "ttest": lambda x: stats.ttest(x, Y),
+    "logistic": lambda x: stats.logistic(x, Y),
+    "logistic in torch": lambda x: stats.logistic(x, Y, method="torch"),
+    "firth": lambda x: stats.firth(x, Y),
+    "auc": lambda x: stats.auc(x, Y),
+    "correlation": lambda x: stats.correlation(x, Y + 0.1 * WORD),
+    "word_level": lambda x: stats.word_level(x, Y, WORD),
+    "max_permutation": lambda x: stats.max_permutation(x, Y, groups=WORD, n_permutations=50),
+    "nulls": lambda x: stats.relabel_words_null(x, Y, WORD, alpha_unit=0.1, n=5),
+    "heldout_direction": lambda x: stats.heldout_direction(x, Y, FOLD),
+}
+LENGTHS = {"share": 5, "families": 1, "threshold": 1}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_fields_have_the_declared_type_and_one_value_a_unit(name):
+    x = np.random.default_rng(0).normal(size=(60, 7))
+    result = RESULTS[name](x)
+    for field, hint in typing.get_type_hints(type(result)).items():
+        value = getattr(result, field)
+        assert isinstance(value, hint), field
+        if isinstance(value, np.ndarray):
+            assert value.shape == (LENGTHS.get(field, 7),), field
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(result, field, None)
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_constant_unit_has_no_p_value_and_beside_each_p_stands_its_log(name):
+    x = np.random.default_rng(0).normal(size=(60, 7))
+    x[:, 3] = 0.1
+    values = vars(RESULTS[name](x))
+    for field in values:
+        if field.endswith("_p") and not field.startswith("log10_"):
+            assert np.isnan(values[field][3])
+            log10_p = values[f"log10_{field}"]
+            np.testing.assert_allclose(10**log10_p, values[field], rtol=1e-12)
+
+
+def test_the_statistics_import_nothing_else_of_the_package_and_never_print():
+    for path in Path(stats.__file__).parent.glob("*.py"):
+        source = path.read_text()
+        assert not re.findall(r"lens_probes(?!\.stats)[. ]", source), path
+        assert "print(" not in source
+    assert stats.__all__ == sorted(stats.__all__)
