@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from lens_probes.result import SweepResult
 
 
 def answer(result: SweepResult) -> tuple[str, ...]:
-    """About five sentences for a reader who has not seen the tables."""
+    """Five lines for a reader who has not seen the tables."""
     return (
         _what_was_measured(result),
         _where_the_share_is(result),
@@ -37,22 +40,30 @@ def _where_the_share_is(result: SweepResult) -> str:
     decision = result.provenance["decision"]
     parts = []
     for site, table in result.layers.groupby("site", sort=False):
-        known = table.dropna(subset="share_significant")
-        if known.empty:
-            parts.append(f"{site}: no unit could be tested")
-            continue
-        high = known.loc[known["share_significant"].idxmax()]
-        low = known.loc[known["share_significant"].idxmin()]
-        if high["share_significant"] == low["share_significant"]:
-            parts.append(f"{site} {high['share_significant']:.0%} in every layer")
-            continue
-        parts.append(
-            f"{site} highest in layer {high['layer']} ({high['share_significant']:.0%}), lowest "
-            f"in layer {low['layer']} ({low['share_significant']:.0%})"
+        span = _highest_and_lowest(table, "share_significant")
+        parts.append(f"{site} {span or 'could not be tested'}")
+    said = f"Share of units significant at {decision['alpha']:g}, {_test(decision)}: "
+    said += f"{'; '.join(parts)}."
+    if decision["level"] == "word":
+        units = result.units
+        said += (
+            f" Over all units that is {units['significant'].mean():.1%} counting words; counting "
+            f"tokens it would be {units['significant_token_level'].mean():.1%}."
         )
+    return said
+
+
+def _highest_and_lowest(table: pd.DataFrame, column: str) -> str:
+    known = table.dropna(subset=column)
+    if known.empty:
+        return ""
+    high = known.iloc[int(known[column].argmax())]
+    low = known.iloc[int(known[column].argmin())]
+    if high[column] == low[column]:
+        return f"{high[column]:.0%} in every layer"
     return (
-        f"Share of units significant at {decision['alpha']:g} ({decision['p_column']}, "
-        f"{decision['method']} over {_family(decision)}): {'; '.join(parts)}."
+        f"highest in layer {high['layer']} ({high[column]:.0%}), lowest in layer {low['layer']} "
+        f"({low[column]:.0%})"
     )
 
 
@@ -65,47 +76,91 @@ def _best_unit(result: SweepResult) -> str:
     higher = class1 if best["direction"] > 0 else class0
     status = "" if best["status"] == "ok" else f"; status {best['status']}"
     auc = max(best["auc"], 1 - best["auc"])
-    return (
+    said = (
         f"The strongest single unit is {best['name']}, higher for {higher}: AUC {auc:.3f} in that "
-        f"direction (standard error {best['auc_se']:.3f}), in-sample accuracy {best['accuracy']:.0%}{status}."
+        f"direction (standard error {best['auc_se']:.3f}), in-sample accuracy "
+        f"{best['accuracy']:.0%}{status}"
     )
+    held_out = best.get("auc_heldout", np.nan)
+    if np.isfinite(held_out):
+        by = result.validation["held_out_by"]
+        said += f"; AUC {held_out:.3f} on held-out {by}s"
+    return said + "." + _unit_or_layer(result)
 
 
 def _accuracy(result: SweepResult) -> str:
-    column = "mean_accuracy_significant_positive"
+    held_out = "mean_accuracy_significant_positive_heldout"
+    cross_fitted = held_out in result.layers
+    column = held_out if cross_fitted else "mean_accuracy_significant_positive"
     known = result.layers.dropna(subset=column)
     class1 = result.provenance["examples"]["class_names"][1]
     if known.empty:
         return f"No unit that is higher for {class1} is significant, so there is no mean accuracy."
-    high, low = known.loc[known[column].idxmax()], known.loc[known[column].idxmin()]
-    return (
-        f"Mean in-sample accuracy of the significant units higher for {class1}: from "
-        f"{low[column]:.0%} ({low['site']}, layer {low['layer']}) to {high[column]:.0%} "
-        f"({high['site']}, layer {high['layer']}); units were chosen and scored on the same "
-        "examples, which flatters them."
+    high = known.iloc[int(known[column].argmax())]
+    low = known.iloc[int(known[column].argmin())]
+    how = (
+        f"units chosen on some {result.validation['held_out_by']}s and scored on others"
+        if cross_fitted
+        else "units were chosen and scored on the same examples, which flatters them"
     )
+    return (
+        f"Mean {'held-out' if cross_fitted else 'in-sample'} accuracy of the significant units "
+        f"higher for {class1}: from {low[column]:.0%} ({low['site']}, layer {low['layer']}) to "
+        f"{high[column]:.0%} ({high['site']}, layer {high['layer']}); {how}."
+    )
+
+
+def _unit_or_layer(result: SweepResult) -> str:
+    """Beside the unit, the layer; beside the model, the same model untrained."""
+    layers = result.layers
+    if "logistic_probe_auc_heldout" not in layers:
+        return ""
+    best = layers.iloc[int(layers["best_unit_auc_heldout"].argmax())]
+    said = (
+        f" Unit or layer? Held-out AUC at {best['site']}, layer {best['layer']}: "
+        f"{best['best_unit_auc_heldout']:.3f} for the unit chosen on the training folds, "
+        f"{best['mean_difference_auc_heldout']:.3f} for the direction between the class means, "
+        f"{best['logistic_probe_auc_heldout']:.3f} for a logistic probe on all units"
+    )
+    if "untrained_share_significant" in layers:
+        share = np.average(layers["untrained_share_significant"], weights=layers["n_units"])
+        said += f"; with untrained weights {share:.1%} of all units are significant"
+    return said + "."
 
 
 def _caveat(result: SweepResult) -> str:
-    examples = result.provenance["examples"]
+    examples, decision = result.provenance["examples"], result.provenance["decision"]
     w0, w1 = examples["n_words_per_class"]
+    n = sum(examples["n_per_class"])
     if not (w0 and w1):
         return (
-            "Caution: no word types were given, so tokens count as independent; if few words make "
-            "up a class, word identity alone can produce these shares."
+            f"Caution: no word types were given, so the {n} tokens count as independent; if few "
+            "words make up a class, word identity alone can produce these shares."
+        )
+    nulls = result.validation.get("nulls", {})
+    if decision["level"] == "word" and "words" in nulls:
+        null = nulls["words"]
+        return (
+            f"Caution: the test counts {w1} v {w0} word types. A test that counts the {n} tokens "
+            f"passes {null['unit']:.0%} of units at a nominal {null['nominal']:.0%} when labels "
+            f"are shuffled over word types ({nulls['tokens']['unit']:.0%} over tokens): token "
+            "p-values measure word identity too. A unit that differs need not be used."
         )
     return (
-        f"Caution: these p-values count tokens ({sum(examples['n_per_class'])}), not words ({w1} "
-        f"v {w0} types): tokens of few word types are no evidence about a category, and the "
-        "share of significant units grows with the number of examples."
+        f"Caution: these p-values count tokens ({n}), not words ({w1} v {w0} types): tokens of "
+        "few word types are no evidence about a category, and the share of significant units "
+        "grows with the number of examples."
     )
 
 
-def _family(decision: Mapping[str, Any]) -> str:
+def _test(decision: Mapping[str, Any]) -> str:
     low, high = decision["m_smallest"], decision["m_largest"]
     size = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     n = decision["n_families"]
-    return f"{size} units" if n == 1 else f"each of {n} families of {size} units"
+    family = f"{size} units" if n == 1 else f"each of {n} families of {size} units"
+    if decision["level"] == "word":
+        return f"max-T permutation of word types over {family}"
+    return f"{decision['p_column']} of tokens, {decision['method']} over {family}"
 
 
 def _s(things: list[Any]) -> str:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -59,11 +59,17 @@ class SweepOptions:
     alpha: float = 0.05
     """Level of the corrected test."""
 
-    method: Literal["bonferroni", "holm", "bh", "by"] | None = None
-    """Correction instead of the preset's."""
+    method: Literal["max_t", "bonferroni", "holm", "bh", "by"] | None = None
+    """Correction instead of the preset's; any but max_t decides at token level."""
 
     scope: Literal["layer", "site", "model"] | None = None
     """Family of the correction instead of the preset's."""
+
+    permutations: int = 1000
+    """Relabellings of word types in the max-T test."""
+
+    untrained: bool = True
+    """Repeat a rigorous sweep on untrained weights (doubles the forward passes)."""
 
     batch_size: int | None = None
     """Windows in one forward pass. [default: about 1,500 tokens' worth]"""
@@ -253,6 +259,8 @@ def _run_sweep(name: str, make_probe: Callable[[], Probe], options: SweepOptions
         alpha=options.alpha,
         method=options.method,
         scope=options.scope,
+        n_permutations=options.permutations,
+        untrained=options.untrained,
         batch_size=options.batch_size,
         progress=not options.quiet,
     )
@@ -277,12 +285,13 @@ def _show(result: SweepResult, report_path: Path) -> None:
 def _load(options: SweepOptions) -> LensModel:
     if not options.quiet:
         logging.getLogger(__name__).info("loading model %s", options.model)
-    import transformers
+    from transformers.utils import logging as transformers_logging
 
     from lens_probes.model import load_model
 
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    quiet_down: Any = transformers_logging  # untyped
+    quiet_down.set_verbosity_error()
+    quiet_down.disable_progress_bar()
     return load_model(
         options.model, device=options.device, dtype=options.dtype, processing=options.processing
     )

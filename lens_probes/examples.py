@@ -33,6 +33,8 @@ class Examples:
         [example] word type of the target, or None: the unit of replication (statistics guide).
     source
         [example] passage group, such as the speaker, or None.
+    first
+        [example] index of the target's first token, or None: a target of one token.
     document, offset
         [example] name of the document and index of the read token in it, or None.
     class_names
@@ -50,6 +52,7 @@ class Examples:
     source: NDArray[np.object_] | None = None
     document: NDArray[np.object_] | None = None
     offset: Int[np.ndarray, " example"] | None = None
+    first: Int[np.ndarray, " example"] | None = None
     class_names: tuple[str, str] = ("class 0", "class 1")
     counts: Mapping[str, int] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
@@ -119,7 +122,16 @@ class Examples:
         """The examples at these indices, in this order."""
         i = np.asarray(index)
         picked: dict[str, Any] = {}
-        for name in ("tokens", "position", "label", "word", "source", "document", "offset"):
+        for name in (
+            "tokens",
+            "position",
+            "label",
+            "word",
+            "source",
+            "document",
+            "offset",
+            "first",
+        ):
             values = getattr(self, name)
             picked[name] = None if values is None else values[i]
         return replace(self, **picked)

@@ -40,6 +40,8 @@ class SweepResult:
         Example windows under the best unit.
     provenance
         Model, examples, decision, versions: plain values.
+    validation
+        What a rigorous sweep checked beside its tests: resolution, nulls, confounds, notes.
     timings
         Seconds of each stage; the one part that differs between two runs.
     """
@@ -49,6 +51,7 @@ class SweepResult:
     examples: pd.DataFrame
     evidence: pd.DataFrame
     provenance: Mapping[str, Any]
+    validation: Mapping[str, Any] = field(default_factory=dict)
     paintings: tuple[Painting, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
 
@@ -95,6 +98,7 @@ class SweepResult:
             manifest = {
                 "format": 1,
                 "provenance": self.provenance,
+                "validation": self.validation,
                 "paintings": [asdict(painting) for painting in self.paintings],
                 "files": {f"{name}.parquet": sha256(work / f"{name}.parquet") for name in _TABLES},
                 "timings": self.timings,
@@ -138,6 +142,7 @@ class SweepResult:
             return cls(
                 **tables,
                 provenance=manifest["provenance"],
+                validation=manifest["validation"],
                 paintings=paintings,
                 timings=manifest["timings"],
             )
@@ -181,7 +186,8 @@ def summarise_layers(units: pd.DataFrame) -> pd.DataFrame:
         positive = significant[significant["direction"] > 0]
         n_constant = int((status == "constant").sum())
         n_tested = len(group) - n_constant
-        best = group.loc[group["log10_score_p"].idxmin()] if n_tested else None
+        ranked = group.dropna(subset="log10_score_p")
+        best = ranked.iloc[int(ranked["log10_score_p"].argmin())] if len(ranked) else None
         rows.append(
             {
                 "layer": layer,
@@ -194,6 +200,9 @@ def summarise_layers(units: pd.DataFrame) -> pd.DataFrame:
                 "n_not_converged": int((status == "not_converged").sum()),
                 "n_significant": len(significant),
                 "share_significant": _share(len(significant), n_tested),
+                "share_significant_token_level": _share(
+                    int(group["significant_token_level"].sum()), n_tested
+                ),
                 "n_significant_positive": len(positive),
                 "share_significant_positive": _share(len(positive), n_tested),
                 "mean_accuracy_significant": significant["accuracy"].mean(),

@@ -8,18 +8,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
 
-from lens_probes import stats
 from lens_probes.activations import Activations, collect
-from lens_probes.decision import Method, Preset, Scope, decide, preset_decision
+from lens_probes.decision import (
+    Method,
+    Preset,
+    Scope,
+    check_resolution,
+    decide,
+    families,
+    preset_decision,
+)
 from lens_probes.errors import InputError
 from lens_probes.examples import NO_TOKEN, Examples
 from lens_probes.model import LensModel
 from lens_probes.paint import Painting, paint
 from lens_probes.probes.base import Probe
 from lens_probes.result import SweepResult, summarise_layers
-from lens_probes.sites import unit_name
+from lens_probes.unit_table import covariates_of, unit_table
+from lens_probes.validate.checks import layer_checks, sweep_checks, untrained_shares
+from lens_probes.validate.folds import make_folds
 
 EVIDENCE_PER_SITE = 2
 PAINTED_PER_CLASS = 3
@@ -35,6 +43,9 @@ def sweep(
     alpha: float = 0.05,
     method: Method | None = None,
     scope: Scope | None = None,
+    n_permutations: int = 1000,
+    untrained: bool = True,
+    seed: int = 0,
     batch_size: int | None = None,
     progress: bool = False,
 ) -> SweepResult:
@@ -47,64 +58,75 @@ def sweep(
     sites, layers
         Names of `lens_probes.sites.SITES`; layer indices, None for all of them.
     preset
-        `"rigorous"`: score test, Holm over all units of the sweep. `"course"`: what the lessons
-        do: Wald test of the logistic regression, Bonferroni within one layer and site.
+        `"rigorous"`: max-T permutation over word types and all units of the sweep (over tokens,
+        the score test with Holm, where no words are known), with held-out scores, nulls and
+        controls. `"course"`: what the lessons do: Wald test of the logistic regression,
+        Bonferroni within one layer and site, nothing else.
     alpha, method, scope
-        Level, correction (bonferroni, holm, bh, by) and family (layer, site, model) instead of the
-        preset's.
+        Level, correction (max_t, bonferroni, holm, bh, by) and family (layer, site, model)
+        instead of the preset's. Any method but max_t decides at token level.
+    n_permutations, seed
+        Of the permutation test; the seed also draws folds, nulls and the untrained weights.
+    untrained
+        Repeat the rigorous sweep on untrained weights: a second round of forward passes.
 
     Raises
     ------
     InputError
         Whatever is wrong with the request, in one line, before the forward passes where possible.
     """
-    decision = preset_decision(preset, alpha=alpha, method=method, scope=scope)
     clock = _Clock()
     examples = probe if isinstance(probe, Examples) else probe.examples(model)
+    decision = preset_decision(
+        preset,
+        alpha=alpha,
+        method=method,
+        scope=scope,
+        n_permutations=n_permutations,
+        seed=seed,
+        has_words=examples.word is not None,
+    )
     _check_classes(examples)
+    resolution = check_resolution(examples, decision)
     clock.lap("examples")
     activations = collect(
         model, examples, sites=sites, layers=layers, batch_size=batch_size, progress=progress
     )
     clock.lap("forward passes")
-    tables = [_unit_table(activations, key, examples.label) for key in activations]
-    units, decided = decide(pd.concat(tables, ignore_index=True), decision)
+    folds = make_folds(examples, seed=seed)
+    extra = None if preset == "course" else (folds, covariates_of(examples, model.tokenizer))
+    tables = [unit_table(activations, key, examples, extra) for key in activations]
+    units = pd.concat(tables, ignore_index=True)
+    arrays = [activations[key] for key in activations]
+    units, decided = decide(units, decision, arrays, examples)
+    per_layer = summarise_layers(units)
+    validation: dict[str, Any] = {"resolution": resolution, "notes": list(folds.notes)}
     clock.lap("statistics")
-    result = SweepResult(
+    if preset == "rigorous":
+        family = families(units, decision)
+        checks = layer_checks(activations, examples, decision, family, folds, seed=seed)
+        per_layer = per_layer.merge(checks, on=["layer", "site"])
+        validation |= {"held_out_by": folds.main_name}
+        validation |= sweep_checks(activations, examples, decision, model.tokenizer, seed=seed)
+        clock.lap("checks")
+        if untrained:
+            per_layer["untrained_share_significant"] = untrained_shares(
+                model, examples, activations, decision, family,
+                seed=seed, batch_size=batch_size, progress=progress,
+            )  # fmt: skip
+            clock.lap("forward passes, untrained")
+    paintings = _paint_best(model, examples, units)
+    clock.lap("paintings")
+    return SweepResult(
         units=units,
-        layers=summarise_layers(units),
+        layers=per_layer,
         examples=examples.table(),
         evidence=_evidence(activations, units),
         provenance=_provenance(model, examples, activations, decided),
-        paintings=_paint_best(model, examples, units),
+        validation=validation,
+        paintings=paintings,
+        timings=clock.seconds,
     )
-    clock.lap("paintings")
-    result.timings.update(clock.seconds)
-    return result
-
-
-def unit_statistics(
-    x: Float[np.ndarray, "example unit"], y: Int[np.ndarray, " example"]
-) -> dict[str, Any]:
-    """Every token-level statistic of the units of one layer and site, by column name."""
-    columns: dict[str, Any] = {}
-    for part in (stats.moments, stats.ttest, stats.logistic, stats.auc):
-        columns |= vars(part(x, y))
-    return columns
-
-
-def _unit_table(
-    activations: Activations, key: tuple[int, str], label: Int[np.ndarray, " example"]
-) -> pd.DataFrame:
-    layer, site = key
-    x, shape = activations[key], activations.shapes[site]
-    try:
-        columns = unit_statistics(x, label)
-    except ValueError as error:
-        raise InputError(f"layer {layer}, site {site}: {error}") from error
-    names = [unit_name(layer, site, unit, shape) for unit in range(x.shape[1])]
-    index = {"layer": layer, "site": site, "unit": np.arange(x.shape[1]), "name": names}
-    return pd.DataFrame(index | columns)
 
 
 def _check_classes(examples: Examples) -> None:
@@ -125,7 +147,8 @@ def _paint_best(model: LensModel, examples: Examples, units: pd.DataFrame) -> tu
     """Windows spread over each class, under the unit with the strongest evidence."""
     if units["log10_score_p"].isna().all() or model.tokenizer is None:
         return ()
-    best = units.loc[units["log10_score_p"].idxmin()]
+    ranked = units.dropna(subset="log10_score_p")
+    best = ranked.iloc[int(ranked["log10_score_p"].argmin())]
     rows: list[int] = []
     for label in (0, 1):
         of_class = np.flatnonzero(examples.label == label)

@@ -168,11 +168,12 @@ def cut_windows(
     if window.bos and bos_token_id is None:
         raise InputError("this tokenizer has no BOS token: leave bos out.")
     prefix = [bos_token_id] if window.bos else []
-    rows, position = [], []
+    rows, position, firsts = [], [], []
     for t in drawn:
         ids, first = targets.tokens[t.document], _first(t, targets, window)
         rows.append([*prefix, *ids[first : t.last + window.after + 1].tolist()])
         position.append(t.last - first + len(prefix))
+        firsts.append(max(0, t.first - first + len(prefix)))
     padded = np.full((len(rows), max(map(len, rows))), NO_TOKEN, dtype=np.int64)
     for i, row in enumerate(rows):
         padded[i, : len(row)] = row
@@ -185,6 +186,7 @@ def cut_windows(
         source=np.array([d.source for d in documents], dtype=object),
         document=np.array([d.name for d in documents], dtype=object),
         offset=np.array([t.last for t in drawn], dtype=np.int64),
+        first=np.array(firsts, dtype=np.int64),
         class_names=class_names,
         counts=counts,
         origin=origin,

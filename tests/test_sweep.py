@@ -18,6 +18,7 @@ from lens_probes.model import LensModel
 from lens_probes.result import check_output_folder
 
 PLANTED = 77
+NO_EXAMPLES = lp.Examples.from_tokens([[1]], 0, [0])
 
 
 @pytest.fixture(scope="module")
@@ -28,16 +29,20 @@ def examples() -> lp.Examples:
     tokens = rng.integers(1, 400, (240, 12))
     tokens[:, -1] = last
     return lp.Examples.from_tokens(
-        tokens, -1, last >= 200, [f"w{t}" for t in last], [f"s{i % 7}" for i in range(240)]
+        tokens,
+        -1,
+        last >= 200,
+        [f"w{int(t >= 200)}-{t % 12}" for t in last],
+        [f"s{i % 17}" for i in range(240)],
     )
 
 
 @pytest.fixture(scope="module")
-def two_words() -> lp.Examples:
-    """Windows that end in one token for class 0 and another for class 1: much differs."""
+def ten_words() -> lp.Examples:
+    """Windows that end in one of five tokens of a class: words differ much, classes do not."""
     tokens = np.random.default_rng(1).integers(1, 400, (60, 12))
-    tokens[:, -1] = np.where(np.arange(60) % 2, 50, 60)
-    return lp.Examples.from_tokens(tokens, -1, np.arange(60) % 2, [f"w{i % 2}" for i in range(60)])
+    tokens[:, -1] = 50 + np.arange(60) % 10
+    return lp.Examples.from_tokens(tokens, -1, np.arange(60) % 2, [f"w{i % 10}" for i in range(60)])
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +80,60 @@ def test_planted_unit_comes_first_and_a_shuffle_finds_nothing(
         assert best["direction"] == 1
         assert best["significant"] or (preset, best["status"]) == ("course", "separated")
         rng = np.random.default_rng(3)
-        shuffled = replace(examples, label=rng.permutation(examples.label))
+        shuffled = replace(examples, label=rng.permutation(examples.label), word=None)
         null = lp.sweep(planted, shuffled, sites=["mlp_pre", "q", "v"], preset=preset)
         assert null.units["significant"].sum() <= 1
+
+
+@pytest.mark.model
+def test_rigorous_answer_sets_words_beside_tokens(
+    planted: LensModel, examples: lp.Examples
+) -> None:
+    result = lp.sweep(planted, examples, sites=["mlp_pre", "q"])
+    best = result.top(1).iloc[0]
+    assert best["p_corrected"] == pytest.approx(1 / 1001)
+    assert best["auc_heldout"] > 0.65
+    assert best["auc_heldout_passage"] > 0.65
+    assert best["log10_word_p"] < -5
+    said = " ".join(answer(result))
+    assert "max-T permutation of word types over 480 units" in said
+    assert "counting words; counting tokens it would be" in said
+    assert "the test counts 12 v 12 word types" in said
+    layer = result.layers.set_index(["layer", "site"]).loc[(1, "mlp_pre")]
+    assert layer["best_unit_auc_heldout"] > 0.65
+    assert layer["selectivity"] > 0.05
+    assert layer["mean_accuracy_significant_positive_heldout"] > 0.6
+    assert (result.layers["untrained_share_significant"] < 0.02).all()
+    tokens, words = (result.validation["nulls"][kind] for kind in ("tokens", "words"))
+    assert tokens["unit"] == pytest.approx(0.05, abs=0.02)
+    assert words["nominal"] == 0.05
+    assert "12 and 12 groups, 1000 are sampled" in result.validation["resolution"]
+
+
+@pytest.mark.model
+def test_word_identity_is_not_a_category(tiny_model: LensModel, ten_words: lp.Examples) -> None:
+    """Ten random words in two classes: tokens make it look like tuning, words do not."""
+    more = lp.Examples.from_tokens(
+        np.tile(ten_words.tokens, (3, 1)), -1, np.tile(ten_words.label, 3),
+        np.tile(ten_words.word, 3),
+    )  # fmt: skip
+    result = lp.sweep(tiny_model, more, sites=["mlp_pre", "q"], untrained=False)
+    assert result.units["significant"].mean() < 0.01
+    assert result.layers["share_significant_token_level"].max() > 0.1
+    assert result.validation["nulls"]["words"]["family"] > 0.5
+    assert result.validation["nulls"]["tokens"]["family"] < 0.15
+
+
+@pytest.mark.model
+def test_without_words_the_result_says_why(tiny_model: LensModel, examples: lp.Examples) -> None:
+    result = lp.sweep(
+        tiny_model, replace(examples, word=None), sites=["q"], layers=0, untrained=False
+    )
+    assert result.units[["word_t", "word_p", "icc", "effective_n"]].isna().all(axis=None)
+    assert "no word types were given" in result.validation["notes"][0]
+    assert result.provenance["decision"]["level"] == "token"
+    assert result.validation["held_out_by"] == "passage"
+    np.testing.assert_array_equal(result.units["auc_heldout"], result.units["auc_heldout_passage"])
 
 
 @pytest.mark.model
@@ -87,7 +143,9 @@ def test_units_table_has_the_named_columns(tiny_model: LensModel, examples: lp.E
     named = """layer site unit name n0 n1 mean0 mean1 sd0 sd1 n_distinct direction t t_dof t_p
         log10_t_p welch_t welch_dof welch_p log10_welch_p hedges_g g_low g_high intercept beta
         beta_se beta_std wald_z wald_p log10_wald_p lrt_p log10_lrt_p score_p log10_score_p
-        accuracy balanced_accuracy auc auc_se p_corrected log10_p_corrected significant status"""
+        accuracy balanced_accuracy auc auc_se accuracy_heldout auc_heldout
+        accuracy_heldout_passage auc_heldout_passage word_t word_p log10_word_p icc effective_n
+        firth_p log10_firth_p p_corrected log10_p_corrected significant status"""
     for column in named.split():
         assert column in units, column
     x = lp.collect(tiny_model, examples, sites=["k"], layers=[2])[2, "k"]
@@ -96,8 +154,8 @@ def test_units_table_has_the_named_columns(tiny_model: LensModel, examples: lp.E
 
 
 @pytest.mark.model
-def test_layers_table_counts_what_units_say(tiny_model: LensModel, two_words: lp.Examples) -> None:
-    result = lp.sweep(tiny_model, two_words, sites=["mlp_pre", "q"])
+def test_layers_table_counts_what_units_say(tiny_model: LensModel, ten_words: lp.Examples) -> None:
+    result = lp.sweep(tiny_model, ten_words, sites=["mlp_pre", "q"], method="bh")
     for row in result.layers.itertuples():
         group = result.units[(result.units.layer == row.layer) & (result.units.site == row.site)]
         significant = group[group.significant]
@@ -164,7 +222,7 @@ def made_units(p: np.ndarray, status: str = "ok") -> pd.DataFrame:
 def test_families(preset: str, scope: str | None, sizes: set[int], families: int) -> None:
     units = made_units(np.full(16, 0.001))
     decision = preset_decision(preset, method="bonferroni", scope=scope)
-    table, said = decide(units, decision)
+    table, said = decide(units, decision, [], NO_EXAMPLES)
     assert set((table["p_corrected"] / 0.001).round().astype(int)) == sizes
     assert said["n_families"] == families
     assert {said["m_smallest"], said["m_largest"]} <= sizes
@@ -175,11 +233,11 @@ def test_course_counts_units_without_a_wald_p_as_not_significant() -> None:
     p[0] = np.nan
     units = made_units(p)
     units.loc[0, "status"] = "separated"
-    table, said = decide(units, preset_decision("course"))
+    table, said = decide(units, preset_decision("course"), [], NO_EXAMPLES)
     assert not table["significant"][0]
     assert said["left_out"] == 0
     units.loc[0, "status"] = "constant"
-    table, said = decide(units, preset_decision("course"))
+    table, said = decide(units, preset_decision("course"), [], NO_EXAMPLES)
     assert np.isnan(table["p_corrected"][0])
     assert said["left_out"] == 1
 
@@ -188,7 +246,10 @@ def test_course_counts_units_without_a_wald_p_as_not_significant() -> None:
     ("options", "message"),
     [
         ({"preset": "rigourous"}, "unknown preset 'rigourous'.*Did you mean 'rigorous'"),
-        ({"method": "fdr"}, "unknown method 'fdr': choose from bonferroni, holm, bh, by"),
+        ({"method": "fdr"}, "unknown method 'fdr': choose from max_t, bonferroni, holm, bh, by"),
+        ({"method": "max_t", "preset": "course"}, "the course preset has no max_t"),
+        ({"n_permutations": 0}, "n_permutations must be 1 or more"),
+        ({"n_permutations": 9}, "the smallest p is 0.1, but max_t needs 0.05"),
         ({"scope": "all"}, "unknown scope 'all'"),
         ({"alpha": 0.0}, "alpha must lie between 0 and 1"),
         ({"sites": ["mlp"]}, "unknown site 'mlp'"),
@@ -211,8 +272,8 @@ def test_a_class_needs_two_examples(tiny_model: LensModel) -> None:
 
 
 @pytest.fixture(scope="module")
-def result(tiny_models: dict[str, LensModel], two_words: lp.Examples) -> lp.SweepResult:
-    return lp.sweep(tiny_models["llama"], two_words, sites=["mlp_pre", "k"])
+def result(tiny_models: dict[str, LensModel], ten_words: lp.Examples) -> lp.SweepResult:
+    return lp.sweep(tiny_models["llama"], ten_words, sites=["mlp_pre", "k"], method="bh")
 
 
 @pytest.mark.model
@@ -308,7 +369,7 @@ def test_top_and_answer(result: lp.SweepResult) -> None:
     high = table.loc[table["share_significant"].idxmax()]
     assert f"k highest in layer {high['layer']} ({high['share_significant']:.0%})" in sentences[1]
     assert result.top(1)["name"][0] in sentences[2]
-    assert "count tokens (60), not words (1 v 1 types)" in sentences[4]
+    assert "count tokens (60), not words (5 v 5 types)" in sentences[4]
     blind = replace(
         result,
         provenance={

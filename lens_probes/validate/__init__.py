@@ -1,0 +1,1 @@
+"""What a sweep's numbers are worth: held-out scores, nulls, controls, confounds, planted truth."""

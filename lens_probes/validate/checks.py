@@ -1,0 +1,133 @@
+"""Everything a rigorous sweep reports beside its tests, layer by layer and once for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+
+from lens_probes import stats
+from lens_probes.activations import Activations, collect
+from lens_probes.decision import Decision, word_max_t, words_with_both_labels
+from lens_probes.examples import Examples
+from lens_probes.model import LensModel
+from lens_probes.validate.confounds import confound_differences, confound_table
+from lens_probes.validate.controls import control_task, relabelling_null
+from lens_probes.validate.folds import Folds
+from lens_probes.validate.heldout import baselines, cross_fitted_accuracy
+
+Array = Float[np.ndarray, "example unit"]
+
+
+def layer_checks(
+    activations: Activations,
+    examples: Examples,
+    decision: Decision,
+    family: NDArray[np.int64],
+    folds: Folds,
+    *,
+    seed: int,
+) -> pd.DataFrame:
+    """One row per layer and site: cross-fitted accuracy, baselines, control task."""
+    keys, arrays = list(activations), [activations[key] for key in activations]
+    table = pd.DataFrame(keys, columns=["layer", "site"])
+    if folds.main is not None:
+
+        def choose(train: Bool[np.ndarray, " example"]) -> list[Bool[np.ndarray, " unit"]]:
+            return significant_units(arrays, examples, decision, family, train)
+
+        accuracy = cross_fitted_accuracy(arrays, examples.label, folds.main, choose)
+        table["mean_accuracy_significant_heldout"] = [every for every, _ in accuracy]
+        table["mean_accuracy_significant_positive_heldout"] = [part for _, part in accuracy]
+        rows = [asdict(baselines(x, examples.label, folds.main)) for x in arrays]
+        table = table.join(pd.DataFrame(rows))
+    if folds.passage is not None and _words_make_classes(examples):
+        assert examples.word is not None
+        rows = [
+            asdict(control_task(x, examples.label, examples.word, folds.passage, seed=seed))
+            for x in arrays
+        ]
+        table = table.join(pd.DataFrame(rows))
+    return table
+
+
+def sweep_checks(
+    activations: Activations, examples: Examples, decision: Decision, tokenizer: Any, *, seed: int
+) -> dict[str, Any]:
+    """Both nulls, and what else differs between the classes; plain values."""
+    arrays = [activations[key] for key in activations]
+    said: dict[str, Any] = {"nulls": {}, "confounds": {}}
+    alpha = decision.alpha
+    said["nulls"]["tokens"] = relabelling_null(arrays, examples.label, alpha=alpha, seed=seed)
+    if _words_make_classes(examples):
+        said["nulls"]["words"] = relabelling_null(
+            arrays, examples.label, alpha=alpha, word=examples.word, seed=seed
+        )
+    if tokenizer is not None:
+        table = confound_table(examples, tokenizer)
+        said["confounds"] = confound_differences(table, examples.label)
+    return said
+
+
+def untrained_shares(
+    model: LensModel,
+    examples: Examples,
+    activations: Activations,
+    decision: Decision,
+    family: NDArray[np.int64],
+    *,
+    seed: int,
+    batch_size: int | None,
+    progress: bool,
+) -> list[float]:
+    """Share of significant units in each layer and site of the same model with random weights."""
+    untrained = collect(
+        model.reinitialised(seed),
+        examples,
+        sites=dict.fromkeys(site for _, site in activations),
+        layers=sorted({layer for layer, _ in activations}),
+        batch_size=batch_size,
+        progress=progress,
+    )
+    arrays = [untrained[key] for key in activations]
+    return [float(mask.mean()) for mask in significant_units(arrays, examples, decision, family)]
+
+
+def significant_units(
+    arrays: Sequence[Array],
+    examples: Examples,
+    decision: Decision,
+    family: NDArray[np.int64],
+    rows: Bool[np.ndarray, " example"] | None = None,
+) -> list[Bool[np.ndarray, " unit"]]:
+    """Which units of each array the decision finds, on all examples or on some rows."""
+    if decision.method == "max_t":
+        try:
+            p = word_max_t(arrays, examples, decision, family, rows).p_family
+        except ValueError:  # too few words are left in a training fold to permute
+            p = np.ones(len(family))
+    else:
+        use = np.ones(len(examples), dtype=bool) if rows is None else rows
+        score = np.concatenate([_score_p(x[use], examples.label[use]) for x in arrays])
+        p = stats.adjust(score, method=decision.method, family=family)
+    passed = np.nan_to_num(p, nan=1.0) <= decision.alpha
+    return np.split(passed, np.cumsum([x.shape[1] for x in arrays])[:-1])
+
+
+def _score_p(x: Array, y: NDArray[np.int64]) -> Float[np.ndarray, " unit"]:
+    """p of the logit's score test, n r^2; NaN for constant units."""
+    r = stats.correlation(x, y).r
+    p: Float[np.ndarray, " unit"] = stats.chi2_tail(len(y) * r**2)[0]
+    return p
+
+
+def _words_make_classes(examples: Examples) -> bool:
+    """Whether word types are known and each belongs to one class, two or more in both."""
+    if examples.word is None or words_with_both_labels(examples):
+        return False
+    return all(len(set(examples.word[examples.label == label])) >= 2 for label in (0, 1))
