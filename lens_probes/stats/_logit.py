@@ -20,6 +20,7 @@ INTERCEPT, SLOPE, SLOPE_SE, LLR, RIGHT0, RIGHT1, CONVERGED = range(FITS)
 
 MAX_STEPS = 200
 MAX_HALVINGS = 40
+LAST_STEP = 1e-5
 TINY_LLR = 1e-3
 ON_BOUNDARY = 1e-9
 
@@ -66,8 +67,9 @@ def _pass64(z: Floats, a: float, b: float, c: float) -> tuple[Any, ...]:
     loss = 0.0
     for first in range(0, z.size, 512):
         product = 1.0
-        for i in range(first, min(first + 512, z.size)):
-            v = z[i] - c
+        part = z[first : first + 512]
+        for i in range(part.size):
+            v = part[i] - c
             m = a + b * v
             u = _exp_minus(abs(m))
             inverse = 1.0 / (1.0 + u)
@@ -150,9 +152,9 @@ def _local(z: Floats, n0: int, a: float, b: float, c: float) -> tuple[float, ...
 def _newton(z: Floats, n0: int, a: float, b: float, c: float, out: Floats) -> bool:
     """Newton with step halving from margins a + b (z - c); the fit goes into `out`.
 
-    Every accepted point raises the log likelihood. Done when a step moves the weighted margins by
-    less than about 3e-6: the third derivatives then give the coefficients to third order
-    (Chebyshev's step) and the information to second order at their final value.
+    Every accepted point raises the log likelihood. Done when a step moves no margin by more than
+    LAST_STEP (rows span at most 1): the third derivatives then give the coefficients to third
+    order (Chebyshev's step) and the information to second order at their final value.
     """
     n = z.size
     null = n0 * math.log(n0 / n) + (n - n0) * math.log((n - n0) / n)
@@ -176,7 +178,7 @@ def _newton(z: Floats, n0: int, a: float, b: float, c: float, out: Floats) -> bo
         step_b = gz / hzz
         moved = step_a * step_a + step_b * step_b * hzz / h
         a, b, c = base_a + step_a, base_b + step_b, base_c
-        if moved < 1e-11:
+        if abs(step_a) + abs(step_b) < LAST_STEP:
             aa, ab, bb = step_a * step_a, 2.0 * step_a * step_b, step_b * step_b
             a -= 0.5 * (t0 * aa + t1 * ab + t2 * bb) / h
             b -= 0.5 * (t1 * aa + t2 * ab + t3 * bb) / hzz

@@ -58,7 +58,7 @@ def correlation(x: Units, y: Labels, *, covariates: Numbers | None = None) -> Co
         raise ValueError(f"x has {n} examples: with {k} covariates at least {k + 3} are needed")
     constant = one / np.sqrt(n)
     plain, given = np.full((x.shape[1], 2), np.nan), np.full((x.shape[1], 2), np.nan)
-    for first, part in chunks(x, max_units=4096):
+    for first, part in chunks(x, max_units=256):
         if not np.isfinite(part).all():
             refuse_nonfinite(part, first)
         values = part - part[:1].astype(np.float64)

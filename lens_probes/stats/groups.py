@@ -81,5 +81,5 @@ def centred_scaled(part: npt.NDArray[Any]) -> Floats:
     values = part.astype(np.float64)
     values -= values[:1].copy()
     widest = np.abs(values).max(axis=0, initial=0.0)
-    scaled: Floats = np.ldexp(values, -np.frexp(widest)[1])
-    return scaled
+    values *= np.ldexp(1.0, -np.frexp(widest)[1].clip(-1000, 1000))
+    return values

@@ -150,7 +150,7 @@ def _group_means(arrays: list[Units], items: Groups) -> Iterator[tuple[int, Floa
     """Runs of units as (first unit of all, group means [group, unit] centred, of length 1)."""
     before = 0
     for array in arrays:
-        for first, part in chunks(array, max_units=1024):
+        for first, part in chunks(array, max_units=512):
             if not np.isfinite(part).all():
                 refuse_nonfinite(part, first)
             values = centred_scaled(part)
@@ -178,12 +178,12 @@ def _raise_tops(tops: Floats, means: Floats, table: npt.NDArray[np.int8], family
         return
     columns = usable[np.argsort(family[usable], kind="stable")]
     here, starts = np.unique(family[columns], return_index=True)
-    values = np.ascontiguousarray(means[:, columns])
+    values = np.ascontiguousarray(means[:, columns].T)
     for first in range(0, len(table), 512):
-        size = np.abs(_contrast(table[first : first + 512]) @ values)
-        best = np.maximum.reduceat(size, starts, axis=1)
+        size = values @ _contrast(table[first : first + 512]).T
+        best = np.maximum.reduceat(np.abs(size, out=size), starts, axis=0)
         rows = tops[first : first + 512]
-        rows[:, here] = np.maximum(rows[:, here], best)
+        rows[:, here] = np.maximum(rows[:, here], best.T)
 
 
 def _result(
