@@ -1,5 +1,6 @@
 """Figures, text heat maps and the HTML report of a result."""
 
+from lens_probes.report.checks import unit_or_layer
 from lens_probes.report.example_figures import class_distributions, word_distributions
 from lens_probes.report.figures import accuracy_by_layer, best_auc_map, share_by_layer
 from lens_probes.report.html import write_report
@@ -14,6 +15,7 @@ __all__ = [
     "heatmap_html",
     "heatmap_text",
     "share_by_layer",
+    "unit_or_layer",
     "word_distributions",
     "write_report",
 ]

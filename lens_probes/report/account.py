@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from lens_probes.report.numbers import whole
+from lens_probes.report.frame import isolate
+from lens_probes.report.numbers import fixed, whole
 from lens_probes.result import SweepResult
 
-_METHODS = {
+METHODS = {
+    "max_t": "max-T permutation",
     "bonferroni": "Bonferroni",
     "holm": "Holm",
     "bh": "Benjamini–Hochberg",
@@ -25,6 +26,7 @@ _TESTS = {
     "t_p": "Student t test (t_p)",
     "welch_p": "Welch t test (welch_p)",
     "word_p": "Welch t test of word means (word_p)",
+    "p_family": "permutation of classes over word types, largest |t| of the family (p_family)",
 }
 _DECISION = (
     "preset",
@@ -38,10 +40,18 @@ _DECISION = (
     "m_largest",
     "left_out",
 )
+_PERMUTATION = ("n_permutations", "min_per_word", "seed")
 _FAMILIES = {
     "layer": "units of one layer and site",
     "site": "units of one site over all layers",
     "model": "all units of the sweep",
+}
+
+
+_RULES = {
+    "wald_p": "this preset counts them as not significant",
+    "score_p": "they are ranked and decided by the score test, which stays finite",
+    "p_family": "the permutation test that decides needs no such fit",
 }
 
 
@@ -89,7 +99,7 @@ def decided(result: SweepResult) -> dict[str, object]:
     facts = {
         "preset": decision["preset"],
         "test that decides": _TESTS.get(decision["p_column"], decision["p_column"]),
-        "correction": _METHODS.get(decision["method"], decision["method"]),
+        "correction": METHODS.get(decision["method"], decision["method"]),
         "family (scope)": f"{_FAMILIES.get(decision['scope'], '')} (scope {decision['scope']})",
         "families": decision.get("n_families"),
         "tests in a family (m)": size,
@@ -98,9 +108,18 @@ def decided(result: SweepResult) -> dict[str, object]:
         "left out (no p-value)": decision.get("left_out"),
         "significant": f"{whole(int(result.units['significant'].sum()))} units",
     }
-    return facts | {
-        key.replace("_", " "): decision[key] for key in decision if key not in _DECISION
-    }
+    extra = {key: value for key, value in decision.items() if key not in _DECISION}
+    if decision["method"] != "max_t":
+        extra = {key: value for key, value in extra.items() if key not in _PERMUTATION}
+    return facts | {key.replace("_", " "): _range(value) for key, value in extra.items()}
+
+
+def _range(value: object) -> object:
+    """A list of numbers, one a family, by its ends."""
+    if not isinstance(value, list | tuple):
+        return value
+    ends = dict.fromkeys(fixed(end, 3) for end in (min(value), max(value))) if value else ("none",)
+    return " to ".join(ends)
 
 
 def cautions(result: SweepResult) -> tuple[str, ...]:
@@ -113,19 +132,19 @@ def cautions(result: SweepResult) -> tuple[str, ...]:
             "word are not independent, so a difference between a few words, of whatever kind, "
             "passes as a difference between classes."
         )
+    else:
+        said.append(
+            f"Significance is decided at the level of {decision['level']}s. The columns t, score "
+            "p, Firth p, Hedges' g and beta describe tokens: their p-values count tokens, not "
+            "words."
+        )
     said.append(
         "The score test and Student t are functions of each other, not independent confirmation: "
         "where one is small the other is too."
     )
     apart = int(units["status"].isin(["separated", "quasi_separated"]).sum())
     counted = f"{whole(apart)} of {whole(len(units))} units here" if apart else "none here"
-    rule = (
-        "this preset counts them as not significant"
-        if decision["p_column"] == "wald_p"
-        else "they are ranked and decided by the score test, which stays finite"
-        if decision["p_column"] == "score_p"
-        else f"they are decided by {decision['p_column']}"
-    )
+    rule = _RULES.get(decision["p_column"], f"they are decided by {decision['p_column']}")
     said.append(
         "Where a unit separates the classes (no overlap, or none but at one value), the logistic "
         f"regression has no finite beta and no Wald p ({counted}); {rule}."
@@ -141,66 +160,6 @@ def cautions(result: SweepResult) -> tuple[str, ...]:
     return tuple(said)
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
-    """Nested plain values as one list of "a.b" names; lists joined, None as "none"."""
-    found: dict[str, object] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{name}.")
-        elif isinstance(value, list | tuple):
-            found[name] = ", ".join(str(v) for v in value) or "none"
-        else:
-            found[name] = "none" if value is None else str(value)
-    return found
-
-
-def python_lines(result: SweepResult) -> str:
-    """Python that repeats the sweep, as far as the provenance says how."""
-    provenance = result.provenance
-    model, decision = provenance["model"], provenance["decision"]
-    lines = [
-        "import lens_probes as lp",
-        *_probe_lines(provenance["examples"].get("origin", {})),
-        f"model = lp.load_model({model.get('source')!r}, dtype={model.get('dtype')!r}, "
-        f"processing={model.get('processing')!r})",
-        "result = lp.sweep(",
-        "    model,",
-        "    probe,",
-        f"    sites={list(provenance.get('sites', ()))!r},",
-        f"    layers={list(provenance.get('layers', ()))!r},",
-        f"    preset={decision['preset']!r},",
-        f"    alpha={decision['alpha']!r},",
-        f"    method={decision['method']!r},",
-        f"    scope={decision['scope']!r},",
-        ")",
-    ]
-    return "\n".join(lines)
-
-
-def _probe_lines(origin: Mapping[str, Any]) -> Iterator[str]:
-    from lens_probes import probes  # noqa: PLC0415  (a probe's module may need a tokenizer library)
-
-    kinds = {getattr(k, "name", None): k for k in (getattr(probes, n) for n in probes.__all__)}
-    kind = kinds.get(origin["probe"]) if "probe" in origin else None
-    if kind is None:
-        yield "# your own token ids, read positions and labels; their digest is in the provenance"
-        yield "probe = lp.Examples.from_tokens(tokens, position, label, word, source)"
-        return
-    options = {p: repr(origin[p]) for p in inspect.signature(kind).parameters if p in origin}
-    if "words" in options and origin.get("word_set", "custom") != "custom":
-        options["words"] = repr(origin["word_set"])
-    yield f"from lens_probes.probes import {kind.__name__}"
-    yield ""
-    if isinstance(text := origin.get("text"), Mapping):
-        place = text.get("name") if text.get("name") == "speeches" else text.get("from")
-        yield f"text = lp.load_text({place!r})"
-        options["text"] = "text"
-    yield f"probe = {kind.__name__}("
-    yield from (f"    {name}={value}," for name, value in options.items())
-    yield ")"
-
-
 def _words(result: SweepResult, label: int, limit: int = 40) -> str:
     examples = result.examples
     if "word" not in examples:
@@ -209,7 +168,7 @@ def _words(result: SweepResult, label: int, limit: int = 40) -> str:
     if counts.empty:
         return ""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
-    shown = ", ".join(f"{word} {n}" for word, n in ordered[:limit])
+    shown = ", ".join(f"{isolate(word)} {n}" for word, n in ordered[:limit])
     return f": {shown}" + (f" and {len(ordered) - limit} more" if len(ordered) > limit else "")
 
 

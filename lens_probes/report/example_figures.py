@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from lens_probes.report.frame import frame, plain
+from lens_probes.report.frame import frame, isolate, plain
 from lens_probes.report.numbers import fixed, percent, whole
 from lens_probes.report.palette import CLASS_COLOURS
 from lens_probes.report.tables import strongest
@@ -40,7 +41,7 @@ def class_distributions(result: SweepResult, n: int = 6) -> go.Figure:
         rows=rows,
         cols=1,
         vertical_spacing=min(55 / height, 0.25),
-        subplot_titles=[_panel_title(result, unit) for _, unit in best.iterrows()] or None,
+        subplot_titles=[_panel_title(unit) for _, unit in best.iterrows()] or None,
     )
     label = result.examples["label"].to_numpy(int)
     names = result.provenance["examples"]["class_names"]
@@ -55,7 +56,7 @@ def class_distributions(result: SweepResult, n: int = 6) -> go.Figure:
     ticks = [plain(_short(str(name))) for name in names]
     figure.update_yaxes(tickvals=[0, 1], ticktext=ticks, range=[-0.6, 1.6])
     _bare_lines(figure)
-    figure.update_annotations(x=0, xanchor="left", font={"size": 13})
+    figure.update_annotations(x=0, xanchor="left", font={"size": 12})
     if len(best):
         figure.update_xaxes(title={"text": ACTIVATION}, row=rows, col=1)
     shown = sum(len(strip.drawn) for strip in strips)
@@ -87,10 +88,10 @@ def word_distributions(result: SweepResult) -> go.Figure:
         strip = _Strip(k, str(word["word"]), place, 0.5, word["rows"], MAX_POINTS_OF_WORD)
         figure.add_trace(strip.points(values, result.examples))
         figure.add_trace(strip.mean(values, size=16))
-        ticks.append(plain(f"{_short(str(word['word']))} ({len(word['rows'])})"))
+        ticks.append(plain(f"{isolate(_short(str(word['word'])))} ({len(word['rows'])})"))
     figure.update_yaxes(tickvals=list(range(len(ticks))), ticktext=ticks)
     figure.update_yaxes(range=[-0.8, len(ticks) - 0.2])
-    figure.update_xaxes(title={"text": f"{plain(unit['name'])}: {ACTIVATION}"})
+    figure.update_xaxes(title={"text": f"activation of {plain(unit['name'])}"})
     _bare_lines(figure)
     names = result.provenance["examples"]["class_names"]
     caption = (
@@ -179,21 +180,18 @@ def _short(name: str, limit: int = 14) -> str:
 
 def _word_means(result: SweepResult, values: NDArray[np.float64]) -> pd.DataFrame:
     """Words of each class with their rows and mean, those with most examples first."""
-    words = [
-        (int(label), str(word), rows, values[rows].mean())
-        for (label, word), rows in result.examples.groupby(["label", "word"]).indices.items()
-    ]
+    groups = result.examples.groupby(["label", "word"]).indices
+    words = []
+    for key, rows in groups.items():
+        label, word = cast(tuple[int, str], key)
+        words.append((int(label), str(word), rows, values[rows].mean()))
     words.sort(key=lambda word: (word[0], -len(word[2]), word[1]))
     return pd.DataFrame(words, columns=["label", "word", "rows", "mean"])
 
 
-def _panel_title(result: SweepResult, unit: pd.Series) -> str:
+def _panel_title(unit: pd.Series) -> str:
     status = "" if unit["status"] == "ok" else f", {unit['status']}".replace("_", " ")
-    higher = result.provenance["examples"]["class_names"][int(unit["direction"] > 0)]
-    return plain(
-        f"{unit['name']}, higher for {higher}: AUC {fixed(max(unit['auc'], 1 - unit['auc']), 3)}, "
-        f"accuracy {percent(unit['accuracy'], 0)}{status}"
-    )
+    return plain(f"{unit['name']}: AUC {fixed(max(unit['auc'], 1 - unit['auc']), 3)}{status}")
 
 
 def _distributions_title(best: pd.DataFrame) -> str:

@@ -6,11 +6,14 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from lens_probes.report.account import METHODS
 from lens_probes.report.frame import frame, layer_axis, plain
 from lens_probes.report.numbers import fixed, percent, whole
 from lens_probes.report.palette import line_style
 from lens_probes.result import SweepResult
 
+UNTRAINED = "untrained_share_significant"
+HELD_OUT = "mean_accuracy_significant_positive_heldout"
 SHARE = "share_significant"
 ACCURACY = "mean_accuracy_significant_positive"
 PROFILE_HEIGHT = 300
@@ -33,10 +36,15 @@ def share_by_layer(result: SweepResult) -> go.Figure:
         title={"text": "significant units (% of tested)"}, tickformat=".0%", rangemode="tozero"
     )
     decision = result.provenance["decision"]
+    method = METHODS.get(decision["method"], decision["method"])
+    untrained = ""
+    if UNTRAINED in table and table[UNTRAINED].notna().any():
+        _dotted(figure, table, UNTRAINED, "untrained weights: %{y:.1%} significant")
+        untrained = " Dotted: the same model with random weights."
     caption = (
-        f"Significant: {decision['p_column']} corrected by {decision['method']} below "
-        f"{decision['alpha']:g}. The share grows with the number of examples, so compare it "
-        "between layers of one sweep, not between sweeps of different n."
+        f"Significant: {decision['p_column']}, {method}, at {decision['alpha']:g}, at the level of "
+        f"{decision.get('level', 'token')}s.{untrained} The share grows with the number of "
+        "examples, so compare it between layers of one sweep, not between sweeps of different n."
     )
     return frame(figure, _share_title(table), caption, height=PROFILE_HEIGHT)
 
@@ -63,9 +71,13 @@ def accuracy_by_layer(result: SweepResult) -> go.Figure:
         annotation_position="bottom right",
     )
     n0, n1 = examples["n_per_class"]
+    held_out = ""
+    if HELD_OUT in table and table[HELD_OUT].notna().any():
+        _dotted(figure, table, HELD_OUT, "held-out: mean accuracy %{y:.1%}")
+        held_out = " Dotted: chosen without some examples and scored on those."
     caption = (
         "Accuracy of the fitted logistic regression on the examples it was fitted to, for units "
-        "chosen on the same examples: higher than on new ones. "
+        f"chosen on the same examples: higher than on new ones.{held_out} "
         f"Always naming the larger class scores {percent(max(n0, n1) / (n0 + n1))}. "
         f"Gap: no significant unit that is higher for {class1}."
     )
@@ -129,8 +141,10 @@ def _profile(table: pd.DataFrame, column: str, *, hover: tuple[str, ...], says: 
                 y=ordered[column].to_numpy(float),
                 customdata=ordered[list(hover)].to_numpy(),
                 name=plain(site),
+                legendgroup=plain(site),
                 mode="lines+markers",
                 connectgaps=False,
+                cliponaxis=False,
                 line={"color": colour, "dash": dash, "width": 2},
                 marker={"symbol": symbol, "size": 8},
                 hovertemplate=f"layer %{{x}}, {plain(site)}<br>{says}<extra></extra>",
@@ -139,6 +153,27 @@ def _profile(table: pd.DataFrame, column: str, *, hover: tuple[str, ...], says: 
     figure.update_layout(showlegend=True)
     figure.update_xaxes(**layer_axis(sorted(set(table["layer"]))))
     return figure
+
+
+def _dotted(figure: go.Figure, table: pd.DataFrame, column: str, says: str) -> None:
+    """The comparison that belongs to each line, in its colour, dotted and with open markers."""
+    for line in tuple(figure.data):
+        rows = table[table["site"].map(plain) == line.name].sort_values("layer")
+        figure.add_trace(
+            go.Scatter(
+                x=rows["layer"].to_numpy(),
+                y=rows[column].to_numpy(float),
+                name=line.name,
+                legendgroup=line.name,
+                showlegend=False,
+                mode="lines+markers",
+                connectgaps=False,
+                cliponaxis=False,
+                line={"color": line.line.color, "dash": "dot", "width": 1.5},
+                marker={"symbol": f"{line.marker.symbol}-open", "size": 7},
+                hovertemplate=f"layer %{{x}}, {line.name}<br>{says}<extra></extra>",
+            )
+        )
 
 
 def _share_title(table: pd.DataFrame) -> str:

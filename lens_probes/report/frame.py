@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,12 @@ LEGEND_SPACE = 40
 def plain(text: object) -> str:
     """Text for a plotly label: plotly reads a subset of HTML, and a word may look like a tag."""
     return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def isolate(text: object) -> str:
+    """Text that cannot pull its neighbours into its own direction of writing."""
+    right_to_left = any(unicodedata.bidirectional(c) in ("R", "AL") for c in str(text))
+    return f"\u2068{text}\u2069" if right_to_left else str(text)
 
 
 def frame(figure: go.Figure, title: str, caption: str, *, height: int) -> go.Figure:

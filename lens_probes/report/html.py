@@ -16,7 +16,15 @@ from plotly.offline import get_plotlyjs
 
 from lens_probes.answer import answer
 from lens_probes.errors import InputError
-from lens_probes.report import account, example_figures, figures, tables, unit_figures
+from lens_probes.report import (
+    account,
+    checks,
+    example_figures,
+    figures,
+    repeat,
+    tables,
+    unit_figures,
+)
 from lens_probes.report.frame import FONT, LEGEND_SPACE
 from lens_probes.report.numbers import seconds
 from lens_probes.report.text_heatmap import best_scale, heatmap_html
@@ -38,7 +46,7 @@ class Chart:
         """Strip what the page sets itself (title, caption, colours of the theme)."""
         layout = figure.layout
         title, caption = layout.meta["title"], layout.meta["caption"]
-        top = LEGEND_SPACE if _has_legend(figure) else 30
+        top = LEGEND_SPACE if _has_legend(figure) else 52 if layout.annotations else 30
         height = layout.height - layout.margin.t + top
         figure.update_layout(title=None, meta=None, template=None, height=height)
         figure.update_layout(margin={"t": top, "r": 12})
@@ -104,7 +112,13 @@ def report_html(result: SweepResult) -> str:
             Chart.of("accuracy", figures.accuracy_by_layer(result)),
             Chart.of("best-auc", figures.best_auc_map(result)),
         ],
+        held_out=Chart.of("held-out", checks.unit_or_layer(result))
+        if checks.has_held_out(result)
+        else None,
         layers=tables.layer_table(result),
+        notes=checks.notes(result),
+        nulls=checks.null_table(result),
+        confounds=checks.confound_table(result),
         volcano=Chart.of("effects", unit_figures.effect_and_significance(result)),
         top=tables.top_units(result),
         distributions=Chart.of("distributions", example_figures.class_distributions(result)),
@@ -118,7 +132,7 @@ def report_html(result: SweepResult) -> str:
             "Everything recorded with this result", _recorded(result), ("name", "value")
         ),
         command=result.provenance.get("command"),
-        python=account.python_lines(result),
+        python=repeat.python_lines(result),
         timings=tables.fact_table(
             "Seconds spent", {k: seconds(v) for k, v in result.timings.items()}, ("stage", "time")
         ),
@@ -130,7 +144,7 @@ def report_html(result: SweepResult) -> str:
 
 
 def _recorded(result: SweepResult) -> dict[str, object]:
-    return account.flat({k: v for k, v in result.provenance.items() if k != "command"})
+    return repeat.flat({k: v for k, v in result.provenance.items() if k != "command"})
 
 
 def _has_legend(figure: go.Figure) -> bool:

@@ -97,9 +97,10 @@ def layer_table(result: SweepResult) -> Table:
 def fact_table(caption: str, facts: Mapping[str, object], names: tuple[str, str]) -> Table:
     """Two columns: what, and its value."""
     data = pd.DataFrame({"what": list(facts), "value": list(facts.values())}, dtype=object)
+    numbers = all(_is_number(v) for v in facts.values())
     columns = (
         Column(names[0], ("what",), _text, number=False),
-        Column(names[1], ("value",), _value, number=all(_is_number(v) for v in facts.values())),
+        Column(names[1], ("value",), number_or_text, number=numbers),
     )
     return Table.of(caption, data, columns)
 
@@ -108,7 +109,8 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _value(value: Any) -> str | Markup:
+def number_or_text(value: Any) -> str | Markup:
+    """A value of any kind as a cell."""
     if isinstance(value, bool):
         return _yes(value)
     if isinstance(value, int):
@@ -156,6 +158,7 @@ def _unit_columns(result: SweepResult) -> tuple[Column, ...]:
         Column("effective n", ("effective_n",), fixed, "examples after allowing for the ICC"),
         Column("r", ("r",), _auc, "Pearson correlation with the label"),
         Column("partial r", ("partial_r",), _auc, "correlation given the confounds"),
+        Column("partial r p", ("log10_partial_r_p",), power, "p of the partial r: counts tokens"),
         Column("status", ("status",), _status, "whether the logit could be fitted", number=False),
     )  # fmt: skip
 
@@ -169,11 +172,22 @@ _LAYER_HEADERS = {
     "n_not_converged": "not converged",
     "n_significant": "significant",
     "share_significant": "share significant",
+    "share_significant_token_level": "share significant, counting tokens",
     "n_significant_positive": "significant, positive",
     "share_significant_positive": "share significant, positive",
     "mean_accuracy_significant": "mean accuracy, significant",
     "mean_accuracy_significant_positive": "mean accuracy, significant positive",
     "mean_auc_significant_positive": "mean AUC, significant positive",
+    "mean_accuracy_significant_heldout": "held-out mean accuracy, significant",
+    "mean_accuracy_significant_positive_heldout": "held-out mean accuracy, significant positive",
+    "best_unit_auc_heldout": "held-out AUC, best unit",
+    "mean_difference_auc_heldout": "held-out AUC, mean difference",
+    "logistic_probe_auc_heldout": "held-out AUC, logistic probe",
+    "task_auc": "AUC of the task",
+    "control_auc": "AUC of the control task",
+    "control_auc_low": "control, lowest",
+    "control_auc_high": "control, highest",
+    "untrained_share_significant": "share significant, untrained",
     "best_unit": "best unit",
     "best_auc": "its AUC",
     "best_accuracy": "its accuracy",
@@ -184,9 +198,9 @@ def _layer_column(name: str) -> Column:
     header = _LAYER_HEADERS.get(name, name.replace("_", " "))
     if name == "layer" or name.startswith("n_"):
         return Column(header, (name,), whole)
-    if "auc" in name:
+    if "auc" in name or name == "selectivity":
         return Column(header, (name,), _auc)
-    if name.startswith("share") or "accuracy" in name:
+    if "share" in name or "accuracy" in name:
         return Column(header, (name,), percent)
     if name.startswith("log10_"):
         return Column(header.removeprefix("log10 "), (name,), power)
@@ -194,4 +208,4 @@ def _layer_column(name: str) -> Column:
 
 
 def _any(value: Any) -> str | Markup:
-    return _value(float(value) if isinstance(value, float) else value)
+    return number_or_text(float(value) if isinstance(value, float) else value)

@@ -120,8 +120,8 @@ def _legend(unit: str, limits: ColourScale) -> Markup:
         Markup('<span class="{}{}"></span>').format(prefix, level) for level in range(LEVELS)
     )
     return Markup(
-        '<p class="legend"><span>Activation of <strong>{}</strong>:</span> <span>{}</span> '
-        '<span class="ramp" aria-hidden="true">{}</span> <span>{}</span> '
+        '<p class="legend"><span>Activation of <strong>{}</strong>:</span> <span class="limits">{} '
+        '<span class="ramp" aria-hidden="true">{}</span> {}</span> '
         "<span>({}; outlined: the token that is read)</span></p>"
     ).format(unit, _value(limits.low), ramp, _value(limits.high), limits.describe())
 

@@ -38,11 +38,12 @@ def effect_and_significance(result: SweepResult) -> go.Figure:
     """
     units, decision = result.units, result.provenance["decision"]
     effect = next(column for column in EFFECTS if column in units)
-    p_column = decision["p_column"]
+    p_column = _shown_p(units, decision)
     x = units[effect].to_numpy(float)
     y = -units[f"log10_{p_column}"].to_numpy(float)
     known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
     group = _group(units)
+    apart = _apart(units)
     drawn = known[_thin(x[known], y[known], group[known])]
     figure = make_subplots(
         rows=2, cols=1, shared_xaxes=True, row_heights=[0.2, 0.8], vertical_spacing=0.03
@@ -56,18 +57,35 @@ def effect_and_significance(result: SweepResult) -> go.Figure:
     )
     for code, label in enumerate(labels):
         rows = drawn[group[drawn] == code]
+        # Separated units last: on top, and a legend takes the symbol of the first point.
+        rows = rows[np.argsort(apart[rows], kind="stable")]
         figure.add_trace(_points(units.iloc[rows], x[rows], y[rows], code, label), row=2, col=1)
     figure.update_xaxes(title={"text": f"effect: {EFFECTS[effect]}"}, row=2, col=1)
-    figure.update_yaxes(title={"text": "units"}, type="log", nticks=3, row=1, col=1)
+    figure.update_yaxes(title={"text": "units"}, type="log", dtick=1, row=1, col=1)
     figure.update_yaxes(title={"text": f"−log10 {p_column}"}, rangemode="tozero", row=2, col=1)
-    caption = _volcano_caption(len(drawn), len(known), len(units), effect, p_column)
+    caption = _volcano_caption(len(drawn), len(known), len(units), p_column)
+    if p_column != decision["p_column"]:
+        caption += f" Colour: significant by {decision['p_column']}, not by the height."
     return frame(figure, _volcano_title(units, effect, x, known), caption, height=440)
+
+
+def _shown_p(units: pd.DataFrame, decision: Mapping[str, Any]) -> str:
+    """The p-value that decides; a permutation p has a floor, so the word-level p in its place."""
+    for column in (decision["p_column"], "word_p"):
+        if f"log10_{column}" in units and units[f"log10_{column}"].notna().any():
+            return str(column)
+    return "score_p"
 
 
 def _group(units: pd.DataFrame) -> NDArray[np.int64]:
     """0: not significant; 1: significant, class 0 higher; 2: significant, class 1 higher."""
     direction = units["direction"].to_numpy(float) if "direction" in units else 1
     return np.where(units["significant"].to_numpy(bool), np.where(direction > 0, 2, 1), 0)
+
+
+def _apart(units: pd.DataFrame) -> NDArray[np.bool_]:
+    apart: NDArray[np.bool_] = units["status"].isin(["separated", "quasi_separated"]).to_numpy()
+    return apart
 
 
 def _thin(
@@ -105,7 +123,7 @@ def _count_bars(figure: go.Figure, x: NDArray[np.float64]) -> None:
 def _points(
     rows: pd.DataFrame, x: NDArray[np.float64], y: NDArray[np.float64], code: int, label: str
 ) -> go.Scatter:
-    apart = rows["status"].isin(["separated", "quasi_separated"]).to_numpy()
+    apart = _apart(rows)
     auc = rows.get("auc", pd.Series(np.nan, rows.index))
     details: list[Any] = [
         [plain(name), fixed(area, 3), status]
@@ -143,7 +161,7 @@ def _volcano_title(
     )
 
 
-def _volcano_caption(drawn: int, known: int, total: int, effect: str, p_column: str) -> str:
+def _volcano_caption(drawn: int, known: int, total: int, p_column: str) -> str:
     parts = [f"Points: {whole(drawn)} of {whole(total)} units"]
     if drawn < known:
         parts[0] += (

@@ -1,12 +1,13 @@
 """A synthetic result: known units in known places, and text that tries to break out of a page."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
-from lens_probes.decision import decide, preset_decision
+from lens_probes import stats
 from lens_probes.paint import Painting
 from lens_probes.result import SweepResult, summarise_layers
-from lens_probes.sweep import unit_statistics
 
 SCRIPT = "<script>alert(1)</script>"
 CLASSES = ("plain & <i>simple</i>", "negation")
@@ -37,8 +38,10 @@ def make_result(n_per_class=(40, 50), layers=LAYERS, width=WIDTH, *, preset="rig
     for (layer, site), x in activations.items():
         names = [f"L{layer}.{site}.{unit}" for unit in range(width)]
         index = {"layer": layer, "site": site, "unit": np.arange(width), "name": names}
-        tables.append(pd.DataFrame(index | unit_statistics(x, y)))
-    units, decided = decide(pd.concat(tables, ignore_index=True), preset_decision(preset))
+        for part in (stats.moments, stats.ttest, stats.logistic, stats.auc):
+            index |= vars(part(x, y))
+        tables.append(pd.DataFrame(index))
+    units, decided = _decide(pd.concat(tables, ignore_index=True), preset)
     kept = (PLANTED, SEPARATED, "L2.q.0", "L3.mlp_pre.2")
     evidence = {}
     for name in kept:
@@ -55,6 +58,51 @@ def make_result(n_per_class=(40, 50), layers=LAYERS, width=WIDTH, *, preset="rig
     )
 
 
+def with_checks(result):
+    """The same result as the rigorous preset would give it: by words, with checks."""
+    word_p = result.units["log10_score_p"] / 4
+    units = result.units.assign(
+        log10_word_p=word_p,
+        word_p=10.0**word_p,
+        significant=result.units["log10_score_p"] < -9,
+        p_corrected=0.004,
+        log10_p_corrected=np.log10(0.004),
+        auc_heldout=0.75,
+        effective_n=31.5,
+    )
+    tested = (result.layers["n_tested"] > 0).to_numpy()
+    held_out = np.where(tested, 0.6 + result.layers["layer"] / 20, np.nan)
+    layers = result.layers.assign(
+        mean_accuracy_significant_positive_heldout=np.where(tested, 0.61, np.nan),
+        best_unit_auc_heldout=held_out,
+        mean_difference_auc_heldout=held_out + 0.05,
+        logistic_probe_auc_heldout=held_out + 0.1,
+        control_auc_low=0.55,
+        control_auc_high=0.65,
+        selectivity=0.125,
+        untrained_share_significant=0.025,
+    )
+    changed = {"p_column": "p_family", "method": "max_t", "level": "word"}
+    changed |= {"n_permutations": 1000, "min_per_word": 5, "seed": 0, "threshold_t": [3.25, 4.5]}
+    nulls = {
+        "tokens": {"nominal": 0.05, "unit": 0.051, "family": 0.045, "n": 200},
+        "words": {"nominal": 0.05, "unit": 0.333, "family": float("nan"), "n": 200},
+    }
+    return replace(
+        result,
+        units=units,
+        layers=layers,
+        provenance=result.provenance | {"decision": result.provenance["decision"] | changed},
+        validation={
+            "resolution": "7 v 5 word types: 792 relabellings, smallest p 0.0013",
+            "notes": ["no passages are known: no held-out scores by passage"],
+            "held_out_by": "word",
+            "nulls": nulls,
+            "confounds": {"n_characters": {"mean0": 4.25, "mean1": 3.0, "auc": 0.25}},
+        },
+    )
+
+
 def paintings():
     """Passages with everything that is hard to show."""
     awkward = ("He", " said", ":\n", "\n", SCRIPT, " a&b", "", "😀", " שלום", " עולם")
@@ -64,6 +112,32 @@ def paintings():
         Painting(SEPARATED, awkward, values, CLASSES[0], len(awkward) - 1),
         Painting(SEPARATED, ("a", " b", " c"), (0.0, -1.5, 1.0), "negation", 1),
     )
+
+
+def _decide(units, preset):
+    """Holm over all units: of the score test, or of Wald's where that is what decides."""
+    p_column = "wald_p" if preset == "course" else "score_p"
+    log10_p = units[f"log10_{p_column}"].to_numpy(float)
+    corrected = stats.adjust_log10(log10_p, method="holm")
+    decided = units.assign(
+        p_corrected=10.0**corrected,
+        log10_p_corrected=corrected,
+        significant=corrected <= np.log10(0.05),
+        significant_token_level=corrected <= np.log10(0.05),
+    )
+    n = int(np.isfinite(log10_p).sum())
+    return decided, {
+        "preset": preset,
+        "p_column": p_column,
+        "method": "holm",
+        "scope": "model",
+        "alpha": 0.05,
+        "level": "token",
+        "n_families": 1,
+        "m_smallest": n,
+        "m_largest": n,
+        "left_out": len(units) - n,
+    }
 
 
 def _examples(y):

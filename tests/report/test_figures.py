@@ -157,6 +157,16 @@ def test_effects_are_grouped_by_significance_and_direction(result):
     )
 
 
+def test_legend_symbols_are_those_of_units_that_do_not_separate(result):
+    flipped = result.units.sort_values("log10_score_p", kind="stable").reset_index(drop=True)
+    flipped["direction"] = -1.0
+    figure = effect_and_significance(replace(result, units=flipped))
+    symbols = list(figure.data[2].marker.symbol)
+    assert symbols[0] == "circle"
+    assert symbols[-1] == "diamond-open"
+    assert symbols.count("diamond-open") == 1
+
+
 def test_wald_p_of_separated_units_is_missing_and_counted():
     course = make_result(preset="course")
     names = {
@@ -198,8 +208,7 @@ def test_distributions_are_the_evidence(result):
     assert np.all(np.abs(one.y - 1) <= 0.5)
     assert len(figure.data) == 4 * len(result.evidence.columns)
     panels = [note.text for note in figure.layout.annotations]
-    assert panels[0].startswith(f"{SEPARATED}, higher for plain &amp; &lt;i&gt;simple&lt;/i&gt;: ")
-    assert panels[0].endswith("AUC 1.000, accuracy 100%, separated")
+    assert panels[0] == f"{SEPARATED}: AUC 1.000, separated"
 
 
 def test_distributions_name_word_and_source_on_hover(result):
@@ -229,7 +238,7 @@ def test_words_are_ordered_by_their_means(result):
         .mean()
     )
     expected = [*means[0].sort_values().index, *means[1].sort_values().index]
-    shown = [label.rsplit(" (", 1)[0] for label in labels]
+    shown = [label.rsplit(" (", 1)[0].strip("\u2068\u2069") for label in labels]
     assert shown == [
         w[:13].replace("<", "&lt;").replace(">", "&gt;") + "…" if len(w) > 14 else w
         for w in expected
@@ -237,6 +246,12 @@ def test_words_are_ordered_by_their_means(result):
     assert title(figure) == (
         f"{SEPARATED}: every word of {CLASSES[0]} has a higher mean than any of negation"
     )
+
+
+def test_words_of_another_direction_stand_alone(result):
+    labels = word_distributions(result).layout.yaxis.ticktext
+    assert "\u2068שלום\u2069 (10)" in labels
+    assert "not (16)" in labels
 
 
 def test_words_that_overlap_are_said_to(result):

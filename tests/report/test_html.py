@@ -111,14 +111,14 @@ def test_layers_table_has_every_row_and_column(page, result):
 
 def test_columns_may_be_absent_or_new(result):
     units = result.units.drop(columns=["hedges_g", "g_low", "g_high", "beta_std"])
-    units["auc_heldout"] = 0.625
+    units["icc"] = 0.625
     units["log10_word_p"] = -4.0
     layers = result.layers.assign(mean_auc_heldout=0.7512, n_words=3)
     page = Page(report_html(replace(result, units=units, layers=layers)))
     header, first, *_ = cells(page, "with the smallest score p")
     best = dict(zip(header, first, strict=True))
     assert "beta std" not in best
-    assert (best["AUC held-out"], best["word p"]) == ("0.625", "1.0 × 10−4")
+    assert (best["ICC"], best["word p"]) == ("0.62", "1.0 × 10−4")
     header, first, *_ = cells(page, "Every layer and site")
     assert dict(zip(header, first, strict=True))["mean auc heldout"] == "0.751"
 

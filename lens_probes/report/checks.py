@@ -1,0 +1,158 @@
+"""Checks beside the tests: nulls, confounds, notes, and single units against whole layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from lens_probes.report.frame import frame, layer_axis, plain
+from lens_probes.report.numbers import fixed, percent, whole
+from lens_probes.report.palette import BLUE, GREEN, GREY, VERMILLION
+from lens_probes.report.tables import Column, Table, number_or_text
+from lens_probes.result import SweepResult
+
+HELD_OUT = {
+    "best_unit_auc_heldout": ("best unit", BLUE, "circle", "solid"),
+    "mean_difference_auc_heldout": ("mean difference", VERMILLION, "square", "dash"),
+    "logistic_probe_auc_heldout": ("logistic probe on all units", GREEN, "diamond", "solid"),
+}
+CONTROL = ("control_auc_low", "control_auc_high")
+_NULLS = {
+    "tokens": "classes shuffled over tokens: checks the code only",
+    "words": "classes shuffled over word types: the real error of the token-level test",
+}
+
+
+def null_table(result: SweepResult) -> Table | None:
+    """How often the token-level test passes where there is nothing to find."""
+    nulls = result.validation.get("nulls") or {}
+    rows = [{"null": _NULLS.get(name, name), **values} for name, values in nulls.items()]
+    columns = (
+        Column("null", ("null",), str, number=False),
+        Column("nominal", ("nominal",), percent),
+        Column("units that pass", ("unit",), percent),
+        Column("sweeps in which a unit passes, after Bonferroni", ("family",), percent),
+        Column("relabellings", ("n",), whole),
+    )
+    caption = "Nulls: error of the score test at the level of tokens, nominal and measured"
+    return Table.of(caption, pd.DataFrame(rows), columns) if rows else None
+
+
+def confound_table(result: SweepResult) -> Table | None:
+    """What else differs between the classes."""
+    confounds = result.validation.get("confounds") or {}
+    rows = [{"confound": name.replace("_", " "), **values} for name, values in confounds.items()]
+    class0, class1 = result.provenance["examples"]["class_names"]
+    columns = (
+        Column("confound", ("confound",), str, number=False),
+        Column(f"mean, {class0}", ("mean0",), number_or_text),
+        Column(f"mean, {class1}", ("mean1",), number_or_text),
+        Column("AUC by itself", ("auc",), lambda value: fixed(value, 3)),
+    )
+    caption = "Confounds: what else differs between the classes (AUC 0.5: nothing)"
+    return Table.of(caption, pd.DataFrame(rows), columns) if rows else None
+
+
+def notes(result: SweepResult) -> tuple[str, ...]:
+    """Resolution of the test, what was held out, what could not be checked."""
+    said: Mapping[str, Any] = result.validation
+    lines = [str(said["resolution"])] if said.get("resolution") else []
+    if said.get("held_out_by", "none") != "none":
+        lines.append(f"Held-out scores leave out whole {said['held_out_by']}s.")
+    lines += [str(note) for note in said.get("notes") or ()]
+    return tuple(line[:1].upper() + line[1:].rstrip(".") + "." for line in lines)
+
+
+def has_held_out(result: SweepResult) -> bool:
+    """Whether layers have held-out AUCs."""
+    return any(c in result.layers and result.layers[c].notna().any() for c in HELD_OUT)
+
+
+def unit_or_layer(result: SweepResult) -> go.Figure:
+    """Held-out AUC by layer of the best unit, of the mean difference and of a probe on all units.
+
+    The band is the range of the control task: random classes of words, scored on new passages.
+    """
+    table = result.layers
+    sites = list(dict.fromkeys(table["site"]))
+    height = 60 + 170 * len(sites)
+    figure = make_subplots(
+        rows=len(sites),
+        cols=1,
+        shared_xaxes=True,
+        vertical_spacing=30 / height,
+        subplot_titles=[plain(site) for site in sites],
+    )
+    banded = all(column in table and table[column].notna().any() for column in CONTROL)
+    for row, site in enumerate(sites, start=1):
+        rows = table[table["site"] == site].sort_values("layer")
+        if banded:
+            _control_band(figure, rows, row)
+        for column, (name, colour, symbol, dash) in HELD_OUT.items():
+            if column not in rows:
+                continue
+            line = go.Scatter(
+                x=rows["layer"].to_numpy(),
+                y=rows[column].to_numpy(float),
+                name=name,
+                legendgroup=name,
+                showlegend=row == 1,
+                mode="lines+markers",
+                connectgaps=False,
+                cliponaxis=False,
+                line={"color": colour, "dash": dash, "width": 2},
+                marker={"symbol": symbol, "size": 7},
+                hovertemplate=f"layer %{{x}}, {plain(site)}<br>{name}: AUC %{{y:.3f}}"
+                "<extra></extra>",
+            )
+            figure.add_trace(line, row=row, col=1)
+    figure.update_xaxes(**layer_axis(sorted(set(table["layer"]))))
+    for row in range(1, len(sites)):
+        figure.update_xaxes(title=None, row=row, col=1)
+    figure.update_yaxes(title={"text": "held-out AUC"}, range=[0.45, 1.02])
+    figure.update_annotations(x=0, xanchor="left", font={"size": 12})
+    by = result.validation.get("held_out_by", "part of the examples")
+    caption = (
+        f"Each score is on examples (whole {by}s) that had no part in choosing the unit or fitting "
+        "the direction. A probe far above the best unit: the property is in the layer, spread "
+        "over units."
+    )
+    if banded:
+        caption += (
+            " Grey band: the control task, lowest to highest: the best unit for random classes of "
+            "words, on new passages. Where it is high, knowing the word is enough."
+        )
+    return frame(figure, _unit_or_layer_title(table), caption, height=height)
+
+
+def _control_band(figure: go.Figure, rows: pd.DataFrame, row: int) -> None:
+    for column, fill in zip(CONTROL, (None, "tonexty"), strict=True):
+        edge = go.Scatter(
+            x=rows["layer"].to_numpy(),
+            y=rows[column].to_numpy(float),
+            name="control task",
+            legendgroup="control task",
+            showlegend=row == 1 and fill is not None,
+            mode="lines",
+            line={"color": GREY, "width": 0.5},
+            fill=fill,
+            fillcolor="rgba(138,143,152,0.25)",
+            hovertemplate=f"layer %{{x}}: {column.replace('_', ' ')} %{{y:.3f}}<extra></extra>",
+        )
+        figure.add_trace(edge, row=row, col=1)
+
+
+def _unit_or_layer_title(table: pd.DataFrame) -> str:
+    unit, probe = "best_unit_auc_heldout", "logistic_probe_auc_heldout"
+    if not {unit, probe} <= set(table) or table.dropna(subset=[unit, probe]).empty:
+        return "No held-out score of single units and of whole layers"
+    known = table.dropna(subset=[unit, probe])
+    best = known.iloc[known[unit].argmax()]
+    return (
+        f"On held-out examples the best single unit reaches AUC {fixed(best[unit], 3)} (layer "
+        f"{best['layer']} of {best['site']}); a probe on all units there {fixed(best[probe], 3)}"
+    )

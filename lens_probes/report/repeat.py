@@ -1,0 +1,69 @@
+"""What was recorded with a result, and the lines that repeat it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lens_probes.result import SweepResult
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
+    """Nested plain values as one list of "a.b" names; lists joined, None as "none"."""
+    found: dict[str, object] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{name}.")
+        elif isinstance(value, list | tuple):
+            found[name] = ", ".join(str(v) for v in value) or "none"
+        else:
+            found[name] = "none" if value is None else str(value)
+    return found
+
+
+def python_lines(result: SweepResult) -> str:
+    """Python that repeats the sweep, as far as the provenance says how."""
+    provenance = result.provenance
+    model, decision = provenance["model"], provenance["decision"]
+    lines = [
+        "import lens_probes as lp",
+        *_probe_lines(provenance["examples"].get("origin", {})),
+        f"model = lp.load_model({model.get('source')!r}, dtype={model.get('dtype')!r}, "
+        f"processing={model.get('processing')!r})",
+        "result = lp.sweep(",
+        "    model,",
+        "    probe,",
+        f"    sites={list(provenance.get('sites', ()))!r},",
+        f"    layers={list(provenance.get('layers', ()))!r},",
+        f"    preset={decision['preset']!r},",
+        f"    alpha={decision['alpha']!r},",
+        f"    method={decision['method']!r},",
+        f"    scope={decision['scope']!r},",
+        ")",
+    ]
+    return "\n".join(lines)
+
+
+def _probe_lines(origin: Mapping[str, Any]) -> Iterator[str]:
+    from lens_probes import probes  # noqa: PLC0415  (a probe's module may need a tokenizer library)
+
+    kinds = {getattr(k, "name", None): k for k in (getattr(probes, n) for n in probes.__all__)}
+    kind = kinds.get(origin["probe"]) if "probe" in origin else None
+    if kind is None:
+        yield "# your own token ids, read positions and labels; their digest is in the provenance"
+        yield "probe = lp.Examples.from_tokens(tokens, position, label, word, source)"
+        return
+    options = {p: repr(origin[p]) for p in inspect.signature(kind).parameters if p in origin}
+    if "words" in options and origin.get("word_set", "custom") != "custom":
+        options["words"] = repr(origin["word_set"])
+    yield f"from lens_probes.probes import {kind.__name__}"
+    yield ""
+    if isinstance(text := origin.get("text"), Mapping):
+        place = text.get("name") if text.get("name") == "speeches" else text.get("from")
+        yield f"text = lp.load_text({place!r})"
+        options["text"] = "text"
+    yield f"probe = {kind.__name__}("
+    yield from (f"    {name}={value}," for name, value in options.items())
+    yield ")"

@@ -1,0 +1,110 @@
+"""What the rigorous preset adds: shown where it is, left out where it is not."""
+
+import numpy as np
+import pytest
+from html_page import Page
+from synthetic_result import CLASSES, with_checks
+
+from lens_probes.report import (
+    accuracy_by_layer,
+    effect_and_significance,
+    share_by_layer,
+    unit_or_layer,
+)
+from lens_probes.report.checks import confound_table, notes, null_table
+from lens_probes.report.html import report_html
+
+
+@pytest.fixture(scope="module")
+def checked(result):
+    return with_checks(result)
+
+
+def test_checks_have_their_section_only_where_there_are_any(page, checked):
+    assert "Checks" not in [h.text for h in page.all("h2")]
+    shown = Page(report_html(checked))
+    assert "Checks" in [h.text for h in shown.all("h2")]
+    assert {"held-out", "share"} <= {e.attributes["id"] for e in shown.all("div", "plot")}
+    assert any("Hedges' g and beta describe tokens" in item.text for item in shown.all("li"))
+    assert any(item.text.startswith("7 v 5 word types") for item in shown.all("li"))
+
+
+def test_nulls_are_shown_as_nominal_and_measured(checked, result):
+    assert null_table(result) is None
+    tokens, words = null_table(checked).rows
+    assert tokens[1:] == ("5.0%", "5.1%", "4.5%", "200")
+    assert words[0].startswith("classes shuffled over word types")
+    assert words[1:] == ("5.0%", "33.3%", "–", "200")
+
+
+def test_confounds_are_shown_with_their_own_auc(checked, result):
+    assert confound_table(result) is None
+    table = confound_table(checked)
+    assert [c.header for c in table.columns][1:3] == [f"mean, {name}" for name in CLASSES]
+    assert table.rows == (("n characters", "4.25", "3.00", "0.250"),)
+
+
+def test_notes_are_sentences(checked, result):
+    assert notes(result) == ()
+    assert notes(checked) == (
+        "7 v 5 word types: 792 relabellings, smallest p 0.0013.",
+        "Held-out scores leave out whole words.",
+        "No passages are known: no held-out scores by passage.",
+    )
+
+
+def test_held_out_figure_is_the_layers_table(checked):
+    figure = unit_or_layer(checked)
+    lines = [trace for trace in figure.data if trace.name == "best unit"]
+    assert len(lines) == 2
+    for line, site in zip(lines, ("mlp_pre", "q"), strict=True):
+        rows = checked.layers[checked.layers["site"] == site]
+        np.testing.assert_array_equal(line.y, rows["best_unit_auc_heldout"])
+        assert not line.connectgaps
+    assert np.isnan(lines[1].y[0])
+    assert [trace.name for trace in figure.data].count("control task") == 4
+    assert figure.layout.meta["title"] == (
+        "On held-out examples the best single unit reaches AUC 0.750 (layer 3 of mlp_pre); a "
+        "probe on all units there 0.850"
+    )
+
+
+def test_untrained_and_held_out_lines_are_dotted_in_the_colour_of_their_site(checked):
+    for draw, column in (
+        (share_by_layer, "untrained_share_significant"),
+        (accuracy_by_layer, "mean_accuracy_significant_positive_heldout"),
+    ):
+        solid, dotted = draw(checked).data[:2], draw(checked).data[2:]
+        assert [line.line.color for line in solid] == [line.line.color for line in dotted]
+        for line in dotted:
+            rows = checked.layers[checked.layers["site"] == line.name]
+            np.testing.assert_array_equal(line.y, rows[column])
+            assert line.line.dash == "dot"
+            assert line.showlegend is False
+        assert "Dotted: " in draw(checked).layout.meta["caption"]
+
+
+def test_without_them_nothing_is_dotted(result):
+    for draw in (share_by_layer, accuracy_by_layer):
+        assert len(draw(result).data) == 2
+        assert "Dotted" not in draw(result).layout.meta["caption"]
+
+
+def test_word_level_p_is_drawn_where_a_permutation_decides(checked):
+    figure = effect_and_significance(checked)
+    assert figure.layout.yaxis2.title.text == "−log10 word_p"
+    assert "Colour: significant by p_family, not by the height" in figure.layout.meta["caption"]
+    assert "functions of t" not in figure.layout.meta["caption"]
+    drawn = {
+        detail[0]: y for t in figure.data[1:] for detail, y in zip(t.customdata, t.y, strict=True)
+    }
+    known = checked.units.dropna(subset="log10_word_p").set_index("name")["log10_word_p"]
+    assert drawn == {name: -value for name, value in known.items()}
+
+
+def test_permutation_decisions_are_spelt_out(checked):
+    shown = Page(report_html(checked))
+    text = next(t.text for t in shown.all("table") if "How significance was decided" in t.text)
+    assert "max-T permutation" in text
+    assert "word (what the p-value counts)" in text
+    assert "3.250 to 4.500" in text
