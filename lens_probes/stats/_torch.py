@@ -39,7 +39,7 @@ def _load(part: Tensor, rows: Tensor, n0: int) -> tuple[Tensor, Tensor]:
         sums[:, columns.LOW0], sums[:, columns.LOW1]
     )
     exponent = torch.frexp(span)[1].clamp(-1000, 1000)
-    scale = torch.ldexp(torch.ones_like(span), torch.where(span > 0, exponent, 0))
+    scale = torch.pow(2.0, torch.where(span > 0, exponent, 0).to(span.dtype))
     sums[:, columns.SHIFT] = z[:, 0]
     sums[:, columns.SCALE] = scale
     z = (z - z[:, :1]) / scale[:, None]

@@ -26,6 +26,11 @@ class Groups:
     order: Ints
     starts: Ints
 
+    def name(self, group: int) -> str:
+        """The name of a group as an error shows it."""
+        name = self.names[group]
+        return repr(name.item() if isinstance(name, np.generic) else name)
+
     def sums(self, values: Floats) -> Floats:
         """Sums over each group [group, unit] of values [example, unit]."""
         total: Floats = np.add.reduceat(values[self.order], self.starts, axis=0)
@@ -63,11 +68,10 @@ def group_labels(groups: Groups, positive: Bools) -> Bools:
     share = np.bincount(groups.index, weights=positive) / groups.sizes
     mixed = np.flatnonzero((share > 0) & (share < 1))
     if len(mixed):
-        name = groups.names[mixed[0]]
-        name = name.item() if isinstance(name, np.generic) else name
         raise ValueError(
-            f"{groups.what} {name!r} has examples of both labels: the label must be constant in "
-            f"each {groups.what}; where it varies inside passages, permute with within="
+            f"{groups.what} {groups.name(int(mixed[0]))} has examples of both labels: the label "
+            f"must be constant in each {groups.what}; where it varies inside passages, permute "
+            "with within="
         )
     labels: Bools = share == 1
     return labels

@@ -21,8 +21,8 @@ from lens_probes.stats.inputs import (
     Units,
     check_labels,
     check_units,
-    chunks,
     is_cuda,
+    to_numpy,
 )
 from lens_probes.stats.sums import ClassSums, sum_blocks
 from lens_probes.stats.tails import chi2_tail, normal_tail
@@ -178,10 +178,10 @@ def _touching_limits(
     n0, n1 = sums.n0, sums.n1
     shared = np.where(sums.high0 == sums.low1, sums.low1, sums.low0)[units]
     here0, here1 = np.zeros(len(units)), np.zeros(len(units))
-    for first, part in chunks(x[:, units]):
-        at = part == shared[first : first + part.shape[1]]
-        here0[first : first + part.shape[1]] = at[~positive].sum(axis=0)
-        here1[first : first + part.shape[1]] = at[positive].sum(axis=0)
+    for first in range(0, len(units), 1024):
+        some = slice(first, first + 1024)
+        at = to_numpy(x[:, units[some]]).astype(np.float64) == shared[some]
+        here0[some], here1[some] = at[~positive].sum(axis=0), at[positive].sum(axis=0)
     share = here1 / (here0 + here1)
     fitted = here0 * np.log1p(-share) + here1 * np.log(share)
     null = n0 * math.log(n0 / (n0 + n1)) + n1 * math.log(n1 / (n0 + n1))

@@ -138,10 +138,9 @@ def _items(positive: Bools, groups: Any, within: Any) -> tuple[Groups, Bools, In
     stratum = passages.index[items.order[items.starts]]
     strays = np.flatnonzero(passages.index != stratum[items.index])
     if len(strays):
-        name = items.names[items.index[strays[0]]]
         raise ValueError(
-            f"group {name.item()!r} has examples in more than one passage of within=: "
-            "groups must lie inside passages"
+            f"group {items.name(int(items.index[strays[0]]))} has examples in more than one "
+            "passage of within=: groups must lie inside passages"
         )
     return items, labels, stratum
 

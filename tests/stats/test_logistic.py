@@ -237,6 +237,14 @@ def test_torch_equals_the_compiled_kernel(n, share):
         )
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+def test_torch_takes_extreme_scales(planted, scale):
+    x, y = planted
+    for method in ("compiled", "torch"):
+        have = stats.logistic(x * scale, y, method=method)
+        np.testing.assert_allclose(have.log10_lrt_p, stats.logistic(x, y).log10_lrt_p, rtol=1e-9)
+
+
 def test_torch_chunks_change_nothing(planted, monkeypatch):
     from lens_probes.stats import _torch
 

@@ -179,6 +179,9 @@ def test_errors_name_the_group():
         stats.max_permutation(x, np.r_[y[:5], 1 - y[5:6], y[6:]], groups=word)
     with pytest.raises(ValueError, match="group 0 has examples in more than one passage"):
         stats.max_permutation(x, y, groups=word, within=np.arange(12))
+    names = np.array([f"w{k}" for k in word], dtype=object)
+    with pytest.raises(ValueError, match="group 'w0' has examples in more than one passage"):
+        stats.max_permutation(x, y, groups=names, within=np.arange(12))
     with pytest.raises(ValueError, match="no passage has both labels"):
         stats.max_permutation(x, y, within=y)
     with pytest.raises(ValueError, match="there are 2 groups: a t test needs at least 3"):
