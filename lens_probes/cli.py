@@ -161,6 +161,41 @@ def report(run: Path, *, out: Path | None = None) -> None:
 
 
 @app.command
+def audit(*, seeds: int = 10) -> int:
+    """Plant known units and print what each method finds; exit code 1 if one breaks its promise.
+
+    Parameters
+    ----------
+    seeds
+        Number of synthetic data sets, and of toy models (a third as many).
+    """
+    if seeds < 1:
+        raise InputError(f"seeds must be 1 or more; got {seeds}.")
+    from lens_probes.validate.audit import audit as run_audit
+    from lens_probes.validate.audit import plant
+    from lens_probes.validate.toy import plant_toy
+
+    broken = 0
+    for name, planted in [
+        (f"{seeds} synthetic data sets", [plant(seed) for seed in range(seeds)]),
+        ("toy language models", [plant_toy(seed) for seed in range(max(1, seeds // 3))]),
+    ]:
+        table = run_audit(planted)
+        broken += int((~table["kept"]).sum())
+        print(f"{name}: {len(planted[0].kind)} units each, {int(planted[0].truth.sum())} tuned")
+        print(f"{'method':<33}{'precision':>10}{'recall':>8}{'word units':>12}  promise")
+        for row in table.to_dict("records"):
+            print(
+                f"{row['method']:<33}{row['precision']:>10.3f}{row['recall']:>8.3f}"
+                f"{row['word_identity_called_tuned']:>12.1%}  {row['promise']}: "
+                f"{'kept' if row['kept'] else 'BROKEN'}"
+            )
+        print()
+    print("'word units': share of the units that follow word identity alone and are called tuned")
+    return 1 if broken else 0
+
+
+@app.command
 def models() -> None:
     """What can be loaded, and the bundled model's state on this machine."""
     from lens_probes.model_files import BUNDLED_WHEEL, bundled_gguf, cache_folder
@@ -219,7 +254,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        app(given, exit_on_error=False, print_error=False, result_action="return_value")
+        code = app(given, exit_on_error=False, print_error=False, result_action="return_value")
     except (InputError, CycloptsError) as error:
         print(f"lens-probes: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -229,7 +264,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 141
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def _run_sweep(name: str, make_probe: Callable[[], Probe], options: SweepOptions) -> None:

@@ -1,0 +1,223 @@
+"""Held-out folds and scores, nulls, control task, confounds, and the planted-truth audit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+import lens_probes as lp
+from lens_probes import stats
+from lens_probes.cli import main
+from lens_probes.model import LensModel
+from lens_probes.validate import audit as audit_module
+from lens_probes.validate.audit import METHODS, audit, plant
+from lens_probes.validate.confounds import (
+    confound_differences,
+    confound_table,
+    independent_covariates,
+)
+from lens_probes.validate.controls import control_task, relabelling_null
+from lens_probes.validate.folds import make_folds, passage_ids
+from lens_probes.validate.heldout import baselines, cross_fitted_accuracy
+from lens_probes.validate.toy import plant_toy
+
+
+def words_and_labels(
+    types: int = 16, per_word: int = 15
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Word index, label and word names of `types` words, half of each class."""
+    index = np.repeat(np.arange(types), per_word)
+    return index, index % 2, np.array([f"w{i}" for i in index], dtype=object)
+
+
+def test_nulls_show_what_token_tests_do_to_word_identity() -> None:
+    index, y, word = words_and_labels()
+    rng = np.random.default_rng(0)
+    identity = rng.normal(size=(16, 150))[index] + 0.5 * rng.normal(size=(240, 150))
+    noise = rng.normal(size=(240, 150))
+    for x, over_words in ((identity, 0.4), (noise, 0.0)):
+        tokens = relabelling_null([x, x[:, :7]], y, alpha=0.05)
+        words = relabelling_null([x, x[:, :7]], y, alpha=0.05, word=word)
+        assert tokens["unit"] == pytest.approx(0.05, abs=0.01)
+        assert tokens["family"] < 0.12
+        assert words["n"] == tokens["n"] == 200
+        if over_words:
+            assert words["unit"] > over_words
+            assert words["family"] > 0.9
+        else:
+            assert words["unit"] == pytest.approx(0.05, abs=0.03)
+
+
+def test_control_task_tells_a_category_from_word_identity() -> None:
+    index, y, word = words_and_labels()
+    rng = np.random.default_rng(1)
+    fold = rng.integers(0, 4, len(y))
+    category = 2.0 * y[:, None] + 0.3 * rng.normal(size=(len(y), 5))
+    identity = rng.normal(size=(16, 300))[index] + 0.1 * rng.normal(size=(len(y), 300))
+    good = control_task(category, y, word, fold)
+    bad = control_task(identity, y, word, fold)
+    assert good.task_auc > 0.98
+    assert good.selectivity > 0.2
+    assert abs(bad.selectivity) < 0.12
+    assert bad.control_auc_low <= bad.control_auc <= bad.control_auc_high
+    assert good.selectivity == pytest.approx(good.task_auc - good.control_auc)
+
+
+def test_baselines_equal_scikit_learn_and_chance_is_chance() -> None:
+    rng = np.random.default_rng(2)
+    y = np.arange(120) % 2
+    fold = (np.arange(120) // 2) % 4
+    x = rng.normal(size=(120, 300)).astype(np.float32) + 1000
+    x[:, :40] += (0.35 * y)[:, None]
+    got = baselines(x, y, fold)
+    aucs = []
+    for k in range(4):
+        train, test = fold != k, fold == k
+        model = make_pipeline(
+            StandardScaler(),
+            FunctionTransformer(lambda z: z / np.sqrt(300)),
+            LogisticRegression(C=1.0, tol=1e-10, max_iter=5000),
+        )
+        model.fit(x[train].astype(float), y[train])
+        score = model.decision_function(x[test].astype(float))
+        aucs.append(stats.auc(score[:, None], y[test]).auc[0])
+    assert got.logistic_probe_auc_heldout == pytest.approx(np.mean(aucs), abs=1e-9)
+    assert got.mean_difference_auc_heldout > got.best_unit_auc_heldout > 0.4
+    null = [baselines(rng.normal(size=(120, 60)), y, fold).best_unit_auc_heldout for _ in range(40)]
+    assert np.mean(null) == pytest.approx(0.5, abs=0.04)
+
+
+def test_cross_fitting_takes_the_flattery_away() -> None:
+    """Units without any effect: chosen in sample they look better than chance, cross-fitted not."""
+    rng = np.random.default_rng(3)
+    y = np.arange(100) % 2
+    fold = rng.permutation(np.arange(100) % 5)
+    arrays = [rng.normal(size=(100, 4000)), rng.normal(size=(100, 10))]
+
+    def choose(train: np.ndarray) -> list[np.ndarray]:
+        return [stats.ttest(x[train], y[train]).t_p < 0.01 for x in arrays]
+
+    everything = np.ones(100, dtype=bool)
+    in_sample = stats.logistic(arrays[0][:, choose(everything)[0]], y).accuracy.mean()
+    (first, positive), (_, none) = cross_fitted_accuracy(arrays, y, fold, choose)
+    assert in_sample > 0.58
+    assert first == pytest.approx(0.5, abs=0.03)
+    assert positive == pytest.approx(0.5, abs=0.03)
+    assert np.isnan(none) or 0 <= none <= 1
+
+
+def made_examples(n: int = 120, **given: object) -> lp.Examples:
+    tokens = np.random.default_rng(0).integers(1, 300, (n, 6))
+    examples = lp.Examples.from_tokens(
+        tokens, -1, np.arange(n) % 2, [f"w{i % 12}" for i in range(n)]
+    )
+    return replace(examples, **given)
+
+
+def test_folds_hold_out_whole_words_and_whole_passages() -> None:
+    examples = made_examples(source=np.array([f"s{i % 11}" for i in range(120)], dtype=object))
+    folds = make_folds(examples)
+    assert folds.main_name == "word"
+    for fold, groups in ((folds.word, examples.word), (folds.passage, examples.source)):
+        assert fold is not None
+        for name in set(groups):
+            assert len(set(fold[groups == name])) == 1
+        for k in set(fold):
+            assert set(examples.label[fold == k]) == {0, 1}
+    two_words = replace(examples, word=np.array([f"w{i % 2}" for i in range(120)], dtype=object))
+    folds = make_folds(two_words)
+    assert folds.word is None
+    assert folds.main_name == "passage"
+    assert "no held-out scores by word" in folds.notes[0]
+
+
+def test_passages_of_one_text_never_share_a_token() -> None:
+    rng = np.random.default_rng(4)
+    offset = np.sort(rng.choice(3000, 120, replace=False))
+    examples = made_examples(
+        document=np.array(["book"] * 120, dtype=object), offset=offset, source=None
+    )
+    ids = passage_ids(examples)
+    assert ids is not None
+    assert len(set(ids)) > 3
+    for i in range(119):
+        if offset[i + 1] - offset[i] < 6:
+            assert ids[i] == ids[i + 1]
+    assert passage_ids(made_examples(source=None)) is None
+
+
+@pytest.mark.model
+def test_confounds_are_read_off_the_target(tiny_model: LensModel) -> None:
+    tokenizer = tiny_model.tokenizer
+    words = [" can", "Never", " nobody", "it"]
+    rows = [tokenizer("We" + word)["input_ids"] for word in words]
+    examples = replace(
+        lp.Examples.from_tokens(rows, -1, [0, 1, 1, 0], [w.strip().lower() for w in words]),
+        first=np.array([len(tokenizer("We")["input_ids"])] * 4),
+    )
+    table = confound_table(examples, tokenizer)
+    assert table["n_characters"].tolist() == [3, 5, 6, 2]
+    assert table["capitalised"].tolist() == [0, 1, 0, 0]
+    assert table["leading_space"].tolist() == [1, 0, 1, 0]
+    assert table["n_tokens"].tolist() == [len(row) - 1 for row in rows] or "n_tokens" not in table
+    assert table["log_frequency"].iloc[3] > table["log_frequency"].iloc[2] > 0
+    assert confound_differences(table, examples.label)["n_characters"]["auc"] == 1.0
+
+
+def test_covariates_are_independent_and_leave_the_label_free() -> None:
+    rng = np.random.default_rng(5)
+    y = np.arange(60) % 2
+    a = rng.normal(size=60)
+    table = pd.DataFrame({"a": a, "twice": 2 * a + 1, "b": rng.normal(size=60), "y": y * 3.0})
+    assert list(independent_covariates(table, y).columns) == ["a", "b"]
+
+
+def test_audit_keeps_its_promises_and_notices_a_broken_method(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = audit([plant(seed) for seed in range(4)]).set_index("method")
+    assert table["kept"].all()
+    assert table.loc["score test of tokens, Holm", "word_identity_called_tuned"] > 0.1
+    assert table.loc["max-T over word types", "word_identity_called_tuned"] < 0.01
+    assert table.loc["Wald test of tokens, Bonferroni", "recall"] < 0.9
+
+    for broken in (
+        replace(METHODS[0], find=lambda planted: np.ones(len(planted.kind), dtype=bool)),
+        replace(METHODS[0], find=lambda planted: np.zeros(len(planted.kind), dtype=bool)),
+    ):
+        assert not audit([plant(0)], [broken])["kept"].any()
+        monkeypatch.setattr(audit_module.audit, "__defaults__", ((broken,),))
+        assert main(["audit", "--seeds", "1"]) == 1
+        assert "BROKEN" in capsys.readouterr().out
+    assert main(["audit", "--seeds", "0"]) == 2
+
+
+@pytest.mark.model
+def test_audit_of_a_toy_language_model() -> None:
+    planted = plant_toy(0)
+    constant = planted.kind == "constant"
+    assert (planted.x[:, constant].std(0) == 0).all()
+    table = audit([planted]).set_index("method")
+    assert table.loc["max-T over word types", ["precision", "recall"]].tolist() == [1.0, 1.0]
+    assert table.loc["score test of tokens, Holm", "precision"] < 0.9
+
+
+def test_max_t_keeps_its_level_where_the_token_test_does_not() -> None:
+    """400 simulations of word identity without any category: family-wise error of both tests."""
+    index, y, word = words_and_labels(types=12, per_word=6)
+    rng = np.random.default_rng(6)
+    max_t = tokens = 0
+    for _ in range(400):
+        x = 0.9 * rng.normal(size=(12, 25))[index] + 0.45 * rng.normal(size=(72, 25))
+        test = stats.max_permutation(x, y, groups=word, n_permutations=199)
+        max_t += bool((test.p_family <= 0.05).any())
+        adjusted = stats.adjust(stats.ttest(x, y).t_p, method="bonferroni")
+        tokens += bool((adjusted <= 0.05).any())
+    assert max_t / 400 <= 0.07
+    assert tokens / 400 > 0.5
