@@ -9,7 +9,7 @@ from importlib import resources
 import numpy as np
 from markupsafe import Markup, escape
 
-from lens_probes.paint import Painting
+from lens_probes.painting import Painting
 from lens_probes.report.numbers import general
 from lens_probes.report.palette import hexadecimal, ink
 from lens_probes.report.scales import LEVELS, ColourScale, Scale, colours

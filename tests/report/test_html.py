@@ -317,3 +317,4 @@ def test_figure_json_is_strict(page):
     for script in page.all("script"):
         if script.attributes.get("type") == "application/json":
             json.loads(script.text, parse_constant=refuse)
+            assert "<" not in script.text
