@@ -182,7 +182,6 @@ def _newton(z: Floats, n0: int, a: float, b: float, c: float, out: Floats) -> bo
             aa, ab, bb = step_a * step_a, 2.0 * step_a * step_b, step_b * step_b
             a -= 0.5 * (t0 * aa + t1 * ab + t2 * bb) / h
             b -= 0.5 * (t1 * aa + t2 * ab + t3 * bb) / hzz
-            h += t0 * step_a + t1 * step_b
             across = t1 * step_a + t2 * step_b
             hzz += t2 * step_a + t3 * step_b - across * across / h
             out[SLOPE_SE] = 1.0 / math.sqrt(hzz)

@@ -25,8 +25,7 @@ def log_gamma_half_step(a: float) -> float:
     if a < 20.0:
         return math.lgamma(a + 0.5) - math.lgamma(a)
     i = 1.0 / (a * a)
-    series = -31.0 / 18432.0
-    series = series * i + 17.0 / 14336.0
+    series = 17.0 / 14336.0
     series = series * i - 1.0 / 640.0
     series = series * i + 1.0 / 192.0
     series = series * i - 1.0 / 8.0

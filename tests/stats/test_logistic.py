@@ -132,6 +132,17 @@ def test_a_negligible_effect_keeps_its_likelihood_ratio():
     assert result.log10_lrt_p[0] == pytest.approx(stats.chi2_tail(statistic)[1], rel=1e-6)
 
 
+def test_steps_that_overshoot_are_halved():
+    y = np.repeat([1, 0], [28, 4])
+    x = np.array([25.0] * 24 + [29.07, 22.16, 28.53, -0.28] + [0.53, -4.4, 0.57, -0.05])
+    for method in ("compiled", "torch"):
+        result = stats.logistic(x[:, None], y, method=method)
+        beta, se, _ = exact_fit(x, y.tolist())
+        assert result.status[0] == "ok"
+        assert result.beta[0] == pytest.approx(beta, rel=1e-8)
+        assert result.beta_se[0] == pytest.approx(se, rel=1e-8)
+
+
 def test_an_outlier_of_ten_thousand_sd_still_converges():
     rng = np.random.default_rng(1)
     y = rng.integers(0, 2, 300)
@@ -334,6 +345,13 @@ def test_the_score_statistic_is_n_r_squared_and_a_function_of_t(planted):
     np.testing.assert_allclose(statistic, n * np.square(r), rtol=1e-10)
     t = stats.ttest(x, y).t
     np.testing.assert_allclose(statistic, n * t**2 / (t**2 + n - 2), rtol=1e-10)
+
+
+def test_beta_std_is_beta_times_the_pooled_within_class_sd(planted):
+    x, y = planted
+    result = stats.logistic(x, y)
+    ss = sum(((x[y == k] - x[y == k].mean(0)) ** 2).sum(0) for k in (0, 1))
+    np.testing.assert_allclose(result.beta_std, result.beta * np.sqrt(ss / 118), rtol=1e-12)
 
 
 def test_options_are_checked(planted):

@@ -16,6 +16,14 @@ def test_moments_equal_numpy(planted):
     np.testing.assert_array_equal(result.direction, np.sign(x[y == 1].mean(0) - x[y == 0].mean(0)))
 
 
+@pytest.mark.parametrize("n", [117, 118, 119])
+def test_any_number_of_examples(planted, n):
+    x, y = planted
+    result = stats.moments(x[:n], y[:n])
+    for k in (0, 1):
+        np.testing.assert_allclose(getattr(result, f"mean{k}"), x[:n][y[:n] == k].mean(0))
+
+
 def test_distinct_values_are_counted():
     y = np.array([0, 1] * 5)
     x = np.zeros((10, 3))
