@@ -130,7 +130,8 @@ def _run(
         axes = (shape.d,) if shape.heads is None else (shape.heads, shape.d)
         want = (len(tokens), n_positions, *axes)
         got = tuple(cache[hook].shape) if hook in cache else None
-        assert got == want, f"{hook}: asked for {want}, the cache holds {got}"
+        if got != want:
+            raise RuntimeError(f"{hook}: asked for {want}, the cache holds {got}")
     return {key: cache[hook] for key, hook in hooks.items()}
 
 

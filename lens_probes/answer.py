@@ -140,15 +140,17 @@ def _caveat(result: SweepResult) -> str:
     nulls = result.validation.get("nulls", {})
     if decision["level"] == "word" and "words" in nulls:
         null = nulls["words"]
+        t0, t1 = decision["n_words_tested"]
         return (
-            f"Caution: the test counts {w1} v {w0} word types. A test that counts the {n} tokens "
+            f"Caution: the test counts {t1} v {t0} word types. A test that counts the {n} tokens "
             f"passes {null['unit']:.0%} of units at a nominal {null['nominal']:.0%} when labels "
             f"are shuffled over word types ({nulls['tokens']['unit']:.0%} over tokens): token "
             "p-values measure word identity too. A unit that differs need not be used."
         )
+    why = f" because {decision['why']}" if decision["why"] else ""
     return (
-        f"Caution: these p-values count tokens ({n}), not words ({w1} v {w0} types): tokens of "
-        "few word types are no evidence about a category, and the share of significant units "
+        f"Caution: these p-values count tokens ({n}), not words ({w1} v {w0} types){why}: tokens "
+        "of few word types are no evidence about a category, and the share of significant units "
         "grows with the number of examples."
     )
 

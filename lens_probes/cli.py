@@ -10,6 +10,7 @@ import logging
 import shlex
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from lens_probes.probes import Probe
     from lens_probes.result import SweepResult
 
+_command: ContextVar[str] = ContextVar("command", default="")
 app = App(
     name="lens-probes",
     help="Which units of a language model are tuned to which property of a token, and how surely?",
@@ -96,6 +98,7 @@ def negation(
     balance: Literal["word", "natural"] | None = None,
     context: Literal["window", "sentence", "word"] = "window",
     before: int = 90,
+    after: int = 10,
     bos: bool = False,
     seed: int = 0,
     options: SweepOptions | None = None,
@@ -119,6 +122,8 @@ def negation(
         the target alone.
     before
         Tokens before the target in a window; targets with fewer are dropped and counted.
+    after
+        Tokens kept after the target, for reading; targets with fewer are dropped and counted.
     bos
         Put the BOS token first.
     seed
@@ -137,6 +142,7 @@ def negation(
             balance=balance,
             context=context,
             before=before,
+            after=after,
             bos=bos,
             seed=seed,
         )
@@ -253,6 +259,7 @@ def texts() -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
+    _command.set(shlex.join(["lens-probes", *given]))
     try:
         code = app(given, exit_on_error=False, print_error=False, result_action="return_value")
     except (InputError, CycloptsError) as error:
@@ -276,9 +283,11 @@ def _run_sweep(name: str, make_probe: Callable[[], Probe], options: SweepOptions
     layers = parse_layers(options.layers)
 
     from lens_probes.decision import preset_decision
-    from lens_probes.result import check_output_folder
+    from lens_probes.folders import check_output_folder
 
     preset_decision(options.preset, alpha=options.alpha, method=options.method, scope=options.scope)
+    if options.batch_size is not None and options.batch_size < 1:
+        raise InputError(f"batch_size must be 1 or more; got {options.batch_size}.")
     out = check_output_folder(options.out or Path("runs") / name)
     probe = make_probe()
     model = _load(options)
@@ -299,8 +308,7 @@ def _run_sweep(name: str, make_probe: Callable[[], Probe], options: SweepOptions
         batch_size=options.batch_size,
         progress=not options.quiet,
     )
-    command = shlex.join(["lens-probes", *sys.argv[1:]])
-    result = replace(result, provenance={**result.provenance, "command": command})
+    result = replace(result, provenance={**result.provenance, "command": _command.get()})
     result.save(out)
     _show(result, result.write_report(out / "report.html"))
 

@@ -31,7 +31,8 @@ class Decision:
 
     `scope="layer"`: a family is one site of one layer (in the course preset q, k and v of a layer
     are one family, as they are fitted together there); `"site"`: one site of all layers;
-    `"model"`: everything. `level` says what the p-value counts as independent: words or tokens.
+    `"model"`: everything. `level` says what the p-value counts as independent: words or tokens;
+    `why` gives the reason where words were wanted and tokens had to do.
     """
 
     preset: Preset
@@ -43,6 +44,7 @@ class Decision:
     n_permutations: int = 1000
     min_per_word: int = MIN_PER_WORD
     seed: int = 0
+    why: str = ""
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -63,29 +65,68 @@ def preset_decision(
     scope: Scope | None = None,
     n_permutations: int = 1000,
     seed: int = 0,
-    has_words: bool = True,
 ) -> Decision:
     """The decision of a preset, with what the user chose instead.
 
-    Rigorous: where words are known, the max-T permutation test over word types; else, or with
-    another method, the score test of tokens. Course: the Wald test of tokens.
+    Rigorous: the max-T permutation test over word types, or with another method the score test of
+    tokens. Course: the Wald test of tokens.
     """
+    if preset not in ("course", "rigorous"):
+        raise unknown("preset", preset, ("course", "rigorous"))
     if preset == "course":
         if method == "max_t":
             raise InputError("the course preset has no max_t: use bonferroni, holm, bh or by.")
         return Decision(
             "course", "wald_p", method or "bonferroni", scope or "layer", alpha, "token"
         )
-    if preset != "rigorous":
-        raise unknown("preset", preset, ("course", "rigorous"))
-    if method == "max_t" and not has_words:
-        raise InputError("max_t permutes word types and none are given: use holm, or give words.")
-    if method in (None, "max_t") and has_words:
+    if method in (None, "max_t"):
         return Decision(
             "rigorous", "p_family", "max_t", scope or "model", alpha, "word", n_permutations,
             seed=seed,
         )  # fmt: skip
-    return Decision("rigorous", "score_p", method or "holm", scope or "model", alpha, "token")
+    return Decision("rigorous", "score_p", method, scope or "model", alpha, "token")
+
+
+def resolve(
+    decision: Decision, examples: Examples, *, insist: bool = False
+) -> tuple[Decision, str]:
+    """The decision that these examples allow, and one line on the smallest p that can come out.
+
+    Where word types are unknown, occur in both classes or are too few for alpha, the decision is
+    the score test of tokens with Holm, with the reason in `why`. With `insist` (max_t was asked
+    for) that is an InputError instead.
+    """
+    if decision.level == "token":
+        return decision, "token level: each example counts as independent"
+    problem, said = _word_level_problem(decision, examples)
+    if not problem:
+        return decision, said
+    if insist:
+        raise InputError(f"{problem}. Or decide at token level with method holm.")
+    token = Decision(
+        "rigorous", "score_p", "holm", decision.scope, decision.alpha, "token", why=problem
+    )
+    return token, f"token level, because {problem}"
+
+
+def _word_level_problem(decision: Decision, examples: Examples) -> tuple[str, str]:
+    """What keeps words from deciding ("" if nothing does), and the resolution in one line."""
+    if examples.word is None:
+        return "no word types were given", ""
+    if mixed := words_with_both_labels(examples):
+        return f"word {mixed[0]!r} has examples of both classes", ""
+    n0, n1 = tested_words(examples, decision.min_per_word)
+    if min(n0, n1) < 1 or n0 + n1 < 3:
+        least = decision.min_per_word
+        return f"{n1} v {n0} word types have {least} examples or more, too few to permute", ""
+    gate = stats.resolution(
+        "max_t",
+        n_groups0=n0,
+        n_groups1=n1,
+        alpha=decision.alpha,
+        n_permutations=decision.n_permutations,
+    )
+    return ("", gate.message) if gate.ok else (gate.message, "")
 
 
 def usable_words(examples: Examples, min_per_word: int) -> Bool[np.ndarray, " example"]:
@@ -96,34 +137,12 @@ def usable_words(examples: Examples, min_per_word: int) -> Bool[np.ndarray, " ex
     return enough
 
 
-def check_resolution(examples: Examples, decision: Decision) -> str:
-    """One line on the smallest p-value that can come out; an error where it cannot reach alpha."""
-    if decision.level == "token" or examples.word is None:
-        return "token level: each example counts as independent"
-    mixed = words_with_both_labels(examples)
-    if mixed:
-        raise InputError(
-            f"word {mixed[0]!r} has examples of both classes, so word types cannot be permuted: "
-            "choose method holm (token level), or leave words out."
-        )
-    use = usable_words(examples, decision.min_per_word)
+def tested_words(examples: Examples, min_per_word: int) -> tuple[int, int]:
+    """Word types of class 0 and of class 1 that a word-level test can use."""
+    assert examples.word is not None
+    use = usable_words(examples, min_per_word)
     n0, n1 = (len(set(examples.word[use & (examples.label == label)])) for label in (0, 1))
-    advice = "Or decide at token level with method holm."
-    if min(n0, n1) < 1:
-        raise InputError(
-            f"{n1} v {n0} word types have {decision.min_per_word} examples or more: a word-level "
-            f"test needs some in each class. {advice}"
-        )
-    gate = stats.resolution(
-        "max_t",
-        n_groups0=n0,
-        n_groups1=n1,
-        alpha=decision.alpha,
-        n_permutations=decision.n_permutations,
-    )
-    if not gate.ok or n0 + n1 < 3:
-        raise InputError(f"{gate.message}. {advice}")
-    return gate.message
+    return n0, n1
 
 
 def words_with_both_labels(examples: Examples) -> list[str]:
@@ -155,6 +174,7 @@ def decide(
     if decision.method == "max_t":
         test = word_max_t(arrays, examples, decision, family)
         corrected, log10_corrected = test.p_family, test.log10_p_family
+        said["n_words_tested"] = list(tested_words(examples, decision.min_per_word))
         said |= {"n_relabellings": test.n_distinct_relabellings, "exact": test.exact}
         said |= {"threshold_t": [float(value) for value in test.threshold]}
     else:

@@ -57,6 +57,28 @@ class Examples:
     counts: Mapping[str, int] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        n = len(self.label)
+        columns = ("position", "word", "source", "document", "offset", "first")
+        lengths = {name: getattr(self, name) for name in columns}
+        for name, values in {"tokens": self.tokens, **lengths}.items():
+            if values is not None and len(values) != n:
+                raise InputError(f"{name} has {len(values)} entries for {n} labels: give as many.")
+        if self.tokens.ndim != 2 or len(self.class_names) != 2:
+            raise InputError(
+                f"tokens must be [example, position] and class_names two names; got shape "
+                f"{self.tokens.shape} and {self.class_names!r}."
+            )
+        _labels(self.label, n)
+        read = np.arange(self.tokens.shape[1]) <= np.asarray(self.position)[:, None]
+        inside = (self.position >= 0) & (self.position < self.tokens.shape[1])
+        bad = np.flatnonzero(~inside | (read & (self.tokens < 0)).any(1))
+        if len(bad):
+            raise InputError(
+                f"example {bad[0]} is read at position {self.position[bad[0]]}, which is outside "
+                f"its window: give 0 to its number of tokens - 1."
+            )
+
     @classmethod
     def from_tokens(
         cls,
@@ -136,6 +158,24 @@ class Examples:
             picked[name] = None if values is None else values[i]
         return replace(self, **picked)
 
+    def by_source(self) -> pd.DataFrame:
+        """Examples and word types of each class by source, most examples first."""
+        if self.source is None:
+            return pd.DataFrame(columns=["source", "n0", "n1", "n_types0", "n_types1"])
+        rows = []
+        for source in dict.fromkeys(self.source):
+            here = self.source == source
+            row: dict[str, Any] = {"source": source}
+            for label in (0, 1):
+                rows_of_class = here & (self.label == label)
+                row[f"n{label}"] = int(rows_of_class.sum())
+                words = [] if self.word is None else self.word[rows_of_class]
+                row[f"n_types{label}"] = len(set(words))
+            rows.append(row)
+        table = pd.DataFrame(rows)[["source", "n0", "n1", "n_types0", "n_types1"]]
+        order = (-(table["n0"] + table["n1"])).argsort(kind="stable")
+        return table.iloc[order].reset_index(drop=True)
+
     def table(self) -> pd.DataFrame:
         """One row an example: label, word, source, document, offset, position (no tokens)."""
         columns = ("label", "word", "source", "document", "offset", "position")
@@ -200,4 +240,7 @@ def _names(kind: str, names: Sequence[str] | None, n: int) -> NDArray[np.object_
         return None
     if len(names) != n:
         raise InputError(f"{kind} must have one entry an example: {n}, not {len(names)}.")
+    for i, name in enumerate(names):
+        if name is None or name != name:
+            raise InputError(f"{kind} of example {i} is {name!r}: name every one, or none.")
     return np.array([str(name) for name in names], dtype=object)

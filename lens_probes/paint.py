@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,22 +11,8 @@ from numpy.typing import NDArray
 from lens_probes.activations import read_all_positions
 from lens_probes.errors import InputError
 from lens_probes.model import LensModel
+from lens_probes.painting import Painting
 from lens_probes.sites import check_layers, check_sites, unit_name
-
-
-@dataclass(frozen=True)
-class Painting:
-    """One passage under one unit.
-
-    `pieces` are the texts of its tokens; joined they are the passage. `values` [position] are the
-    activations; `target` is the position an example is read at, or None for a free passage.
-    """
-
-    unit: str
-    pieces: tuple[str, ...]
-    values: tuple[float, ...]
-    title: str = ""
-    target: int | None = None
 
 
 def paint(
@@ -47,6 +32,8 @@ def paint(
     InputError
         A site, layer or unit the model lacks; a passage that is empty or longer than its context.
     """
+    if model.tokenizer is None:
+        raise InputError("this model has no tokenizer, so its tokens have no text to paint.")
     (site,), (layer,) = check_sites([site], model.shapes), check_layers(layer, model.n_layers)
     shape = model.shapes[site]
     if not 0 <= unit < shape.n_units:

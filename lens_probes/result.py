@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 
 from lens_probes.errors import InputError, one_line, unknown
+from lens_probes.folders import MANIFEST, check_output_folder, check_report_path
 from lens_probes.model_files import sha256
-from lens_probes.paint import Painting
+from lens_probes.painting import Painting
 
 _TABLES = ("units", "layers", "examples", "evidence")
-_MANIFEST = "result.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +91,7 @@ class SweepResult:
             The folder holds something already, or cannot be written.
         """
         target = check_output_folder(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
             for name in _TABLES:
@@ -103,7 +104,7 @@ class SweepResult:
                 "files": {f"{name}.parquet": sha256(work / f"{name}.parquet") for name in _TABLES},
                 "timings": self.timings,
             }
-            (work / _MANIFEST).write_text(json.dumps(manifest, indent=1, allow_nan=False))
+            (work / MANIFEST).write_text(json.dumps(manifest, indent=1, allow_nan=False))
             for file in work.iterdir():
                 with file.open("rb") as written:
                     os.fsync(written.fileno())
@@ -120,13 +121,15 @@ class SweepResult:
         """Read a saved result; an error if a file is missing or changed since it was written."""
         path = Path(folder).expanduser()
         try:
-            manifest = json.loads((path / _MANIFEST).read_text("utf-8"))
+            manifest = json.loads((path / MANIFEST).read_text("utf-8"))
         except FileNotFoundError as error:
-            raise InputError(f"no result in {path}: it has no {_MANIFEST}.") from error
+            raise InputError(f"no result in {path}: it has no {MANIFEST}.") from error
         except (OSError, ValueError) as error:
-            raise InputError(f"cannot read {path / _MANIFEST}: {one_line(error)}.") from error
+            raise InputError(f"cannot read {path / MANIFEST}: {one_line(error)}.") from error
         try:
             files = manifest["files"]
+            if set(files) != {f"{name}.parquet" for name in _TABLES}:
+                raise InputError(f"{path / MANIFEST} does not name the four tables of a result.")
             for name, digest in files.items():
                 if not (path / name).is_file():
                     raise InputError(f"result {path} is not whole: {name} is missing.")
@@ -146,35 +149,16 @@ class SweepResult:
                 paintings=paintings,
                 timings=manifest["timings"],
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise InputError(
-                f"{path / _MANIFEST} is not a result's manifest ({one_line(error)})."
+                f"{path / MANIFEST} is not a result's manifest ({one_line(error)})."
             ) from error
 
     def write_report(self, path: str | Path) -> Path:
         """Write the HTML report: one file, no network needed to read it."""
         from lens_probes.report import write_report  # noqa: PLC0415  (the next stage)
 
-        return write_report(self, path)
-
-
-def check_output_folder(folder: str | Path) -> Path:
-    """A folder that a result can be written to: absent or empty, in a place that can be written."""
-    path = Path(folder).expanduser()
-    try:
-        if path.is_dir() and any(path.iterdir()):
-            held = "a result" if (path / _MANIFEST).exists() else "files"
-            raise InputError(f"output folder {path} already holds {held}: name another one.")
-        if path.exists() and not path.is_dir():
-            raise InputError(f"output folder {path} is a file: name another one.")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"cannot write to output folder {path} ({error.strerror}): name another one."
-        ) from error
-    return path
+        return write_report(self, check_report_path(path))
 
 
 def summarise_layers(units: pd.DataFrame) -> pd.DataFrame:

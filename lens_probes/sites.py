@@ -5,6 +5,7 @@ Hook names are those of TransformerLens; on a `TransformerBridge` the same names
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -105,10 +106,14 @@ def check_layers(layers: Iterable[int] | int | None, n_layers: int) -> tuple[int
     """Layer indices, sorted, each once; None is all, negative ones count from the end."""
     if layers is None:
         return tuple(range(n_layers))
-    wanted = [layers] if isinstance(layers, int) else list(layers)
+    try:
+        given = list(layers) if isinstance(layers, Iterable) else [layers]
+        wanted = [operator.index(layer) for layer in given]
+    except TypeError as error:
+        raise InputError(f"layers must be whole numbers; got {layers!r}.") from error
     if not wanted:
         raise InputError(f"no layer given: this model has layers 0 to {n_layers - 1}.")
     for layer in wanted:
         if not -n_layers <= layer < n_layers:
             raise InputError(f"no layer {layer}: this model has layers 0 to {n_layers - 1}.")
-    return tuple(sorted({int(layer) % n_layers for layer in wanted}))
+    return tuple(sorted({layer % n_layers for layer in wanted}))

@@ -14,15 +14,16 @@ from lens_probes.decision import (
     Method,
     Preset,
     Scope,
-    check_resolution,
     decide,
     families,
     preset_decision,
+    resolve,
 )
 from lens_probes.errors import InputError
 from lens_probes.examples import NO_TOKEN, Examples
 from lens_probes.model import LensModel
-from lens_probes.paint import Painting, paint
+from lens_probes.paint import paint
+from lens_probes.painting import Painting
 from lens_probes.probes.base import Probe
 from lens_probes.result import SweepResult, summarise_layers
 from lens_probes.unit_table import covariates_of, unit_table
@@ -58,13 +59,14 @@ def sweep(
     sites, layers
         Names of `lens_probes.sites.SITES`; layer indices, None for all of them.
     preset
-        `"rigorous"`: max-T permutation over word types and all units of the sweep (over tokens,
-        the score test with Holm, where no words are known), with held-out scores, nulls and
-        controls. `"course"`: what the lessons do: Wald test of the logistic regression,
-        Bonferroni within one layer and site, nothing else.
+        `"rigorous"`: max-T permutation over word types and all units of the sweep, with held-out
+        scores, nulls and controls. `"course"`: what the lessons do: Wald test of the logistic
+        regression, Bonferroni within one layer and site, nothing else.
     alpha, method, scope
         Level, correction (max_t, bonferroni, holm, bh, by) and family (layer, site, model)
-        instead of the preset's. Any method but max_t decides at token level.
+        instead of the preset's. Any method but max_t decides at token level. Where word types
+        cannot decide (unknown, in both classes, too few), the rigorous preset falls back to tokens
+        and says why; with max_t asked for, that is an error.
     n_permutations, seed
         Of the permutation test; the seed also draws folds, nulls and the untrained weights.
     untrained
@@ -77,17 +79,16 @@ def sweep(
     """
     clock = _Clock()
     examples = probe if isinstance(probe, Examples) else probe.examples(model)
-    decision = preset_decision(
+    asked = preset_decision(
         preset,
         alpha=alpha,
         method=method,
         scope=scope,
         n_permutations=n_permutations,
         seed=seed,
-        has_words=examples.word is not None,
     )
     _check_classes(examples)
-    resolution = check_resolution(examples, decision)
+    decision, resolution = resolve(asked, examples, insist=method == "max_t")
     clock.lap("examples")
     activations = collect(
         model, examples, sites=sites, layers=layers, batch_size=batch_size, progress=progress
@@ -150,13 +151,14 @@ def _paint_best(model: LensModel, examples: Examples, units: pd.DataFrame) -> tu
     ranked = units.dropna(subset="log10_score_p")
     best = ranked.iloc[int(ranked["log10_score_p"].argmin())]
     rows: list[int] = []
+    n_ctx = int(model.cfg.n_ctx)
     for label in (0, 1):
         of_class = np.flatnonzero(examples.label == label)
         spread = np.linspace(0, len(of_class) - 1, min(PAINTED_PER_CLASS, len(of_class)))
         rows += of_class[np.unique(spread.astype(int))].tolist()
     return paint(
         model,
-        [examples.tokens[row][examples.tokens[row] != NO_TOKEN] for row in rows],
+        [examples.tokens[row][examples.tokens[row] != NO_TOKEN][:n_ctx] for row in rows],
         layer=int(best["layer"]),
         site=str(best["site"]),
         unit=int(best["unit"]),
@@ -179,6 +181,7 @@ def _provenance(
             "n_per_class": list(examples.n_per_class),
             "n_words_per_class": n_words,
             "n_sources": 0 if examples.source is None else len(set(examples.source)),
+            "by_source": examples.by_source().to_dict("records"),
             "tokens_up_to_target": [int(examples.position.min()) + 1,
                                     int(examples.position.max()) + 1],
             "sha256": examples.digest,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ Context = Literal["window", "sentence", "word"]
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "\uff07": "'"})
 _SENTENCE_END = re.compile(r"[.!?][\"')\]\u201d\u2019]*\s+|\n\s*\n")
 _DOCUMENTS_AT_ONCE = 32
-_NEGATED = re.compile(r"\s+(?:not|never)(?!\w)", re.IGNORECASE)
+_JOINERS = frozenset("'-_\u2010\u2011\u00ad\u200b\u200c\u200d\u2060")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,19 @@ class Target:
     document: int
     first: int
     last: int
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Targets of one class that do not count before a pattern, with the reason that is counted."""
+
+    label: int
+    before: re.Pattern[str]
+    reason: str
+
+    def excludes(self, body: str, found: re.Match[str], label: int) -> bool:
+        """Whether this occurrence is left out."""
+        return label == self.label and self.before.match(body, found.end()) is not None
 
 
 @dataclass(frozen=True)
@@ -70,7 +84,13 @@ class Targets:
 
 
 def find_targets(
-    text: Text, tokenizer: Any, words: Mapping[str, int], *, rule: Rule, window: Window
+    text: Text,
+    tokenizer: Any,
+    words: Mapping[str, int],
+    *,
+    rule: Rule,
+    window: Window,
+    unless: Exclusion | None = None,
 ) -> Targets:
     """Every occurrence of some words in a text that can be read at a token's end.
 
@@ -78,13 +98,15 @@ def find_targets(
     of the text ("knot" holds no candidate); upper and lower case and curly apostrophes are the
     same. It counts if what follows is right: whitespace (`rule="course"`, so that "can" in
     "cannot" and "not," do not count), or no letter, digit, apostrophe or hyphen
-    (`rule="extended"`, so that "not," counts; there an affirmation before "not" or "never" does
-    not). Its tokens must hold nothing but itself and white space, and its window must fit.
+    (`rule="extended"`, so that "not," counts). Its tokens must hold nothing but itself and white
+    space, and its window must fit.
 
     Parameters
     ----------
     words
         Word type (lower case, straight apostrophe) -> class 0 or 1.
+    unless
+        Occurrences to leave out and count, because of what follows them.
     """
     pattern = _pattern(words)
     counts: Counter[str] = Counter(candidates=0)
@@ -99,7 +121,12 @@ def find_targets(
         for found in pattern.finditer(body):
             counts["candidates"] += 1
             word = found.group().lower()
-            problem = _followed_wrongly(body, found.end(), words[word], rule)
+            if word not in words:
+                counts["dropped: spelt with letters that only fold to the word's"] += 1
+                continue
+            problem = _followed_wrongly(body, found.end(), rule)
+            if problem is None and unless is not None and unless.excludes(body, found, words[word]):
+                problem = unless.reason
             span = _token_span(body, first_char, end_char, *found.span())
             if problem is None and span is None:
                 problem = "shares a token with other text"
@@ -202,6 +229,8 @@ def _encoded(
     text: Text, tokenizer: Any
 ) -> Iterator[tuple[Document, tuple[NDArray[np.int64], list[int], list[int]]]]:
     """Each document with its token ids and the first and end character of each token."""
+    if tokenizer is None:
+        raise InputError("this model has no tokenizer, so targets cannot be found in a text.")
     if not getattr(tokenizer, "is_fast", False):
         raise InputError(
             "this model's tokenizer gives no character offsets (it is not a fast tokenizer): "
@@ -228,14 +257,12 @@ def _encoded(
             )
 
 
-def _followed_wrongly(body: str, end: int, label: int, rule: Rule) -> str | None:
+def _followed_wrongly(body: str, end: int, rule: Rule) -> str | None:
     following = body[end : end + 1]
     if rule == "course":
         return None if following.isspace() else "next token does not begin with white space"
-    if following.isalnum() or following in ("'", "-", "_"):
+    if following and (unicodedata.category(following)[0] in "LNM" or following in _JOINERS):
         return "followed by a letter, digit, apostrophe or hyphen"
-    if label == 0 and _NEGATED.match(body, end):
-        return "affirmation before not or never"
     return None
 
 
@@ -244,8 +271,11 @@ def _token_span(
 ) -> tuple[int, int] | None:
     """First and last token of body[start:end], or None if one holds other characters too."""
     first = bisect.bisect_right(end_char, start)
-    last = bisect.bisect_left(end_char, end, first)
-    if last >= len(end_char) or end_char[last] != end:
+    # A character may be split over several tokens that all end with it: the last one is read.
+    last = bisect.bisect_right(end_char, end) - 1
+    while last > first and first_char[last] == end_char[last]:
+        last -= 1
+    if last < first or end_char[last] != end:
         return None
     return None if body[first_char[first] : start].strip() else (first, last)
 

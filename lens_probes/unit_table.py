@@ -71,7 +71,7 @@ def rigorous_statistics(
             columns[f"{name}_{suffix}"] = (
                 np.nan if scores is None else getattr(scores, f"{name}_heldout")
             )
-    if covariates is not None and len(covariates.columns):
+    if covariates is not None and 0 < len(covariates.columns) <= len(y) - 3:
         partial = stats.correlation(x, y, covariates=covariates.to_numpy(float))
         for name in ("partial_r", "partial_r_p", "log10_partial_r_p"):
             columns[name] = getattr(partial, name)

@@ -70,18 +70,24 @@ def test_layers() -> None:
             parse_layers(text)
 
 
-def test_help_and_argument_errors_load_no_torch() -> None:
+def test_help_and_argument_errors_load_no_torch(tmp_path: Path) -> None:
     code = (
         "import sys; from lens_probes.cli import main; code = main(sys.argv[1:]); "
-        "assert 'torch' not in sys.modules and 'pandas' not in sys.modules, 'heavy import'; "
-        "sys.exit(code)"
+        "assert 'torch' not in sys.modules, 'heavy import'; sys.exit(code)"
     )
+    (tmp_path / "held").write_text("x")
     for arguments, expected in [
         (["--help"], 0),
+        (["sweep", "negation", "--alpha", "2"], 2),
+        (["sweep", "negation", "--batch-size", "0"], 2),
+        (["sweep", "negation", "--out", str(tmp_path)], 2),
+        (["sweep", "negation", "--max-per-class", "1", "--out", str(tmp_path / "new")], 2),
+        (["report", str(tmp_path)], 2),
         (["sweep", "negation", "--help"], 0),
         (["sweep", "negation", "--preset", "cours"], 2),
         (["sweep", "negation", "--sites", "mlp"], 2),
         (["sweep", "negation", "--layers", "x"], 2),
+        (["sweep", "negation", "--max-per-class", "many"], 2),
     ]:
         done = subprocess.run(
             [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
@@ -135,6 +141,7 @@ def _bad_inputs(folder: Path, tiny: Path) -> dict[str, tuple[list[str], str]]:
         "folder in use": (sweep("--out", str(folder / "full")), "already holds files"),
         "unwritable folder": (sweep("--out", "/proc/nowhere/out"), "cannot write to output folder"),
         "out is a file": (sweep("--out", good), "is a file"),
+        "no batch": (sweep("--batch-size", "0"), "batch_size must be 1 or more"),
         "no result": (["report", str(folder / "full")], "no result in"),
     }  # fmt: skip
 
@@ -163,6 +170,24 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert len(cases) >= 12
     after = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     assert after == before
+
+
+@pytest.mark.model
+def test_report_never_overwrites_what_is_no_report(
+    tiny_folders: dict[str, Path], prose_file: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    arguments = ["sweep", "negation", "--model", str(tiny_folders["gpt2"]), "--quiet"]
+    arguments += ["--text", str(prose_file), "--preset", "course", "--out", str(run)]
+    assert main(arguments) == 0
+    before = {p: p.read_bytes() for p in run.iterdir()}
+    for name in ("units.parquet", "result.json"):
+        assert main(["report", str(run), "--out", str(run / name)]) == 2
+    assert main(["report", str(run), "--out", str(tmp_path)]) == 2
+    assert main(["report", str(run)]) == 0
+    assert {p: p.read_bytes() for p in run.iterdir()} == before
+    said = lp.SweepResult.load(run).provenance["command"]
+    assert said.startswith("lens-probes sweep negation --model")
 
 
 @pytest.mark.model

@@ -48,6 +48,40 @@ def test_from_tokens_refuses(arguments: tuple[object, ...], message: str) -> Non
         lp.Examples.from_tokens(*arguments)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"position": np.full(3, 9)}, "example 0 is read at position 9"),
+        ({"position": np.array([0, 1, -1])}, "example 2 is read at position -1"),
+        ({"tokens": np.array([[1, 2], [1, -1], [1, 2]])}, "example 1 is read at position 1"),
+        ({"position": np.array([0])}, "position has 1 entries for 3 labels"),
+        ({"word": np.array(["a"], dtype=object)}, "word has 1 entries for 3 labels"),
+        ({"label": np.array([0, 1, 5])}, "label must be 0 or 1; got"),
+        ({"class_names": ("a", "b", "c")}, "class_names two names"),
+    ],
+)
+def test_examples_made_by_hand_are_checked(change: dict[str, object], message: str) -> None:
+    given = {"tokens": np.ones((3, 2), int), "position": np.ones(3, int), "label": np.arange(3) % 2}
+    with pytest.raises(lp.InputError, match=message):
+        lp.Examples(**{**given, **change})
+
+
+def test_words_are_all_named_or_none() -> None:
+    with pytest.raises(lp.InputError, match="word of example 1 is None: name every one, or none"):
+        lp.Examples.from_tokens([[1], [2]], 0, [0, 1], ["a", None])
+
+
+def test_types_per_source() -> None:
+    examples = lp.Examples.from_tokens(
+        [[1]] * 5, 0, [0, 1, 1, 0, 1], ["a", "b", "c", "a", "b"], ["x", "x", "x", "y", "x"]
+    )
+    assert examples.by_source().to_dict("records") == [
+        {"source": "x", "n0": 1, "n1": 3, "n_types0": 1, "n_types1": 2},
+        {"source": "y", "n0": 1, "n1": 0, "n_types0": 1, "n_types1": 0},
+    ]
+    assert lp.Examples.from_tokens([[1]], 0, [0]).by_source().empty
+
+
 def test_digest_sees_every_part() -> None:
     def digest(**change: object) -> str:
         given: dict[str, object] = {

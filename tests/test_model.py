@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import save_tiny
+from conftest import byte_level_tokenizer, save_tiny
 from tiny_gguf import write_tiny_gguf
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, BertConfig, BertForMaskedLM
 
 import lens_probes as lp
 from lens_probes import model as module
@@ -180,6 +180,34 @@ def test_bundled_model_is_what_the_wheel_holds() -> None:
     assert model.tokenizer.decode([best]) == " Paris"
 
 
+def test_a_model_that_sees_the_future_is_refused(tmp_path: Path) -> None:
+    config = BertConfig(
+        vocab_size=400, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=64, is_decoder=False,
+    )  # fmt: skip
+    model = BertForMaskedLM(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    model.save_pretrained(tmp_path)
+    byte_level_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(lp.InputError):
+        lp.load_model(tmp_path)
+
+
+def test_a_folder_without_a_tokenizer_has_none(tmp_path: Path) -> None:
+    folder = save_tiny("gpt2", tmp_path / "m")
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+        (folder / name).unlink(missing_ok=True)
+    model = lp.load_model(folder)
+    assert model.tokenizer is None
+    assert model.provenance["bos_token"] is None
+    examples = lp.Examples.from_tokens([[1, 2], [3, 4], [5, 6], [7, 8]], -1, [0, 1, 0, 1])
+    assert lp.sweep(model, examples, sites=["q"]).paintings == ()
+    with pytest.raises(lp.InputError, match="no tokenizer"):
+        lp.NegationProbe(lp.load_text("speeches")).examples(model)
+
+
 def test_refusals(
     tmp_path: Path, tiny_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,12 +219,17 @@ def test_refusals(
     weights = {k: v for k, v in raw.state_dict().items() if "h.1.mlp.c_fc" not in k}
     shutil.copytree(tiny_folders["gpt2"], partial)
     raw.save_pretrained(partial, state_dict=weights)
+    shorter = tmp_path / "shorter"
+    shutil.copytree(tiny_folders["gpt2"], shorter)
+    config = json.loads((shorter / "config.json").read_text())
+    (shorter / "config.json").write_text(json.dumps({**config, "n_layer": 2}))
     for source, message in [
         (tmp_path / "none.gguf", "no GGUF file"),
         ("no/such-model", "cannot load model 'no/such-model'"),
         (tmp_path, "cannot load the model folder"),
         (broken, "cannot load the model folder"),
         (partial, "is not whole: 2 weights are missing"),
+        (shorter, "weights that its config has no place for"),
     ]:
         with pytest.raises(lp.InputError, match=message) as caught:
             lp.load_model(source)

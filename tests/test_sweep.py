@@ -14,8 +14,8 @@ import torch
 import lens_probes as lp
 from lens_probes.answer import answer
 from lens_probes.decision import decide, preset_decision
+from lens_probes.folders import check_output_folder
 from lens_probes.model import LensModel
-from lens_probes.result import check_output_folder
 
 PLANTED = 77
 NO_EXAMPLES = lp.Examples.from_tokens([[1]], 0, [0])
@@ -137,6 +137,55 @@ def test_without_words_the_result_says_why(tiny_model: LensModel, examples: lp.E
 
 
 @pytest.mark.model
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [
+        ([f"w{i}" for i in range(60)], "0 v 0 word types have 5 examples or more"),
+        ([f"w{i % 3}" for i in range(60)], "word 'w0' has examples of both classes"),
+        ([f"w{i % 2}" for i in range(60)], "1 v 1 word types have 5 examples"),
+        ([f"w{i % 4}" for i in range(60)], "the smallest p is 0.333, but max_t needs 0.05"),
+        (None, "no word types were given"),
+    ],
+)
+def test_where_words_cannot_decide_tokens_do_and_the_result_says_why(
+    tiny_model: LensModel, ten_words: lp.Examples, word: list[str] | None, why: str
+) -> None:
+    given = lp.Examples.from_tokens(ten_words.tokens, -1, ten_words.label, word)
+    result = lp.sweep(tiny_model, given, sites=["q"], layers=0, untrained=False)
+    decision = result.provenance["decision"]
+    assert (decision["level"], decision["p_column"], decision["method"]) == (
+        "token", "score_p", "holm",
+    )  # fmt: skip
+    assert why in decision["why"]
+    assert why in result.validation["resolution"]
+    assert word is None or why in answer(result)[-1]
+    assert result.units["t"].notna().all()
+    with pytest.raises(lp.InputError, match="decide at token level with method holm"):
+        lp.sweep(tiny_model, given, sites=["q"], layers=0, method="max_t")
+
+
+@pytest.mark.model
+def test_smallest_and_oddest_requests_still_give_a_table(tiny_folders: dict[str, Path]) -> None:
+    model = lp.load_model(tiny_folders["gpt2"])
+    rng = np.random.default_rng(0)
+    four = lp.Examples.from_tokens(rng.integers(1, 400, (4, 3)), -1, [0, 1, 0, 1])
+    assert lp.sweep(model, four, sites=["q"], layers=np.int64(1)).units["t"].notna().all()
+    long = lp.Examples.from_tokens(rng.integers(1, 400, (8, 200)), 5, np.arange(8) % 2)
+    result = lp.sweep(model, long, sites=["q"], layers=0)
+    assert max(len(painting.pieces) for painting in result.paintings) == 128
+    with torch.no_grad():
+        c_fc = model.tl.original_model.transformer.h[0].get_submodule("mlp.c_fc")
+        for parameter in c_fc.parameters():
+            parameter.zero_()
+    words = [f"w{i % 10}" for i in range(80)]
+    dead = lp.Examples.from_tokens(rng.integers(1, 400, (80, 3)), -1, np.arange(80) % 2, words)
+    result = lp.sweep(model, dead, sites=["mlp_pre"], layers=0)
+    assert (result.units["status"] == "constant").all()
+    assert not result.units["significant"].any()
+    assert "all are constant" in " ".join(answer(result))
+
+
+@pytest.mark.model
 def test_units_table_has_the_named_columns(tiny_model: LensModel, examples: lp.Examples) -> None:
     units = lp.sweep(tiny_model, examples, sites=["mlp_pre", "k"], layers=[0, 2]).units
     assert len(units) == 2 * (128 + 32)
@@ -249,7 +298,10 @@ def test_course_counts_units_without_a_wald_p_as_not_significant() -> None:
         ({"method": "fdr"}, "unknown method 'fdr': choose from max_t, bonferroni, holm, bh, by"),
         ({"method": "max_t", "preset": "course"}, "the course preset has no max_t"),
         ({"n_permutations": 0}, "n_permutations must be 1 or more"),
-        ({"n_permutations": 9}, "the smallest p is 0.1, but max_t needs 0.05"),
+        (
+            {"n_permutations": 9, "method": "max_t"},
+            "the smallest p is 0.1, but max_t needs 0.05.*method holm",
+        ),
         ({"scope": "all"}, "unknown scope 'all'"),
         ({"alpha": 0.0}, "alpha must lie between 0 and 1"),
         ({"sites": ["mlp"]}, "unknown site 'mlp'"),

@@ -9,7 +9,7 @@ import pytest
 from conftest import byte_level_tokenizer
 
 import lens_probes as lp
-from lens_probes.probes.negation import word_classes
+from lens_probes.probes.negation import BEFORE_NOT, word_classes
 from lens_probes.targets import Rule, Window, _even_quotas, draw_targets, find_targets
 from lens_probes.texts import Document, Text
 
@@ -25,7 +25,10 @@ def text_of(*bodies: str) -> Text:
 def found(
     body: str, rule: Rule = "course", words: dict[str, int] = COURSE, window: Window = OPEN
 ) -> tuple[list[str], dict[str, int]]:
-    targets = find_targets(text_of(body), byte_level_tokenizer(), words, rule=rule, window=window)
+    targets = find_targets(
+        text_of(body), byte_level_tokenizer(), words, rule=rule, window=window,
+        unless=None if rule == "course" else BEFORE_NOT,
+    )  # fmt: skip
     return [target.word for target in targets.usable], dict(targets.counts)
 
 
@@ -76,6 +79,29 @@ def test_targets_are_read_at_their_last_token_and_nothing_else_is_in_them() -> N
     assert len(targets.usable) == 8
     several = [t for t in targets.usable if t.last > t.first]
     assert several, "no target of several tokens: this test would not see a wrong read position"
+
+
+def test_a_target_that_ends_in_a_split_character_is_read_at_its_last_byte() -> None:
+    tokenizer = byte_level_tokenizer()
+    targets = find_targets(
+        text_of("a naïveté and café go"), tokenizer, {"café": 0, "naïveté": 1},
+        rule="extended", window=OPEN,
+    )  # fmt: skip
+    assert [t.word for t in targets.usable] == ["naïveté", "café"]
+    for target in targets.usable:
+        ids = targets.tokens[0][target.first : target.last + 1]
+        assert tokenizer.decode(ids).strip() == target.word
+
+
+def test_letters_that_only_fold_to_a_word_are_counted_not_found() -> None:
+    words, counts = found("It waſ so, it wasn't, İt is", "extended", word_classes("extended"))
+    assert words == ["wasn't", "is"]
+    assert counts["dropped: spelt with letters that only fold to the word's"] == 1
+
+
+@pytest.mark.parametrize("joiner", ["\u2010", "\u2011", "\u0301", "\u00ad", "\u200b", "-", "'"])
+def test_marks_and_dashes_belong_to_the_word(joiner: str) -> None:
+    assert found(f"a can{joiner}do man", "extended")[0] == []
 
 
 def test_every_candidate_is_usable_or_counted() -> None:

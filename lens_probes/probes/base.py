@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 from lens_probes.examples import Examples
-from lens_probes.model import LensModel
+
+if TYPE_CHECKING:
+    from lens_probes.model import LensModel
 
 
 class Probe(ABC):

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lens_probes.errors import InputError, unknown
 from lens_probes.examples import Examples
-from lens_probes.model import LensModel
 from lens_probes.probes.base import Probe
-from lens_probes.targets import Balance, Context, Rule, Window, cut_windows, draw_targets
+from lens_probes.targets import (
+    Balance,
+    Context,
+    Exclusion,
+    Rule,
+    Window,
+    cut_windows,
+    draw_targets,
+)
 from lens_probes.targets import find_targets as find
 from lens_probes.texts import Text
 
+if TYPE_CHECKING:
+    from lens_probes.model import LensModel
+
 CLASSES = ("affirmation", "negation")
+# "could not" is no affirmation; a causal model that has read "could" cannot know, and the course
+# counts it.
+BEFORE_NOT = Exclusion(
+    0,
+    re.compile(r"\s+(?:not|never)(?!\w)", re.IGNORECASE),
+    "affirmation before not or never",
+)
 
 
 class NegationProbe(Probe):
@@ -74,7 +92,14 @@ class NegationProbe(Probe):
 
     def examples(self, model: LensModel) -> Examples:
         """Draw the examples; an error if the text has fewer than two of a class."""
-        found = find(self.text, model.tokenizer, self.words, rule=self.rule, window=self.window)
+        found = find(
+            self.text,
+            model.tokenizer,
+            self.words,
+            rule=self.rule,
+            window=self.window,
+            unless=None if self.rule == "course" else BEFORE_NOT,
+        )
         drawn, counts = draw_targets(
             found,
             max_per_class=self.max_per_class,

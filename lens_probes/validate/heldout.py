@@ -34,12 +34,14 @@ def baselines(x: Array, y: Labels, fold: Labels) -> Baselines:
 
     The probe is a logistic regression with L2 penalty 1 on units standardised by the training
     folds and divided by the square root of their number, so that its strength does not depend on
-    the width of the site.
+    the width of the site. All NaN where every unit is constant.
     """
     scores: list[tuple[float, float, float]] = []
     for k in np.unique(fold):
         train, test = fold != k, fold == k
         z = _standardised(x, train)
+        if not z[train].any():
+            return Baselines(np.nan, np.nan, np.nan)
         difference = z[train & (y == 1)].mean(0) - z[train & (y == 0)].mean(0)
         best = int(np.argmax(np.abs(difference)))
         unit = np.sign(difference[best]) * z[test, best]

@@ -84,6 +84,7 @@ def with_checks(result):
     )
     changed = {"p_column": "p_family", "method": "max_t", "level": "word"}
     changed |= {"n_permutations": 1000, "min_per_word": 5, "seed": 0, "threshold_t": [3.25, 4.5]}
+    changed |= {"n_words_tested": [4, 3]}
     nulls = {
         "tokens": {"nominal": 0.05, "unit": 0.051, "family": 0.045, "n": 200},
         "words": {"nominal": 0.05, "unit": 0.333, "family": float("nan"), "n": 200},
@@ -133,6 +134,7 @@ def _decide(units, preset):
         "scope": "model",
         "alpha": 0.05,
         "level": "token",
+        "why": "",
         "n_families": 1,
         "m_smallest": n,
         "m_largest": n,

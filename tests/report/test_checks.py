@@ -84,6 +84,14 @@ def test_untrained_and_held_out_lines_are_dotted_in_the_colour_of_their_site(che
         assert "Dotted: " in draw(checked).layout.meta["caption"]
 
 
+def test_accuracy_title_prefers_held_out_numbers(checked):
+    title = accuracy_by_layer(checked).layout.meta["title"]
+    assert title.endswith(
+        "most accurate in layer 0 of mlp_pre: 61.0% on average (held-out); "
+        "least in layer 0 of mlp_pre, 61.0%"
+    )
+
+
 def test_without_them_nothing_is_dotted(result):
     for draw in (share_by_layer, accuracy_by_layer):
         assert len(draw(result).data) == 2
@@ -108,3 +116,5 @@ def test_permutation_decisions_are_spelt_out(checked):
     assert "max-T permutation" in text
     assert "word (what the p-value counts)" in text
     assert "3.250 to 4.500" in text
+    assert "3 v 4" in text
+    assert "reason for this level" not in text

@@ -194,7 +194,7 @@ def test_terminal_colours_every_token_and_keeps_the_text():
     head, *body = plain_terminal(text).split("\n")
     assert head.startswith("u: 0 to 1.00")
     assert "\n".join(body) == "Not so↵\n!\n"
-    assert text.count("\x1b[48;2;") == 5
+    assert text.count("\x1b[48;2;") == 4
     assert re.search(r"\x1b\[48;2;\d+;\d+;\d+;38;2;\d+;\d+;\d+;1;4m so\x1b\[0m", text)
     for line in text.split("\n")[:-1]:
         assert "\x1b[" not in line or line.endswith("\x1b[0m")

@@ -1,0 +1,47 @@
+"""Output folders: found unusable before any work is done."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from lens_probes.errors import InputError
+
+MANIFEST = "result.json"
+
+
+def check_output_folder(folder: str | Path) -> Path:
+    """A folder that a result can be written to: absent or empty, in a place that can be written."""
+    path = Path(folder).expanduser()
+    try:
+        if path.is_dir() and any(path.iterdir()):
+            held = "a result" if (path / MANIFEST).exists() else "files"
+            raise InputError(f"output folder {path} already holds {held}: name another one.")
+        if path.exists() and not path.is_dir():
+            raise InputError(f"output folder {path} is a file: name another one.")
+        parent = next(p for p in path.absolute().parents if p.exists())
+        with tempfile.TemporaryDirectory(dir=parent):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"cannot write to output folder {path} ({error.strerror}): name another one."
+        ) from error
+    return path
+
+
+def check_report_path(path: str | Path) -> Path:
+    """A path that a report may be written to: absent, or an older HTML page."""
+    target = Path(path).expanduser()
+    try:
+        if target.is_dir():
+            raise InputError(f"{target} is a folder: name a file, such as report.html.")
+        if target.exists():
+            with target.open("rb") as file:
+                if not file.read(15).lower().startswith(b"<!doctype html"):
+                    raise InputError(
+                        f"{target} exists and is not a report: name another file, so that nothing "
+                        "is lost."
+                    )
+    except OSError as error:
+        raise InputError(f"cannot write {target} ({error.strerror}): name another file.") from error
+    return target
