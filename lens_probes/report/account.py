@@ -39,6 +39,8 @@ _DECISION = (
     "m_smallest",
     "m_largest",
     "left_out",
+    "n_words_tested",
+    "why",
 )
 _PERMUTATION = ("n_permutations", "min_per_word", "seed")
 _FAMILIES = {
@@ -105,9 +107,12 @@ def decided(result: SweepResult) -> dict[str, object]:
         "tests in a family (m)": size,
         "alpha": f"{decision['alpha']:g}",
         "level": f"{decision.get('level', 'token')} (what the p-value counts)",
+        "reason for this level": decision.get("why"),
+        "word types tested": " v ".join(map(str, reversed(decision.get("n_words_tested", ())))),
         "left out (no p-value)": decision.get("left_out"),
         "significant": f"{whole(int(result.units['significant'].sum()))} units",
     }
+    facts = {name: value for name, value in facts.items() if value not in (None, "")}
     extra = {key: value for key, value in decision.items() if key not in _DECISION}
     if decision["method"] != "max_t":
         extra = {key: value for key, value in extra.items() if key not in _PERMUTATION}

@@ -84,8 +84,7 @@ def unit_or_layer(result: SweepResult) -> go.Figure:
         rows=len(sites),
         cols=1,
         shared_xaxes=True,
-        vertical_spacing=30 / height,
-        subplot_titles=[plain(site) for site in sites],
+        vertical_spacing=24 / height,
     )
     banded = all(column in table and table[column].notna().any() for column in CONTROL)
     for row, site in enumerate(sites, start=1):
@@ -113,8 +112,9 @@ def unit_or_layer(result: SweepResult) -> go.Figure:
     figure.update_xaxes(**layer_axis(sorted(set(table["layer"]))))
     for row in range(1, len(sites)):
         figure.update_xaxes(title=None, row=row, col=1)
-    figure.update_yaxes(title={"text": "held-out AUC"}, range=[0.45, 1.02])
-    figure.update_annotations(x=0, xanchor="left", font={"size": 12})
+    for row, site in enumerate(sites, start=1):
+        figure.update_yaxes(title={"text": f"{plain(site)}: held-out AUC"}, row=row, col=1)
+    figure.update_yaxes(range=[0.45, 1.02])
     by = result.validation.get("held_out_by", "part of the examples")
     caption = (
         f"Each score is on examples (whole {by}s) that had no part in choosing the unit or fitting "

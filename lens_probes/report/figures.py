@@ -192,17 +192,20 @@ def _share_title(table: pd.DataFrame) -> str:
 
 
 def _accuracy_title(table: pd.DataFrame, class1: str) -> str:
-    known = table.dropna(subset=ACCURACY)
+    """From held-out accuracies where there are any: the others are biased upwards."""
+    held_out = HELD_OUT in table and bool(table[HELD_OUT].notna().any())
+    column = HELD_OUT if held_out else ACCURACY
+    known = table.dropna(subset=column)
     if known.empty:
         return f"No significant unit is higher for {class1}, so there is no mean accuracy"
-    high, low = known.iloc[known[ACCURACY].argmax()], known.iloc[known[ACCURACY].argmin()]
+    high, low = known.iloc[known[column].argmax()], known.iloc[known[column].argmin()]
     top = (
         f"Significant units higher for {class1} are most accurate in layer {high['layer']} of "
-        f"{high['site']}: {percent(high[ACCURACY])} on average"
+        f"{high['site']}: {percent(high[column])} on average{' (held-out)' * held_out}"
     )
-    if len(known) == 1:
+    if high[column] == low[column]:
         return top
-    return f"{top}; least in layer {low['layer']} of {low['site']}, {percent(low[ACCURACY])}"
+    return f"{top}; least in layer {low['layer']} of {low['site']}, {percent(low[column])}"
 
 
 def _auc_title(table: pd.DataFrame) -> str:

@@ -58,11 +58,8 @@ def heatmap_text(painting: Painting, scale: Scale = "minmax", *, colour: bool = 
         style = "0" if level is None else _ansi(palette[level])
         style += ";1;4" if target else ""
         # Colour ends before each line end, or the terminal would fill the rest of the line.
-        lines.append(
-            "\n".join(
-                f"\x1b[{style}m{part}\x1b[0m" for part in shown.replace("\n", "↵\n").split("\n")
-            )
-        )
+        parts = shown.replace("\n", "↵\n").split("\n")
+        lines.append("\n".join(f"\x1b[{style}m{part}\x1b[0m" if part else "" for part in parts))
     return "".join(lines) + "\n"
 
 
