@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lens_probes import probes
 from lens_probes.result import SweepResult
 
 
@@ -41,14 +42,14 @@ def python_lines(result: SweepResult) -> str:
         f"    alpha={decision['alpha']!r},",
         f"    method={decision['method']!r},",
         f"    scope={decision['scope']!r},",
+        *(f"    {k}={decision[k]!r}," for k in ("n_permutations", "seed") if k in decision),
+        *(["    untrained=False,"] if "untrained_share_significant" not in result.layers else []),
         ")",
     ]
     return "\n".join(lines)
 
 
 def _probe_lines(origin: Mapping[str, Any]) -> Iterator[str]:
-    from lens_probes import probes  # noqa: PLC0415  (a probe's module may need a tokenizer library)
-
     kinds = {getattr(k, "name", None): k for k in (getattr(probes, n) for n in probes.__all__)}
     kind = kinds.get(origin["probe"]) if "probe" in origin else None
     if kind is None:

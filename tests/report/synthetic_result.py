@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lens_probes import stats
-from lens_probes.paint import Painting
+from lens_probes.painting import Painting
 from lens_probes.result import SweepResult, summarise_layers
 
 SCRIPT = "<script>alert(1)</script>"

@@ -13,6 +13,7 @@ from lens_probes.report import (
 )
 from lens_probes.report.checks import confound_table, notes, null_table
 from lens_probes.report.html import report_html
+from lens_probes.report.repeat import python_lines
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +106,13 @@ def test_word_level_p_is_drawn_where_a_permutation_decides(checked):
     }
     known = checked.units.dropna(subset="log10_word_p").set_index("name")["log10_word_p"]
     assert drawn == {name: -value for name, value in known.items()}
+
+
+def test_options_of_the_permutation_are_in_the_lines_that_repeat_it(checked, result):
+    for line in ("method='max_t'", "n_permutations=1000", "seed=0"):
+        assert f"    {line},\n" in python_lines(checked)
+    assert "untrained" not in python_lines(checked)
+    assert "    untrained=False,\n" in python_lines(result)
 
 
 def test_permutation_decisions_are_spelt_out(checked):

@@ -8,7 +8,7 @@ from html_page import Page
 from synthetic_result import SCRIPT, SEPARATED, paintings
 
 from lens_probes.errors import InputError
-from lens_probes.paint import Painting
+from lens_probes.painting import Painting
 from lens_probes.report import heatmap_html, heatmap_text
 from lens_probes.report.palette import contrast, ink, rgb
 from lens_probes.report.scales import LEVELS, ColourScale, colours
