@@ -21,12 +21,18 @@ def checked(result):
     return with_checks(result)
 
 
-def test_checks_have_their_section_only_where_there_are_any(page, checked):
+@pytest.fixture(scope="module")
+def checked_page(checked):
+    return Page(report_html(checked))
+
+
+def test_checks_have_their_section_only_where_there_are_any(page, checked_page):
     assert "Checks" not in [h.text for h in page.all("h2")]
-    shown = Page(report_html(checked))
+    shown = checked_page
     assert "Checks" in [h.text for h in shown.all("h2")]
     assert {"held-out", "share"} <= {e.attributes["id"] for e in shown.all("div", "plot")}
     assert any("Hedges' g and beta describe tokens" in item.text for item in shown.all("li"))
+    assert not any("they count tokens, not words" in item.text for item in shown.all("li"))
     assert any(item.text.startswith("7 v 5 word types") for item in shown.all("li"))
 
 
@@ -115,9 +121,10 @@ def test_options_of_the_permutation_are_in_the_lines_that_repeat_it(checked, res
     assert "    untrained=False,\n" in python_lines(result)
 
 
-def test_permutation_decisions_are_spelt_out(checked):
-    shown = Page(report_html(checked))
-    text = next(t.text for t in shown.all("table") if "How significance was decided" in t.text)
+def test_permutation_decisions_are_spelt_out(checked_page):
+    text = next(
+        t.text for t in checked_page.all("table") if "How significance was decided" in t.text
+    )
     assert "max-T permutation" in text
     assert "word (what the p-value counts)" in text
     assert "3.250 to 4.500" in text
