@@ -45,7 +45,10 @@ def null_table(result: SweepResult) -> Table | None:
 def confound_table(result: SweepResult) -> Table | None:
     """What else differs between the classes."""
     confounds = result.validation.get("confounds") or {}
-    rows = [{"confound": name.replace("_", " "), **values} for name, values in confounds.items()]
+    rows = [
+        {"confound": name.removeprefix("n_").replace("_", " "), **values}
+        for name, values in confounds.items()
+    ]
     class0, class1 = result.provenance["examples"]["class_names"]
     columns = (
         Column("confound", ("confound",), str, number=False),

@@ -48,7 +48,7 @@ def test_confounds_are_shown_with_their_own_auc(checked, result):
     assert confound_table(result) is None
     table = confound_table(checked)
     assert [c.header for c in table.columns][1:3] == [f"mean, {name}" for name in CLASSES]
-    assert table.rows == (("n characters", "4.25", "3.00", "0.250"),)
+    assert table.rows == (("characters", "4.25", "3.00", "0.250"),)
 
 
 def test_notes_are_sentences(checked, result):
