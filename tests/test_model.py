@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import byte_level_tokenizer, save_tiny
 from tiny_gguf import write_tiny_gguf
+from tiny_models import byte_level_tokenizer, save_tiny
 from transformers import AutoModelForCausalLM, BertConfig, BertForMaskedLM
 
 import lens_probes as lp

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import byte_level_tokenizer
+from tiny_models import byte_level_tokenizer
 
 import lens_probes as lp
 from lens_probes.probes.negation import BEFORE_NOT, word_classes

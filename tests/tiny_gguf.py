@@ -7,7 +7,7 @@ from pathlib import Path
 
 import gguf
 import numpy as np
-from conftest import byte_level_tokenizer
+from tiny_models import byte_level_tokenizer
 
 LAYERS, WIDTH, MLP, HEADS, KV_HEADS = 2, 32, 64, 4, 2
 

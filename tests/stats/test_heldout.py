@@ -55,9 +55,9 @@ def test_a_direction_that_does_not_carry_over_scores_below_a_half():
 
 
 def test_units_without_a_direction_and_constant_units():
-    y = np.array([0, 1, 0, 1, 0, 1, 0, 1])
+    y = np.array([0, 1, 0, 0, 0, 1, 0, 0])
     fold = np.array([0, 0, 0, 0, 1, 1, 1, 1])
-    x = np.stack([np.ones(8), np.r_[0, 0, 0, 0, 0, 1, 0, 1]], axis=1)
+    x = np.stack([np.ones(8), np.r_[0, 0, 0, 0, 1, 1, 1, 1]], axis=1)
     result = stats.heldout_direction(x, y, fold)
     np.testing.assert_array_equal(result.auc_heldout, [np.nan, 0.5])
     np.testing.assert_array_equal(result.accuracy_heldout, [np.nan, 0.5])

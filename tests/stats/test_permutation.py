@@ -65,14 +65,20 @@ def test_the_sample_approaches_the_enumeration():
 @pytest.mark.parametrize("alpha", [0.01, 0.05, 0.3])
 @pytest.mark.parametrize("n_permutations", [99, 200, 5000])
 def test_the_threshold_is_where_p_reaches_alpha(alpha, n_permutations):
-    x, y, word = word_data(5, 6, 2, units=300, seed=5, effect=4.0)
-    result = stats.max_permutation(
-        x, y, groups=word, n_permutations=n_permutations, alpha=alpha, family=np.arange(300) % 3
-    )
-    threshold = result.threshold[np.arange(300) % 3]
-    np.testing.assert_array_equal(
-        np.abs(result.group_t) > threshold + 1e-9, result.p_family <= alpha
-    )
+    x, y, word = word_data(5, 6, 2, units=600, seed=5, effect=4.0)
+    for family in (np.arange(600) % 3, np.arange(600)):
+        result = stats.max_permutation(
+            x, y, groups=word, n_permutations=n_permutations, alpha=alpha, family=family
+        )
+        np.testing.assert_array_equal(
+            np.abs(result.group_t) > result.threshold[family] + 1e-9, result.p_family <= alpha
+        )
+
+
+def test_a_sampled_p_counts_the_observed_labelling():
+    y = np.repeat([0, 1], 15)
+    x = 100.0 * y[:, None] + np.random.default_rng(0).random((30, 1))
+    assert stats.max_permutation(x, y, n_permutations=99).p_family[0] == 1 / 100
 
 
 def test_an_alpha_out_of_reach_has_an_infinite_threshold():

@@ -69,7 +69,10 @@ def test_bh_and_by_say_how_many_must_pass_together():
     p[bh.n_together - 1] = 1
     assert (stats.adjust(p, method="bh") <= 0.05).sum() == 0
     by = stats.resolution("by", n_groups0=4, n_groups1=9, n_units=1000)
-    assert by.n_together > bh.n_together
+    p[: by.n_together] = by.p_min
+    assert (stats.adjust(p, method="by") <= 0.05).sum() == by.n_together > bh.n_together
+    p[by.n_together - 1] = 1
+    assert (stats.adjust(p, method="by") <= 0.05).sum() == 0
     assert not stats.resolution("by", n_groups0=4, n_groups1=4, n_units=1000).ok
 
 
