@@ -62,13 +62,10 @@ def correlation(x: Units, y: Labels, *, covariates: Numbers | None = None) -> Co
         if not np.isfinite(part).all():
             refuse_nonfinite(part, first)
         values = part - part[:1].astype(np.float64)
-        flat = (values == 0).all(axis=0)
         rows = slice(first, first + part.shape[1])
         plain[rows] = _r(values, label, constant, "y is constant: give a label that varies")
-        plain[rows][flat] = np.nan
         if basis is not None:
             given[rows] = _r(values, label, basis, "the covariates determine y: leave one out")
-            given[rows][flat] = np.nan
     r_p, log10_r_p = _test(plain, n - 2)
     partial_r_p, log10_partial_r_p = _test(given, n - 2 - k)
     return Correlation(

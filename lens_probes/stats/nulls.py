@@ -100,7 +100,6 @@ def _shares(x: Units, y: Labels, word: Any, alpha: float, n: int, seed: int) -> 
         units = slice(first, first + part.shape[1])
         hits = score_hits(centred_scaled(part), words, table, alpha)
         varies = (part != part[:1]).any(axis=0)
-        hits[:, ~varies] = False
         passes += hits.sum(axis=1)
         passed[units] = np.where(varies, hits.mean(axis=0), np.nan)
     n_units = int((~np.isnan(passed)).sum())
