@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.linalg import solve_triangular
 from sklearn.linear_model import LogisticRegression
 
 from lens_probes import stats
@@ -68,12 +69,11 @@ def _probe(
     the span of the training examples, which is far smaller than a wide site."""
     scaled = z / np.sqrt(z.shape[1])
     gram = scaled[train] @ scaled[train].T
-    values, vectors = np.linalg.eigh(gram)
-    keep = values > values[-1] * 1e-10
-    root = np.sqrt(values[keep])
-    model = LogisticRegression(C=1.0, solver="newton-cholesky")
-    model.fit(vectors[:, keep] * root, y[train])
-    projected = scaled[test] @ (scaled[train].T @ (vectors[:, keep] / root))
+    gram[np.diag_indices_from(gram)] += 1e-10 * np.trace(gram) / len(gram)  # centred: singular
+    factor = np.linalg.cholesky(gram)
+    model = LogisticRegression(C=1.0, tol=1e-8, max_iter=1000).fit(factor, y[train])
+    across = scaled[test] @ scaled[train].T
+    projected = solve_triangular(factor, across.T, lower=True).T
     decision: Float[np.ndarray, " example"] = model.decision_function(projected)
     return decision
 
