@@ -28,7 +28,7 @@ setup: $(READY) ## make .venv from requirements.lock (every target does this whe
 
 demo: $(READY) ## sweep the bundled model for negation, write runs/demo and its report
 	rm -rf runs/demo
-	.venv/bin/lens-probes sweep negation --model bundled --text speeches --sites mlp_pre,q,k,v --out runs/demo
+	.venv/bin/lens-probes sweep negation --model bundled --text speeches --sites mlp_pre,q,k,v --max-per-class 200 --out runs/demo
 
 test: $(READY) ## run all tests
 	.venv/bin/python -m pytest $(ARGS)

