@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,13 +17,13 @@ def test_first_sweep_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     page = (ROOT / "docs" / "first-sweep.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     assert len(blocks) == 3
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     for block in blocks:
         smaller = block.replace("layers=[0, 14, 29]", "layers=[0, 1], untrained=False")
         exec(smaller.replace("max_per_class=150", "max_per_class=120"), names)
     result, own = names["result"], names["own"]
-    assert result.provenance["decision"]["level"] == "word"  # type: ignore[attr-defined]
-    assert len(own.units) == 1536  # type: ignore[attr-defined]
+    assert result.provenance["decision"]["level"] == "word"
+    assert len(own.units) == 1536
     assert (tmp_path / "runs" / "first" / "report.html").stat().st_size > 1e6
 
 
