@@ -318,6 +318,13 @@ def _show(result: SweepResult, report_path: Path) -> None:
 
     counts = result.provenance["examples"]["counts"]
     print("Targets: " + "; ".join(f"{what} {n:,}" for what, n in counts.items()))
+    if sources := result.provenance["examples"]["by_source"]:
+        most = "; ".join(
+            f"{row['source']} {row['n0'] + row['n1']} examples of {row['n_types1']} v "
+            f"{row['n_types0']} word types"
+            for row in sources[:3]
+        )
+        print(f"Sources: {len(sources)}; most come from {most}")
     print()
     for sentence in answer(result):
         print(f"* {sentence}")
