@@ -14,9 +14,11 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 import lens_probes as lp
 from lens_probes import stats
 from lens_probes.cli import main
+from lens_probes.decision import preset_decision
 from lens_probes.model import LensModel
 from lens_probes.validate import audit as audit_module
 from lens_probes.validate.audit import METHODS, audit, plant
+from lens_probes.validate.checks import significant_units
 from lens_probes.validate.confounds import (
     confound_differences,
     confound_table,
@@ -221,3 +223,18 @@ def test_max_t_keeps_its_level_where_the_token_test_does_not() -> None:
         tokens += bool((adjusted <= 0.05).any())
     assert max_t / 400 <= 0.07
     assert tokens / 400 > 0.5
+
+
+def test_only_too_few_words_count_as_nothing_found_a_broken_array_is_an_error() -> None:
+    examples = made_examples()
+    decision = preset_decision("rigorous")
+    x = np.random.default_rng(7).normal(size=(120, 5))
+    family = np.zeros(5, dtype=np.int64)
+    one_word = examples.word == "w0"
+    few = one_word | (examples.label == 1)
+    assert not significant_units([x], examples, decision, family, few)[0].any()
+    x[3, 2] = np.nan
+    with pytest.raises(ValueError, match="unit 2"):
+        significant_units([x], examples, decision, family)
+    with pytest.raises(ValueError, match="unit 2"):
+        significant_units([x], examples, decision, family, np.ones(120, dtype=bool))

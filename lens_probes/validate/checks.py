@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lens_probes import stats
 from lens_probes.activations import Activations, collect
-from lens_probes.decision import Decision, word_max_t, words_with_both_labels
+from lens_probes.decision import Decision, tested_words, word_max_t, words_with_both_labels
 from lens_probes.examples import Examples
 from lens_probes.model import LensModel
 from lens_probes.validate.confounds import confound_differences, confound_table
@@ -106,11 +106,12 @@ def significant_units(
     rows: Bool[np.ndarray, " example"] | None = None,
 ) -> list[Bool[np.ndarray, " unit"]]:
     """Which units of each array the decision finds, on all examples or on some rows."""
+    least = decision.min_per_word
     if decision.method == "max_t":
-        try:
+        if rows is not None and min(tested_words(examples.select(rows), least)) < 2:
+            p = np.ones(len(family))  # too few words are left in a training fold to permute
+        else:
             p = word_max_t(arrays, examples, decision, family, rows).p_family
-        except ValueError:  # too few words are left in a training fold to permute
-            p = np.ones(len(family))
     else:
         use = np.ones(len(examples), dtype=bool) if rows is None else rows
         score = np.concatenate([_score_p(x[use], examples.label[use]) for x in arrays])
