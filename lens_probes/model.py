@@ -28,6 +28,7 @@ from lens_probes.model_backends import (
     hooked_llama,
 )
 from lens_probes.model_files import bundled_gguf, converted_gguf
+from lens_probes.model_parts import ModelParts
 from lens_probes.sites import SITES, SiteShape
 
 DTYPES = {
@@ -43,7 +44,7 @@ _TOKENIZER_FILES = (
 
 
 @dataclass(frozen=True)
-class LensModel:
+class LensModel(ModelParts):
     """A TransformerLens model with its tokenizer, its sites and where it came from.
 
     Attributes
@@ -56,28 +57,11 @@ class LensModel:
         Sites this model has, with their axes, as read from a forward pass at load.
     """
 
-    tl: Any
     tokenizer: Any
     source: str
     processing: Processing
     fresh: Callable[[int], Any] = field(repr=False)
     shapes: Mapping[str, SiteShape] = field(repr=False)
-
-    @property
-    def cfg(self) -> Any:
-        """TransformerLens configuration."""
-        return self.tl.cfg
-
-    @property
-    def n_layers(self) -> int:
-        """Number of blocks."""
-        return int(self.tl.cfg.n_layers)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        device: torch.device = next(self.tl.parameters()).device
-        return device
 
     def run_with_cache(self, *args: Any, **kwargs: Any) -> Any:
         """`run_with_cache` of the TransformerLens model."""

@@ -1,6 +1,7 @@
-"""Ways to build a TransformerLens model: from the hub, a Hugging Face folder, a Llama checkpoint.
+"""Ways to build a TransformerLens model, and to run some of its blocks.
 
-What differs between TransformerLens 3 (`HookedTransformer` and bridge) and 4 (bridge only) is here.
+From the hub, a Hugging Face folder, a Llama checkpoint. What differs between TransformerLens 3
+(`HookedTransformer` and bridge) and 4 (bridge only) is here.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import huggingface_hub
 import torch
 import transformer_lens
 from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.model_bridge.exceptions import StopAtLayerException
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lens_probes.errors import InputError, one_line
@@ -156,6 +158,60 @@ def _boot(name: str, tokenizer: Any, options: Options, hf: Any) -> Any:
     if options.processing == "standard":
         tl.enable_compatibility_mode()
     return tl
+
+
+def run_blocks(
+    tl: Any, layer: int, residual: torch.Tensor, hooks: list[Any], stop: int | None
+) -> torch.Tensor:
+    """Blocks `layer` to `stop` (None: to the logits) on `residual` [batch, position, d_model].
+
+    HookedTransformer has `start_at_layer`. A bridge has none on 3.9 and on 4.3 one that runs the
+    earlier blocks for nothing: here it takes `residual` as input embeddings (so that positions and
+    masks are made for its length), the earlier blocks do nothing, and a hook puts `residual` where
+    `layer` starts, in place of what position embeddings have made of it.
+    """
+    if not hasattr(tl, "original_model"):
+        out: torch.Tensor = tl.run_with_hooks(
+            residual, fwd_hooks=hooks, start_at_layer=layer, stop_at_layer=stop
+        )
+        return out
+    started = []
+
+    def start(tensor: torch.Tensor, hook: object) -> torch.Tensor:
+        started.append(layer)
+        return residual
+
+    def halt(tensor: torch.Tensor, hook: object) -> None:
+        raise StopAtLayerException(tensor)
+
+    hooks = [(f"blocks.{layer}.hook_resid_pre", start), *hooks]
+    if stop is not None:  # the bridge's own `stop_at_layer` cannot stop after the last block
+        end = "ln_final.hook_in" if stop == len(tl.blocks) else f"blocks.{stop}.hook_resid_pre"
+        hooks.append((end, halt))
+    with _skipped(list(tl.blocks)[:layer]):
+        out = tl.run_with_hooks(residual.clone(), fwd_hooks=hooks, return_type="logits")
+    assert started, "the bridge never reached the layer to start from"
+    return out
+
+
+@contextlib.contextmanager
+def _skipped(blocks: list[Any]) -> Iterator[None]:
+    """Have some blocks of a bridge do nothing.
+
+    Hugging Face expects a tensor of some blocks and a tuple of others: one axis more in front is
+    right as a tuple and harmless as a tensor, since a hook replaces it.
+    """
+
+    def skip(hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        return hidden_states[None]
+
+    for block in blocks:
+        object.__setattr__(block, "forward", skip)  # plain setattr would reach the wrapped block
+    try:
+        yield
+    finally:
+        for block in blocks:
+            object.__delattr__(block, "forward")
 
 
 def _hugging_face(source: Path | str, dtype: torch.dtype) -> tuple[Any, Any]:
