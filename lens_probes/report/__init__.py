@@ -1,21 +1,39 @@
 """Figures, text heat maps and the HTML report of a result."""
 
 from lens_probes.report.checks import unit_or_layer
+from lens_probes.report.correlation_figures import (
+    best_correlation_map,
+    correlation_by_layer,
+    correlation_map,
+)
 from lens_probes.report.example_figures import class_distributions, word_distributions
 from lens_probes.report.figures import accuracy_by_layer, best_auc_map, share_by_layer
 from lens_probes.report.html import write_report
 from lens_probes.report.text_heatmap import heatmap_html, heatmap_text
 from lens_probes.report.unit_figures import effect_and_significance
+from lens_probes.report.value_figures import (
+    value_distributions,
+    value_histogram,
+    value_scatter,
+    word_values,
+)
 
 __all__ = [
     "accuracy_by_layer",
     "best_auc_map",
+    "best_correlation_map",
     "class_distributions",
+    "correlation_by_layer",
+    "correlation_map",
     "effect_and_significance",
     "heatmap_html",
     "heatmap_text",
     "share_by_layer",
     "unit_or_layer",
+    "value_distributions",
+    "value_histogram",
+    "value_scatter",
     "word_distributions",
+    "word_values",
     "write_report",
 ]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from lens_probes.report.frame import isolate
 from lens_probes.report.numbers import fixed, whole
+from lens_probes.report.ranking import value_name
 from lens_probes.result import SweepResult
 
 METHODS = {
@@ -27,6 +28,10 @@ _TESTS = {
     "welch_p": "Welch t test (welch_p)",
     "word_p": "Welch t test of word means (word_p)",
     "p_family": "permutation of classes over word types, largest |t| of the family (p_family)",
+    "r_p": "t test of the Pearson correlation (r_p)",
+}
+_TESTS_OF_VALUES = {
+    "p_family": "permutation of values over word types, largest |r| of the family (p_family)",
 }
 _DECISION = (
     "preset",
@@ -62,7 +67,9 @@ def question(result: SweepResult) -> str:
     examples = result.provenance["examples"]
     class0, class1 = examples["class_names"]
     asked = examples.get("origin", {}).get("question")
-    return str(asked or f"Which units tell {class1} from {class0}?")
+    value = value_name(result)
+    made = f"Which units tell {class1} from {class0}?"
+    return str(asked or (made if value is None else f"Which units follow {value}?"))
 
 
 def measured(result: SweepResult) -> dict[str, object]:
@@ -71,9 +78,13 @@ def measured(result: SweepResult) -> dict[str, object]:
     origin, (n0, n1) = examples.get("origin", {}), examples["n_per_class"]
     words = examples.get("n_words_per_class", (0, 0))
     facts: dict[str, object] = {}
+    value = value_name(result)
+    if value is not None:
+        facts["label"] = f"{value}: {_spread(result.examples['value'])}"
+    kind = "class" if value is None else "group"
     for k, name in enumerate(examples["class_names"]):
         types = f", {whole(words[k])} word types" if words[k] else ""
-        facts[f"class {k}: {name}"] = f"{whole((n0, n1)[k])} examples{types}{_words(result, k)}"
+        facts[f"{kind} {k}: {name}"] = f"{whole((n0, n1)[k])} examples{types}{_words(result, k)}"
     if not all(words):
         facts["words"] = "not given, so examples count as independent of each other"
     sources = examples.get("n_sources")
@@ -100,7 +111,7 @@ def decided(result: SweepResult) -> dict[str, object]:
     size = whole(low) if low == high else f"{whole(low)} to {whole(high)}"
     facts = {
         "preset": decision["preset"],
-        "test that decides": _TESTS.get(decision["p_column"], decision["p_column"]),
+        "test that decides": _test(result),
         "correction": METHODS.get(decision["method"], decision["method"]),
         "family (scope)": f"{_FAMILIES.get(decision['scope'], '')} (scope {decision['scope']})",
         "families": decision.get("n_families"),
@@ -129,6 +140,8 @@ def _range(value: object) -> object:
 
 def cautions(result: SweepResult) -> tuple[str, ...]:
     """What a reader has to know before quoting a number of this report."""
+    if value_name(result) is not None:
+        return _cautions_of_values(result)
     decision, units = result.provenance["decision"], result.units
     said = []
     if decision.get("level", "token") == "token":
@@ -163,6 +176,43 @@ def cautions(result: SweepResult) -> tuple[str, ...]:
         "intervenes on it."
     )
     return tuple(said)
+
+
+def _cautions_of_values(result: SweepResult) -> tuple[str, ...]:
+    value, level = value_name(result), result.provenance["decision"].get("level", "token")
+    if level == "token":
+        counted = (
+            "p-values are at the level of tokens: examples of one word share its value and are "
+            "not independent, so a difference between a few words passes as a correlation."
+        )
+    else:
+        counted = (
+            f"Significance is decided at the level of {level}s, by the r of word means. The "
+            "columns r, p of r and partial r describe tokens: their p-values count tokens."
+        )
+    return (
+        counted,
+        f"r measures a straight line: a unit that answers to one middle value of {value} alone "
+        "has r near 0 and is not found here.",
+        f"What goes with {value} (frequency, kind of word, position) goes with these units too; "
+        "partial r allows for the confounds that were measured, and for no other.",
+        "r is in-sample unless marked held-out, and the units were chosen on the same examples: "
+        "new examples will give less.",
+        f"A unit that follows {value} need not be used by the model: nothing here intervenes on "
+        "it.",
+    )
+
+
+def _test(result: SweepResult) -> str:
+    p_column = str(result.provenance["decision"]["p_column"])
+    if value_name(result) is not None and p_column in _TESTS_OF_VALUES:
+        return _TESTS_OF_VALUES[p_column]
+    return _TESTS.get(p_column, p_column)
+
+
+def _spread(value: pd.Series) -> str:
+    low, middle, high = (fixed(v, 2).removesuffix(".00") for v in value.quantile([0, 0.5, 1]))
+    return f"from {low} to {high}, median {middle}"
 
 
 def _words(result: SweepResult, label: int, limit: int = 40) -> str:

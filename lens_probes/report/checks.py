@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 from lens_probes.report.frame import frame, layer_axis, plain
 from lens_probes.report.numbers import fixed, percent, whole
 from lens_probes.report.palette import BLUE, GREEN, GREY, VERMILLION
+from lens_probes.report.ranking import value_name
 from lens_probes.report.tables import Column, Table, number_or_text
 from lens_probes.result import SweepResult
 
@@ -22,15 +23,19 @@ HELD_OUT = {
 }
 CONTROL = ("control_auc_low", "control_auc_high")
 _NULLS = {
-    "tokens": "classes shuffled over tokens: checks the code only",
-    "words": "classes shuffled over word types: the real error of the token-level test",
+    "tokens": "{} shuffled over tokens: checks the code only",
+    "words": "{} shuffled over word types: the real error of the token-level test",
 }
 
 
 def null_table(result: SweepResult) -> Table | None:
     """How often the token-level test passes where there is nothing to find."""
     nulls = result.validation.get("nulls") or {}
-    rows = [{"null": _NULLS.get(name, name), **values} for name, values in nulls.items()]
+    shuffled = "classes" if value_name(result) is None else "values"
+    rows = [
+        {"null": _NULLS[name].format(shuffled) if name in _NULLS else name, **values}
+        for name, values in nulls.items()
+    ]
     columns = (
         Column("null", ("null",), str, number=False),
         Column("nominal", ("nominal",), percent),
@@ -38,7 +43,8 @@ def null_table(result: SweepResult) -> Table | None:
         Column("sweeps in which a unit passes, after Bonferroni", ("family",), percent),
         Column("relabellings", ("n",), whole),
     )
-    caption = "Nulls: error of the score test at the level of tokens, nominal and measured"
+    test = "score test" if value_name(result) is None else "test of r"
+    caption = f"Nulls: error of the {test} at the level of tokens, nominal and measured"
     return Table.of(caption, pd.DataFrame(rows), columns) if rows else None
 
 
@@ -55,8 +61,11 @@ def confound_table(result: SweepResult) -> Table | None:
         Column(f"mean, {class0}", ("mean0",), number_or_text),
         Column(f"mean, {class1}", ("mean1",), number_or_text),
         Column("AUC by itself", ("auc",), lambda value: fixed(value, 3)),
+        Column("r with the label", ("r",), lambda value: fixed(value, 3)),
     )
     caption = "Confounds: what else differs between the classes (AUC 0.5: nothing)"
+    if value_name(result) is not None:
+        caption = f"Confounds: what else goes with {value_name(result)} (r 0: nothing)"
     return Table.of(caption, pd.DataFrame(rows), columns) if rows else None
 
 

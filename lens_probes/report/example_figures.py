@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 from lens_probes.report.frame import frame, isolate, plain
 from lens_probes.report.numbers import fixed, percent, whole
 from lens_probes.report.palette import CLASS_COLOURS
-from lens_probes.report.tables import strongest
+from lens_probes.report.ranking import strongest
 from lens_probes.result import SweepResult
 
 MAX_POINTS = 250
@@ -25,7 +25,7 @@ _GOLDEN = 0.6180339887
 
 
 def best_evidence(result: SweepResult, n: int) -> pd.DataFrame:
-    """The n units with the smallest score p among those whose activations were kept."""
+    """The n strongest units among those whose activations were kept."""
     return strongest(result.units[result.units["name"].isin(result.evidence.columns)], n)
 
 
@@ -133,7 +133,7 @@ class _Strip:
         return go.Scatter(
             x=values[drawn],
             y=np.round(self.place + self.width * jitter, 3),
-            customdata=[_describe(row) for _, row in examples.iloc[drawn].iterrows()],
+            customdata=[describe(row) for _, row in examples.iloc[drawn].iterrows()],
             name=plain(self.name),
             showlegend=False,
             mode="markers",
@@ -169,7 +169,8 @@ def _bare_lines(figure: go.Figure) -> None:
     figure.update_xaxes(zeroline=False)
 
 
-def _describe(example: pd.Series) -> str:
+def describe(example: pd.Series) -> str:
+    """Word and source of an example, for a label of a figure."""
     known = [c for c in ("word", "source") if c in example and not pd.isna(example[c])]
     return ", ".join(plain(example[c]) for c in known) or f"example {example.name}"
 

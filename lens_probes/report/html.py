@@ -19,14 +19,17 @@ from lens_probes.errors import InputError
 from lens_probes.report import (
     account,
     checks,
+    correlation_figures,
     example_figures,
     figures,
     repeat,
     tables,
     unit_figures,
+    value_figures,
 )
 from lens_probes.report.frame import FONT, LEGEND_SPACE
 from lens_probes.report.numbers import seconds
+from lens_probes.report.ranking import value_name
 from lens_probes.report.text_heatmap import best_scale, heatmap_html
 from lens_probes.result import SweepResult
 
@@ -107,11 +110,7 @@ def report_html(result: SweepResult) -> str:
             "How significance was decided", account.decided(result), ("what", "value")
         ),
         cautions=account.cautions(result),
-        profiles=[
-            Chart.of("share", figures.share_by_layer(result)),
-            Chart.of("accuracy", figures.accuracy_by_layer(result)),
-            Chart.of("best-auc", figures.best_auc_map(result)),
-        ],
+        layer_charts=_layer_charts(result),
         held_out=Chart.of("held-out", checks.unit_or_layer(result))
         if checks.has_held_out(result)
         else None,
@@ -121,10 +120,7 @@ def report_html(result: SweepResult) -> str:
         confounds=checks.confound_table(result),
         volcano=Chart.of("effects", unit_figures.effect_and_significance(result)),
         top=tables.top_units(result),
-        distributions=Chart.of("distributions", example_figures.class_distributions(result)),
-        words=Chart.of("words", example_figures.word_distributions(result))
-        if example_figures.has_words(result)
-        else None,
+        example_charts=_example_charts(result),
         heatmap=Markup(heatmap_html(result.paintings, best_scale(result.paintings)))
         if result.paintings
         else None,
@@ -143,12 +139,49 @@ def report_html(result: SweepResult) -> str:
     )
 
 
+def _layer_charts(result: SweepResult) -> list[Chart]:
+    """Two that stand side by side, then those that need the whole width."""
+    share = Chart.of("share", figures.share_by_layer(result))
+    if value_name(result) is None:
+        return [
+            share,
+            Chart.of("accuracy", figures.accuracy_by_layer(result)),
+            Chart.of("best-auc", figures.best_auc_map(result)),
+        ]
+    return [
+        share,
+        Chart.of("values", value_figures.value_histogram(result)),
+        Chart.of("correlation", correlation_figures.correlation_by_layer(result)),
+        Chart.of("correlation-map", correlation_figures.correlation_map(result)),
+        Chart.of("best-r", correlation_figures.best_correlation_map(result)),
+    ]
+
+
+def _example_charts(result: SweepResult) -> list[Chart]:
+    words = example_figures.has_words(result)
+    if value_name(result) is None:
+        charts = [Chart.of("distributions", example_figures.class_distributions(result))]
+        if words:
+            charts.append(Chart.of("words", example_figures.word_distributions(result)))
+        return charts
+    charts = [
+        Chart.of("scatter", value_figures.value_scatter(result)),
+        Chart.of("distributions", value_figures.value_distributions(result)),
+    ]
+    if words:
+        charts.append(Chart.of("words", value_figures.word_values(result)))
+    return charts
+
+
 def _recorded(result: SweepResult) -> dict[str, object]:
     return repeat.flat({k: v for k, v in result.provenance.items() if k != "command"})
 
 
 def _has_legend(figure: go.Figure) -> bool:
-    return any(trace.showlegend is not False and trace.type == "scatter" for trace in figure.data)
+    """A scatter shows in the legend unless told not to; a bar only where the figure says so."""
+    return bool(figure.layout.showlegend) or any(
+        trace.showlegend is not False and trace.type == "scatter" for trace in figure.data
+    )
 
 
 def _theme(name: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from lens_probes.report.numbers import NONE, fixed, general, missing, percent, power, whole
+from lens_probes.report.ranking import rank_name, sides, strongest, value_name
 from lens_probes.result import SweepResult
 
 TOP = 25
@@ -70,26 +72,20 @@ def _status(value: Any) -> str:
 
 
 def top_units(result: SweepResult, n: int = TOP) -> Table:
-    """The n units with the strongest evidence, by the score test."""
+    """The n units with the strongest evidence, best first."""
     ranked = strongest(result.units, n)
     caption = (
-        f"The {len(ranked)} units with the smallest score p of {whole(len(result.units))}, "
-        "smallest first"
+        f"The {len(ranked)} units with the smallest {rank_name(result.units)} of "
+        f"{whole(len(result.units))}, smallest first"
     )
     return Table.of(caption, ranked, _unit_columns(result))
-
-
-def strongest(units: pd.DataFrame, n: int) -> pd.DataFrame:
-    """Rows with the smallest score p (or corrected p where a table has no score test)."""
-    by = "log10_score_p" if "log10_score_p" in units else "log10_p_corrected"
-    return units.dropna(subset=by).sort_values(by, kind="stable").head(n)
 
 
 def layer_table(result: SweepResult) -> Table:
     """Every row and column of `result.layers`."""
     caption = (
         "Every layer and site: units tested and significant; shares are of the tested units, "
-        "“positive” means higher for class 1"
+        f"“positive” means {sides(result)[1]}"
     )
     return Table.of(caption, result.layers, [_layer_column(c) for c in result.layers.columns])
 
@@ -119,6 +115,8 @@ def number_or_text(value: Any) -> str | Markup:
 
 
 def _unit_columns(result: SweepResult) -> tuple[Column, ...]:
+    if value_name(result) is not None:
+        return _value_columns(result)
     class0, class1 = result.provenance["examples"]["class_names"]
 
     def higher(direction: Any) -> str:
@@ -163,6 +161,37 @@ def _unit_columns(result: SweepResult) -> tuple[Column, ...]:
     )  # fmt: skip
 
 
+def _value_columns(result: SweepResult) -> tuple[Column, ...]:
+    value = value_name(result)
+
+    def runs(direction: Any) -> str:
+        if missing(direction) or direction == 0:
+            return NONE
+        return "rises" if direction > 0 else "falls"
+
+    decided = result.provenance["decision"]["p_column"]
+    return (
+        Column("unit", ("name",), _text, "layer, site, (head,) index", number=False),
+        Column("direction", ("direction",), runs, f"with {value}", number=False),
+        Column("r", ("r",), _auc, f"Pearson correlation with {value}, over examples"),
+        Column("p of r", ("log10_r_p",), power, "counts examples; ranks this table"),
+        Column("corrected p", ("log10_p_corrected",), power, f"{decided} after correction"),
+        Column("significant", ("significant",), _yes, "corrected p below alpha", False),
+        Column("counting examples", ("significant_token_level",), _yes, "significant if examples, "
+               "not words, were the replicates", False),
+        Column("r held-out", ("r_heldout",), _auc, "on examples left out"),
+        Column("r of words", ("word_r",), _auc, "over the means of word types"),
+        Column("partial r", ("partial_r",), _auc, "correlation given the confounds"),
+        Column("partial r p", ("log10_partial_r_p",), power, "p of the partial r"),
+        Column("n", ("n",), whole, "examples"),
+        Column("mean", ("mean",), general, "mean activation"),
+        Column("sd", ("sd",), general, "standard deviation of the activation"),
+        Column("distinct values", ("n_distinct",), whole, "a unit with few of them sees little "
+               "but the token"),
+        Column("status", ("status",), _status, "whether the unit could be tested", number=False),
+    )  # fmt: skip
+
+
 _LAYER_HEADERS = {
     "n_units": "units",
     "n_tested": "tested",
@@ -191,6 +220,13 @@ _LAYER_HEADERS = {
     "best_unit": "best unit",
     "best_auc": "its AUC",
     "best_accuracy": "its accuracy",
+    "sd_r": "sd of r",
+    "q05_r": "r, 5th percentile",
+    "q25_r": "r, 25th percentile",
+    "q75_r": "r, 75th percentile",
+    "q95_r": "r, 95th percentile",
+    "best_r": "its r",
+    "best_r_heldout": "its r, held-out",
 }
 
 
@@ -198,7 +234,7 @@ def _layer_column(name: str) -> Column:
     header = _LAYER_HEADERS.get(name, name.replace("_", " "))
     if name == "layer" or name.startswith("n_"):
         return Column(header, (name,), whole)
-    if "auc" in name or name == "selectivity":
+    if "auc" in name or name == "selectivity" or re.search(r"_r(_|$)", name):
         return Column(header, (name,), _auc)
     if "share" in name or "accuracy" in name:
         return Column(header, (name,), percent)

@@ -14,12 +14,12 @@ from plotly.subplots import make_subplots
 from lens_probes.report.frame import frame, plain
 from lens_probes.report.numbers import fixed, whole
 from lens_probes.report.palette import CLASS_COLOURS, GREY
+from lens_probes.report.ranking import rank_column, sides
 from lens_probes.result import SweepResult
 
 EFFECTS: Mapping[str, str] = {
     "hedges_g": "Hedges' g (pooled standard deviations)",
     "t": "Student t",
-    "partial_r": "partial correlation r",
     "r": "correlation r",
 }
 DRAW_ALL = 2000
@@ -27,7 +27,7 @@ STRONGEST = 500
 EXTREMES = 50
 GRID = (160, 90)
 BINS = 60
-_FUNCTIONS_OF_T = ("score_p", "t_p")
+_FUNCTIONS_OF_T = ("score_p", "t_p", "r_p")
 
 
 def effect_and_significance(result: SweepResult) -> go.Figure:
@@ -49,12 +49,7 @@ def effect_and_significance(result: SweepResult) -> go.Figure:
         rows=2, cols=1, shared_xaxes=True, row_heights=[0.2, 0.8], vertical_spacing=0.03
     )
     _count_bars(figure, x[known])
-    class0, class1 = result.provenance["examples"]["class_names"]
-    labels = (
-        "not significant",
-        f"significant, higher for {class0}",
-        f"significant, higher for {class1}",
-    )
+    labels = ("not significant", *(f"significant, {side}" for side in sides(result)))
     for code, label in enumerate(labels):
         rows = drawn[group[drawn] == code]
         # Separated units last: on top, and a legend takes the symbol of the first point.
@@ -74,7 +69,7 @@ def _shown_p(units: pd.DataFrame, decision: Mapping[str, Any]) -> str:
     for column in (decision["p_column"], "word_p"):
         if f"log10_{column}" in units and units[f"log10_{column}"].notna().any():
             return str(column)
-    return "score_p"
+    return rank_column(units).removeprefix("log10_")
 
 
 def _group(units: pd.DataFrame) -> NDArray[np.int64]:
@@ -124,10 +119,11 @@ def _points(
     rows: pd.DataFrame, x: NDArray[np.float64], y: NDArray[np.float64], code: int, label: str
 ) -> go.Scatter:
     apart = _apart(rows)
-    auc = rows.get("auc", pd.Series(np.nan, rows.index))
+    measure, word = ("auc", "AUC") if "auc" in rows else ("word_r", "r of words")
+    shown = rows.get(measure, pd.Series(np.nan, rows.index))
     details: list[Any] = [
-        [plain(name), fixed(area, 3), status]
-        for name, area, status in zip(rows["name"], auc, rows["status"], strict=True)
+        [plain(name), fixed(value, 3), status]
+        for name, value, status in zip(rows["name"], shown, rows["status"], strict=True)
     ]
     return go.Scatter(
         x=x,
@@ -142,8 +138,8 @@ def _points(
             "opacity": 0.75,
             "line": {"width": 0},
         },
-        hovertemplate="%{customdata[0]}<br>effect %{x:.2f}, p = 10^(−%{y:.1f})<br>AUC "
-        "%{customdata[1]}, status %{customdata[2]}<extra></extra>",
+        hovertemplate="%{customdata[0]}<br>effect %{x:.2f}, p = 10^(−%{y:.1f})<br>"
+        f"{word} %{{customdata[1]}}, status %{{customdata[2]}}<extra></extra>",
     )
 
 
@@ -172,7 +168,8 @@ def _volcano_caption(drawn: int, known: int, total: int, p_column: str) -> str:
     text = "; ".join(parts) + "."
     if known < total:
         text += f" {whole(total - known)} units have no {p_column} (constant, or not fitted)."
-    text += " Open diamonds: the unit separates the classes."
+    if p_column != "r_p":
+        text += " Open diamonds: the unit separates the classes."
     if p_column in _FUNCTIONS_OF_T:
         text += (
             " At equal n this p and this effect are both functions of t, so points lie on one "
