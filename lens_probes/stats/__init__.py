@@ -4,49 +4,73 @@ No model, no files, no printing. Column names are those of the units table; besi
 stands its log10, which never underflows.
 """
 
+from lens_probes.stats.agreement import Concordance, concordance
 from lens_probes.stats.auc import Auc, auc
 from lens_probes.stats.corrections import adjust, adjust_log10
 from lens_probes.stats.correlation import Correlation, correlation
 from lens_probes.stats.firth import Firth, firth
-from lens_probes.stats.folds import folds_by_passage, folds_by_word
-from lens_probes.stats.heldout import Heldout, heldout_direction
+from lens_probes.stats.folds import folds_by_passage, folds_by_value, folds_by_word
+from lens_probes.stats.heldout import Heldout, HeldoutR, heldout_direction, heldout_r
 from lens_probes.stats.logistic import Logistic, logistic
 from lens_probes.stats.moments import Moments, moments
-from lens_probes.stats.nulls import NullShares, relabel_tokens_null, relabel_words_null
+from lens_probes.stats.nulls import (
+    NullShares,
+    relabel_tokens_null,
+    relabel_tokens_null_r,
+    relabel_words_null,
+    relabel_words_null_r,
+)
+from lens_probes.stats.paired import Paired, paired
 from lens_probes.stats.permutation import MaxPermutation, max_permutation
+from lens_probes.stats.permutation_r import MaxPermutationR, max_permutation_r, resolution_r
 from lens_probes.stats.resolution import Resolution, resolution
+from lens_probes.stats.splits import SplitTest, split_test
 from lens_probes.stats.tails import chi2_tail, normal_tail, student_tail
 from lens_probes.stats.ttest import TTest, ttest
 from lens_probes.stats.word_level import WordLevel, word_level
 
 __all__ = [
     "Auc",
+    "Concordance",
     "Correlation",
     "Firth",
     "Heldout",
+    "HeldoutR",
     "Logistic",
     "MaxPermutation",
+    "MaxPermutationR",
     "Moments",
     "NullShares",
+    "Paired",
     "Resolution",
+    "SplitTest",
     "TTest",
     "WordLevel",
     "adjust",
     "adjust_log10",
     "auc",
     "chi2_tail",
+    "concordance",
     "correlation",
     "firth",
     "folds_by_passage",
+    "folds_by_value",
     "folds_by_word",
     "heldout_direction",
+    "heldout_r",
     "logistic",
     "max_permutation",
+    "max_permutation_r",
     "moments",
     "normal_tail",
+    "paired",
     "relabel_tokens_null",
+    "relabel_tokens_null_r",
     "relabel_words_null",
+    "relabel_words_null_r",
     "resolution",
+    "resolution_r",
+    "split_test",
     "student_tail",
     "ttest",
     "word_level",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from lens_probes.stats.inputs import (
     PerUnit,
     Units,
     check_units,
+    check_values,
     chunks,
     refuse_nonfinite,
     to_numpy,
@@ -50,7 +50,7 @@ def correlation(x: Units, y: Labels, *, covariates: Numbers | None = None) -> Co
     """
     x = check_units(x)
     n = int(x.shape[0])
-    label = _vector(y, n)
+    label = check_values(y, n)
     one = np.ones((n, 1))
     basis = None if covariates is None else _basis(covariates, n)
     k = 0 if basis is None else basis.shape[1] - 1
@@ -71,16 +71,6 @@ def correlation(x: Units, y: Labels, *, covariates: Numbers | None = None) -> Co
     return Correlation(
         plain[:, 0].copy(), r_p, log10_r_p, given[:, 0].copy(), partial_r_p, log10_partial_r_p
     )
-
-
-def _vector(y: Any, n: int) -> Floats:
-    label = to_numpy(y).astype(np.float64)
-    if label.shape != (n,):
-        raise ValueError(f"y has shape {label.shape} but x has {n} examples: y must be [example]")
-    if not np.isfinite(label).all():
-        example = int(np.flatnonzero(~np.isfinite(label))[0])
-        raise ValueError(f"y is {label[example]} at example {example}: every label must be finite")
-    return label
 
 
 def _basis(covariates: Numbers, n: int) -> Floats:

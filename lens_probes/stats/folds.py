@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lens_probes.stats.groups import group_examples, group_labels
-from lens_probes.stats.inputs import Ints, Labels, check_labels, to_numpy
+from lens_probes.stats.inputs import Ints, Labels, check_labels, check_values, to_numpy
 
 
 def folds_by_word(y: Labels, word: Any, *, n_folds: int = 5, seed: int = 0) -> Ints:
@@ -67,6 +67,46 @@ def folds_by_passage(y: Labels, source: Any, *, n_folds: int = 5, seed: int = 0)
             "need both classes: use fewer folds or more passages"
         )
     return fold[passages.index]
+
+
+def folds_by_value(value: Labels, groups: Any, *, n_folds: int = 5, seed: int = 0) -> Ints:
+    """Fold of each example [example] for a continuous value; equal groups are never split.
+
+    groups [example] are word types or passages. Ordered by their mean value they are dealt in
+    rows of n_folds, each row one to a fold and the largest to the fold with the fewest examples,
+    so that every fold spans the range of values. Raises ValueError for fewer than 2 groups a
+    fold and where the value would be constant inside a fold.
+    """
+    n = len(to_numpy(value))
+    values = check_values(value, n, what="value")
+    items = group_examples(groups, n, what="group")
+    _check_folds(n_folds)
+    if len(items.sizes) < 2 * n_folds:
+        raise ValueError(
+            f"there are {len(items.sizes)} groups for {n_folds} folds: each fold needs 2 or more; "
+            f"use n_folds of {len(items.sizes) // 2} or fewer (at least 2)"
+        )
+    rng = np.random.default_rng(seed)
+    members = rng.permutation(len(items.sizes))
+    means = np.bincount(items.index, weights=values) / items.sizes
+    members = members[np.argsort(means[members], kind="stable")]
+    fold = np.empty(len(members), dtype=np.int64)
+    filled = np.zeros(n_folds, dtype=np.int64)
+    for first in range(0, len(members), n_folds):
+        row = members[first : first + n_folds]
+        row = row[np.argsort(-items.sizes[row], kind="stable")]
+        places = rng.permutation(n_folds)
+        places = places[np.argsort(filled[places], kind="stable")][: len(row)]
+        fold[row] = places
+        filled[places] += items.sizes[row]
+    folds = fold[items.index]
+    for k in range(n_folds):
+        if np.ptp(values[folds == k]) == 0:
+            raise ValueError(
+                f"the value is constant in one of {n_folds} folds: too few groups differ from the "
+                "rest; use fewer folds or more groups"
+            )
+    return folds
 
 
 def _check_folds(n_folds: int) -> None:

@@ -33,6 +33,8 @@ class Groups:
 
     def sums(self, values: Floats) -> Floats:
         """Sums over each group [group, unit] of values [example, unit]."""
+        if len(self.sizes) == len(self.index):
+            return values[self.order]
         total: Floats = np.add.reduceat(values[self.order], self.starts, axis=0)
         return total
 
@@ -75,6 +77,18 @@ def group_labels(groups: Groups, positive: Bools) -> Bools:
         )
     labels: Bools = share == 1
     return labels
+
+
+def group_values(groups: Groups, values: Floats) -> Floats:
+    """The value of each group [group], or a ValueError naming a group where it varies."""
+    first: Floats = values[groups.order[groups.starts]]
+    mixed = np.flatnonzero(values != first[groups.index])
+    if len(mixed):
+        raise ValueError(
+            f"{groups.what} {groups.name(int(groups.index[mixed[0]]))} has examples of different "
+            f"values: the value must be constant in each {groups.what}"
+        )
+    return first
 
 
 def centred_scaled(part: npt.NDArray[Any]) -> Floats:

@@ -19,6 +19,7 @@ from lens_probes.stats.inputs import (
     Units,
     check_labels,
     check_units,
+    check_values,
     chunks,
     refuse_nonfinite,
     to_numpy,
@@ -63,17 +64,69 @@ def heldout_direction(x: Units, y: Labels, fold: Any) -> Heldout:
     return Heldout(accuracy, auc, len(np.unique(folds)))
 
 
+@dataclass(frozen=True)
+class HeldoutR:
+    """r_heldout [unit]: mean over folds of r in the held-out fold, times the training r's sign.
+
+    A fold counts 0 where the unit has no direction in training or does not vary in the fold; a
+    constant unit is NaN.
+    """
+
+    r_heldout: PerUnit
+    n_folds: int
+
+
+def heldout_r(x: Units, value: Labels, fold: Any) -> HeldoutR:
+    """Held-out Pearson r of x [example, unit] with a value [example], for folds [example].
+
+    For each fold the training folds give only the sign. r is computed inside the fold and then
+    averaged: a shift of one fold against the rest cannot pass for an effect. Without an effect
+    the expectation is 0. `folds_by_value` makes folds.
+
+    Raises ValueError for a fold with fewer than 3 examples, in it or outside it, or in which the
+    value is constant, and whatever correlation refuses.
+    """
+    x = check_units(x)
+    values = check_values(value, int(x.shape[0]), what="value")
+    folds = _fold_ids(fold, len(values))
+    for k in np.unique(folds).tolist():
+        for side, inside in (("in", folds == k), ("outside", folds != k)):
+            if inside.sum() < 3 or np.ptp(values[inside]) == 0:
+                raise ValueError(
+                    f"fold {k}: the {int(inside.sum())} examples {side} it have "
+                    f"{len(np.unique(values[inside]))} different values; every fold and the rest "
+                    "need at least 3 examples and 2 values, so use fewer folds"
+                )
+    r = np.empty(x.shape[1])
+    for first, part in chunks(x, max_units=256):
+        if not np.isfinite(part).all():
+            refuse_nonfinite(part, first)
+        scaled = centred_scaled(part)
+        scores = [
+            np.sign(_plain_r(scaled[folds != k], values[folds != k]))
+            * _plain_r(scaled[folds == k], values[folds == k])
+            for k in np.unique(folds)
+        ]
+        flat = (part == part[:1]).all(axis=0)
+        r[first : first + part.shape[1]] = np.where(flat, np.nan, np.mean(scores, axis=0))
+    return HeldoutR(r, len(np.unique(folds)))
+
+
+def _plain_r(values: Floats, label: Floats) -> Floats:
+    """Pearson r [unit] of values [example, unit]; 0 for a unit that is constant here."""
+    centred = values - values[:1]
+    flat = (centred == 0).all(axis=0)
+    centred -= centred.mean(axis=0)
+    target = label - label[0]
+    target -= target.mean()
+    size = np.where(flat, 1.0, np.linalg.norm(centred, axis=0)) * np.linalg.norm(target)
+    r: Floats = np.where(flat, 0.0, target @ centred / size)
+    return r
+
+
 def _check_fold(fold: Any, positive: Bools) -> Ints:
-    folds = to_numpy(fold)
-    if folds.shape != positive.shape or folds.dtype.kind not in "iu":
-        raise ValueError(
-            f"fold has shape {folds.shape} and dtype {folds.dtype} for {len(positive)} examples: "
-            "it must be one integer for each"
-        )
-    ids = np.unique(folds)
-    if len(ids) < 2:
-        raise ValueError("there is one fold: at least 2 are needed")
-    for k in ids.tolist():
+    folds = _fold_ids(fold, len(positive))
+    for k in np.unique(folds).tolist():
         for label in (0, 1):
             inside = int((positive[folds == k] == label).sum())
             if inside == 0 or inside == int((positive == label).sum()):
@@ -82,6 +135,18 @@ def _check_fold(fold: Any, positive: Bools) -> Ints:
                     f"fold {k}: no example of class {label} {side} it; every fold and the rest "
                     "need both classes, so use fewer folds"
                 )
+    return folds
+
+
+def _fold_ids(fold: Any, n: int) -> Ints:
+    folds = to_numpy(fold)
+    if folds.shape != (n,) or folds.dtype.kind not in "iu":
+        raise ValueError(
+            f"fold has shape {folds.shape} and dtype {folds.dtype} for {n} examples: "
+            "it must be one integer for each"
+        )
+    if len(np.unique(folds)) < 2:
+        raise ValueError("there is one fold: at least 2 are needed")
     return folds.astype(np.int64)
 
 

@@ -100,6 +100,39 @@ def check_labels(y: Any, n_examples: int, *, per_class: int = 2) -> Bools:
     return positive
 
 
+def several_arrays(x: Any) -> list[Units]:
+    """One [example, unit] array, or a list or tuple of them over the same examples, as a list."""
+    several = isinstance(x, list | tuple) and all(
+        (is_tensor(part) or isinstance(part, np.ndarray)) and part.ndim == 2 for part in x
+    )
+    arrays = [check_units(part) for part in x] if several and len(x) else [check_units(x)]
+    lengths = {int(part.shape[0]) for part in arrays}
+    if len(lengths) > 1:
+        raise ValueError(f"the arrays have {sorted(lengths)} examples: all need the same ones")
+    return arrays
+
+
+def check_values(y: Any, n_examples: int, *, what: str = "y") -> Floats:
+    """A continuous label [example] in float64, or a ValueError unless it is finite and varies."""
+    values = to_numpy(y)
+    if values.dtype.kind not in "fiub":
+        raise ValueError(f"{what} has dtype {values.dtype}: it must be numbers, one an example")
+    values = values.astype(np.float64)
+    if values.shape != (n_examples,):
+        raise ValueError(
+            f"{what} has shape {values.shape} but x has {n_examples} examples: "
+            f"{what} must be [example]"
+        )
+    if not np.isfinite(values).all():
+        example = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise ValueError(
+            f"{what} is {values[example]} at example {example}: every label must be finite"
+        )
+    if n_examples and (values == values[0]).all():
+        raise ValueError(f"{what} is constant: give a label that varies")
+    return values
+
+
 def chunks(x: Units, *, max_units: int | None = None) -> Iterator[tuple[int, npt.NDArray[Any]]]:
     """Runs of units as (first unit, C-contiguous float32 or float64 [example, unit]).
 

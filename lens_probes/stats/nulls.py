@@ -15,20 +15,26 @@ import numpy.typing as npt
 from jaxtyping import Float64
 from scipy import special
 
-from lens_probes.stats.groups import Groups, centred_scaled, group_examples, group_labels
+from lens_probes.stats.groups import (
+    Groups,
+    centred_scaled,
+    group_examples,
+    group_labels,
+    group_values,
+)
 from lens_probes.stats.inputs import (
     Bools,
     Floats,
-    Ints,
     Labels,
     PerUnit,
     Units,
     check_labels,
     check_units,
+    check_values,
     chunks,
     refuse_nonfinite,
 )
-from lens_probes.stats.relabel import sample_relabellings
+from lens_probes.stats.relabel import code_values, sample_relabellings
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ def relabel_tokens_null(
     A unit passes where the score statistic n r^2 of the logit exceeds the chi-square quantile
     of alpha_unit. Raises ValueError for whatever ttest refuses and alpha_unit outside (0, 1).
     """
-    return _shares(x, y, np.arange(int(check_units(x).shape[0])), alpha_unit, n, seed)
+    return relabel_words_null(x, y, _tokens(x), alpha_unit=alpha_unit, n=n, seed=seed)
 
 
 def relabel_words_null(
@@ -73,17 +79,55 @@ def relabel_words_null(
     The examples of a word always share a label, as they do in the data. Raises ValueError also
     for a word with both labels and fewer than 2 words in a class.
     """
-    return _shares(x, y, word, alpha_unit, n, seed)
-
-
-def _shares(x: Units, y: Labels, word: Any, alpha: float, n: int, seed: int) -> NullShares:
     x = check_units(x)
     positive = check_labels(y, int(x.shape[0]))
+    check_null(alpha_unit, n)
+    words, labels = labelled_words(positive, word)
+    table = sample_relabellings(labels, np.zeros(len(labels), dtype=np.int64), n=n, seed=seed)
+    return _shares(x, words, table.astype(np.float64), alpha_unit)
+
+
+def relabel_tokens_null_r(
+    x: Units, value: Labels, *, alpha_unit: float, n: int = 200, seed: int = 0
+) -> NullShares:
+    """Values of a continuous label shuffled over the examples of x [example, unit], n times.
+
+    A unit passes where n r^2 exceeds the chi-square quantile of alpha_unit. Raises ValueError for
+    a value [example] that is constant or not finite, and alpha_unit outside (0, 1).
+    """
+    return relabel_words_null_r(x, value, _tokens(x), alpha_unit=alpha_unit, n=n, seed=seed)
+
+
+def relabel_words_null_r(
+    x: Units, value: Labels, word: Any, *, alpha_unit: float, n: int = 200, seed: int = 0
+) -> NullShares:
+    """Values of a continuous label shuffled over word types [example], n times.
+
+    The examples of a word always share a value, as they do in the data. Raises ValueError also
+    for a word with different values and fewer than 3 words.
+    """
+    x = check_units(x)
+    values = check_values(value, int(x.shape[0]), what="value")
+    check_null(alpha_unit, n)
+    words = group_examples(word, len(values), what="word")
+    codes, scaled = code_values(group_values(words, values))
+    if len(codes) < 3:
+        raise ValueError(f"there are {len(codes)} words: at least 3 are needed to shuffle values")
+    table = sample_relabellings(codes, np.zeros(len(codes), dtype=np.int64), n=n, seed=seed)
+    return _shares(x, words, scaled[table], alpha_unit)
+
+
+def check_null(alpha: float, n: int) -> None:
+    """A ValueError for a level or a number of relabellings that cannot be."""
     if not 0 < alpha < 1 or n < 1:
         raise ValueError(
             f"alpha_unit is {alpha} and n is {n}: the first must lie between 0 and 1, "
             "the second be at least 1"
         )
+
+
+def labelled_words(positive: Bools, word: Any) -> tuple[Groups, Bools]:
+    """Word types and the label of each, or a ValueError unless 2 or more have each label."""
     words = group_examples(word, len(positive), what="word")
     labels = group_labels(words, positive)
     if min(labels.sum(), (~labels).sum()) < 2:
@@ -91,32 +135,47 @@ def _shares(x: Units, y: Labels, word: Any, alpha: float, n: int, seed: int) -> 
             f"there are {int((~labels).sum())} words of class 0 and {int(labels.sum())} of class "
             "1: at least 2 of each are needed to shuffle labels over words"
         )
-    table = sample_relabellings(labels, np.zeros(len(labels), dtype=np.int64), n=n, seed=seed)
-    passes = np.zeros(n, dtype=np.int64)
+    return words, labels
+
+
+def _tokens(x: Any) -> npt.NDArray[np.int64]:
+    return np.arange(int(check_units(x).shape[0]))
+
+
+def _shares(x: Units, words: Groups, table: Floats, alpha: float) -> NullShares:
+    passes = np.zeros(len(table), dtype=np.int64)
     passed = np.full(x.shape[1], np.nan)
     for first, part in chunks(x, max_units=1024):
-        if not np.isfinite(part).all():
-            refuse_nonfinite(part, first)
-        units = slice(first, first + part.shape[1])
-        hits = score_hits(centred_scaled(part), words, table, alpha)
-        varies = (part != part[:1]).any(axis=0)
+        hits, varies = chunk_hits(part, first, words, table, alpha)
         passes += hits.sum(axis=1)
-        passed[units] = np.where(varies, hits.mean(axis=0), np.nan)
+        passed[first : first + part.shape[1]] = np.where(varies, hits.mean(axis=0), np.nan)
     n_units = int((~np.isnan(passed)).sum())
-    share = passes / n_units if n_units else np.full(n, np.nan)
+    share = passes / n_units if n_units else np.full(len(table), np.nan)
     return NullShares(share, passed, alpha, n_units)
 
 
-def score_hits(values: Floats, words: Groups, table: npt.NDArray[np.int8], alpha: float) -> Bools:
+def chunk_hits(
+    part: npt.NDArray[Any], first: int, words: Groups, table: Floats, alpha: float
+) -> tuple[Bools, Bools]:
+    """Hits [relabelling, unit] of a run of units, and which of the units vary [unit]."""
+    if not np.isfinite(part).all():
+        refuse_nonfinite(part, first)
+    varies: Bools = (part != part[:1]).any(axis=0)
+    return score_hits(centred_scaled(part), words, table, alpha) & varies, varies
+
+
+def score_hits(values: Floats, words: Groups, table: npt.NDArray[Any], alpha: float) -> Bools:
     """Whether each unit passes the score test under each relabelling [relabelling, unit].
 
-    With sums over words S and labels l of words, sum (x - mean) l = l S: one matrix product.
+    table [relabelling, word] holds the label or value of each word type. With sums over words S
+    and labels l of words, sum (x - mean) l = l S: one matrix product.
     """
     n = len(values)
     values = values - values.mean(axis=0)
     size = np.linalg.norm(values, axis=0)
     sums = words.sums(values) / np.where(size > 0, size, 1.0)
-    n1: Ints = table @ words.sizes
-    needed = np.sqrt(special.chdtri(1, alpha) / n * (n1 * (n - n1) / n))
-    hits: Bools = np.abs(table.astype(np.float64) @ sums) > needed[:, None]
+    labels = table.astype(np.float64, copy=False)
+    spread = labels**2 @ words.sizes - (labels @ words.sizes) ** 2 / n
+    needed = np.sqrt(special.chdtri(1, alpha) / n * spread)
+    hits: Bools = np.abs(labels @ sums) > needed[:, None]
     return hits

@@ -7,7 +7,7 @@ examples of a word type together, so word identity alone does not pass for an ef
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,25 +15,18 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64, Shaped
 
-from lens_probes.stats.corrections import families
-from lens_probes.stats.groups import Groups, centred_scaled, group_examples, group_labels
+from lens_probes.stats._maxima import check_draws, family_maxima, relabelled_groups
+from lens_probes.stats.groups import group_labels
 from lens_probes.stats.inputs import (
-    Bools,
     Floats,
-    Ints,
     Labels,
     Numbers,
     PerUnit,
     Units,
     check_labels,
-    check_units,
-    chunks,
-    is_tensor,
-    refuse_nonfinite,
+    several_arrays,
 )
 from lens_probes.stats.relabel import all_relabellings, count_relabellings, sample_relabellings
-
-TIE = 1e-11
 
 
 @dataclass(frozen=True)
@@ -83,14 +76,11 @@ def max_permutation(
     Raises ValueError where a label varies inside a group, a group spans passages, there are
     fewer than 3 groups or nothing to permute, and for whatever ttest refuses.
     """
-    arrays = _arrays(x)
+    arrays = several_arrays(x)
     positive = check_labels(y, int(arrays[0].shape[0]), per_class=1)
-    if n_permutations < 1 or not 0 < alpha < 1:
-        raise ValueError(
-            f"n_permutations is {n_permutations} and alpha {alpha}: "
-            "the first must be at least 1, the second between 0 and 1"
-        )
-    items, labels, stratum = _items(positive, groups, within)
+    check_draws(n_permutations, alpha)
+    items, stratum = relabelled_groups(len(positive), groups, within, test="a t test")
+    labels = group_labels(items, positive)
     n_distinct = count_relabellings(labels, stratum)
     if n_distinct < 2:
         raise ValueError("no passage has both labels: there is nothing to permute inside them")
@@ -99,68 +89,23 @@ def max_permutation(
         table = all_relabellings(labels, stratum)
     else:
         table = sample_relabellings(labels, stratum, n=n_permutations, seed=seed)
-    width = sum(int(part.shape[1]) for part in arrays)
-    members = list(families(family, width))
-    ids = np.array([0]) if family is None else np.unique(np.asarray(family))
-    place = np.empty(width, dtype=np.int64)
-    for k, indices in enumerate(members):
-        place[indices] = k
-    r = np.empty(width)
-    tops = np.zeros((len(table), len(members)))
-    for first, means in _group_means(arrays, items):
-        units = slice(first, first + means.shape[1])
-        r[units] = _contrast(labels[None, :].astype(np.int8)) @ means
-        _raise_tops(tops, means, table, place[units])
-    return _result(r, tops, members, ids, labels, n_distinct, exact, alpha)
-
-
-def _arrays(x: Any) -> list[Units]:
-    several = isinstance(x, list | tuple) and all(
-        (is_tensor(part) or isinstance(part, np.ndarray)) and part.ndim == 2 for part in x
+    observed = _contrast(labels[None, :].astype(np.int8))[0]
+    maxima = family_maxima(
+        arrays, items, observed, lambda rows: _contrast(table[rows]), len(table), family
     )
-    arrays = [check_units(part) for part in x] if several and len(x) else [check_units(x)]
-    lengths = {int(part.shape[0]) for part in arrays}
-    if len(lengths) > 1:
-        raise ValueError(f"the arrays have {sorted(lengths)} examples: all need the same ones")
-    return arrays
-
-
-def _items(positive: Bools, groups: Any, within: Any) -> tuple[Groups, Bools, Ints]:
-    """What is relabelled: groups of examples, their labels and the stratum of each."""
-    n = len(positive)
-    items = group_examples(np.arange(n) if groups is None else groups, n, what="group")
-    labels = group_labels(items, positive)
-    if len(labels) < 3:
-        raise ValueError(f"there are {len(labels)} groups: a t test needs at least 3")
-    if within is None:
-        return items, labels, np.zeros(len(labels), dtype=np.int64)
-    passages = group_examples(within, n, what="within")
-    stratum = passages.index[items.order[items.starts]]
-    strays = np.flatnonzero(passages.index != stratum[items.index])
-    if len(strays):
-        raise ValueError(
-            f"group {items.name(int(items.index[strays[0]]))} has examples in more than one "
-            "passage of within=: groups must lie inside passages"
-        )
-    return items, labels, stratum
-
-
-def _group_means(arrays: list[Units], items: Groups) -> Iterator[tuple[int, Floats]]:
-    """Runs of units as (first unit of all, group means [group, unit] centred, of length 1)."""
-    before = 0
-    for array in arrays:
-        for first, part in chunks(array, max_units=512):
-            if not np.isfinite(part).all():
-                refuse_nonfinite(part, first)
-            values = centred_scaled(part)
-            means = items.sums(values) / items.sizes[:, None]
-            means -= means.mean(axis=0)
-            size = np.linalg.norm(means, axis=0)
-            flat = size <= 1e-14 * np.abs(values).max(axis=0) * np.sqrt(len(means))
-            means /= np.where(flat, 1.0, size)
-            means[:, flat] = np.nan
-            yield before + first, means
-        before += int(array.shape[1])
+    p, threshold = maxima.p_values(exact=exact, alpha=alpha)
+    return MaxPermutation(
+        group_t=_student(maxima.r, len(labels)),
+        p_family=p,
+        log10_p_family=np.log10(p),
+        families=maxima.ids,
+        threshold=_student(threshold, len(labels)),
+        n_groups0=int((~labels).sum()),
+        n_groups1=int(labels.sum()),
+        n_distinct_relabellings=n_distinct,
+        n_permutations=len(table),
+        exact=exact,
+    )
 
 
 def _contrast(table: npt.NDArray[np.int8]) -> Floats:
@@ -168,59 +113,6 @@ def _contrast(table: npt.NDArray[np.int8]) -> Floats:
     centred = table - table.mean(axis=1, keepdims=True, dtype=np.float64)
     contrast: Floats = centred / np.linalg.norm(centred, axis=1, keepdims=True)
     return contrast
-
-
-def _raise_tops(tops: Floats, means: Floats, table: npt.NDArray[np.int8], family: Ints) -> None:
-    """Raise tops [relabelling, family] to the largest |r| of this run of units."""
-    usable = np.flatnonzero(~np.isnan(means[0]))
-    if len(usable) == 0:
-        return
-    columns = usable[np.argsort(family[usable], kind="stable")]
-    here, starts = np.unique(family[columns], return_index=True)
-    values = np.ascontiguousarray(means[:, columns].T)
-    for first in range(0, len(table), 512):
-        size = values @ _contrast(table[first : first + 512]).T
-        best = np.maximum.reduceat(np.abs(size, out=size), starts, axis=0)
-        rows = tops[first : first + 512]
-        rows[:, here] = np.maximum(rows[:, here], best.T)
-
-
-def _result(
-    r: Floats,
-    tops: Floats,
-    members: list[npt.NDArray[np.intp]],
-    ids: npt.NDArray[Any],
-    labels: Bools,
-    n_distinct: int,
-    exact: bool,
-    alpha: float,
-) -> MaxPermutation:
-    extra = 0 if exact else 1
-    total = len(tops) + extra
-    p = np.full(len(r), np.nan)
-    threshold = np.full(len(members), np.nan)
-    for k, units in enumerate(members):
-        ordered = np.sort(tops[:, k])
-        tested = units[~np.isnan(r[units])]
-        if len(tested) == 0:
-            continue
-        reached = len(ordered) - np.searchsorted(ordered, np.abs(r[tested]) - TIE, side="left")
-        p[tested] = (reached + extra) / total
-        allowed = int(np.floor(alpha * total + 1e-9))
-        rank = max(len(ordered) - 1 - (allowed - extra), 0)
-        threshold[k] = ordered[rank] if allowed >= 1 else 1.0
-    return MaxPermutation(
-        group_t=_student(r, len(labels)),
-        p_family=p,
-        log10_p_family=np.log10(p),
-        families=ids,
-        threshold=_student(threshold, len(labels)),
-        n_groups0=int((~labels).sum()),
-        n_groups1=int(labels.sum()),
-        n_distinct_relabellings=n_distinct,
-        n_permutations=len(tops),
-        exact=exact,
-    )
 
 
 def _student(r: Floats, n: int) -> Floats:

@@ -15,7 +15,8 @@ class Resolution:
 
     p_min: smallest p-value one unit can get. n_relabellings: distinct ones; exact: all are used.
     n_together: units that must pass together before any passes (1 but for bh and by).
-    groups_needed: groups in each class that would be enough with all relabellings used.
+    groups_needed: groups that would be enough with all relabellings used: in each class, or in
+    all for a continuous label.
     """
 
     ok: bool
@@ -86,6 +87,46 @@ def resolution(
             method, alpha / factor, needed, given=given, exact=exact
         )
     return Resolution(ok, message, p_min, count, exact, together, needed)
+
+
+def resolution_of_count(
+    count: int,
+    *,
+    n_groups: int,
+    mirrored: bool,
+    inside: bool,
+    at_least: int,
+    n_permutations: int,
+    alpha: float,
+) -> Resolution:
+    """The same for max_permutation_r over n_groups groups with `count` distinct relabellings.
+
+    mirrored: one of them turns r into -r. inside: values move inside passages only. at_least:
+    the count that stands for that many or more. resolution_r finds these from the values.
+    """
+    exact = count <= n_permutations
+    p_min = (1 + mirrored) / count if exact else 1 / (n_permutations + 1)
+    ok = p_min <= alpha * (1 + 1e-12)
+    draws = math.ceil(1 / alpha - 1 - 1e-9)
+    needed = next(k for k in range(3, 200) if 2 / math.factorial(k) <= alpha)
+    number = f"{at_least:.0e} or more" if count >= at_least else f"{count}"
+    where = "inside passages" if inside else f"of {n_groups} groups"
+    how = "all are used" if exact else f"{n_permutations} are sampled"
+    message = f"{number} relabellings {where}, {how}: the smallest p is {p_min:.3g}"
+    if ok:
+        message += "; family-wise over any number of units"
+    else:
+        message += f", but max_r needs {alpha:g}; "
+        if not exact:
+            message += f"use n_permutations of {draws} or more"
+        elif inside:
+            message += "use passages with more groups of different values"
+        else:
+            message += (
+                f"{needed} groups of different values would be enough with n_permutations of "
+                f"{draws} or more"
+            )
+    return Resolution(ok, message, p_min, count, exact, 1, needed)
 
 
 def _factor(method: ResolutionMethod, n_units: int) -> float:

@@ -24,6 +24,10 @@ RESULTS = {
     "word_level": lambda x: stats.word_level(x, Y, WORD),
     "max_permutation": lambda x: stats.max_permutation(x, Y, groups=WORD, n_permutations=50),
     "nulls": lambda x: stats.relabel_words_null(x, Y, WORD, alpha_unit=0.1, n=5),
+    "max_permutation_r": lambda x: stats.max_permutation_r(x, WORD, groups=WORD, n_permutations=50),
+    "nulls r": lambda x: stats.relabel_words_null_r(x, WORD, WORD, alpha_unit=0.1, n=5),
+    "heldout_r": lambda x: stats.heldout_r(x, WORD, FOLD),
+    "paired": lambda x: stats.paired(x, Y),
     "heldout_direction": lambda x: stats.heldout_direction(x, Y, FOLD),
 }
 LENGTHS = {"share": 5, "families": 1, "threshold": 1}
