@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import plotly.graph_objects as go
-import plotly.io as pio
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
@@ -27,33 +22,12 @@ from lens_probes.report import (
     unit_figures,
     value_figures,
 )
-from lens_probes.report.frame import FONT, LEGEND_SPACE
+from lens_probes.report.chart import Chart, embedded, theme
 from lens_probes.report.numbers import seconds
 from lens_probes.report.ranking import value_name
 from lens_probes.report.text_heatmap import best_scale, heatmap_html
+from lens_probes.report.unit_browser import unit_browser
 from lens_probes.result import SweepResult
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A figure on the page: its title and caption are text of the page, not of the figure."""
-
-    key: str
-    title: str
-    caption: str
-    height: int
-    data: Markup
-
-    @classmethod
-    def of(cls, key: str, figure: go.Figure) -> Chart:
-        """Strip what the page sets itself (title, caption, colours of the theme)."""
-        layout = figure.layout
-        title, caption = layout.meta["title"], layout.meta["caption"]
-        top = LEGEND_SPACE if _has_legend(figure) else 52 if layout.annotations else 30
-        height = layout.height - layout.margin.t + top
-        figure.update_layout(title=None, meta=None, template=None, height=height)
-        figure.update_layout(margin={"t": top, "r": 12})
-        return cls(key, title, caption, height, _json(json.loads(figure.to_json(engine="json"))))
 
 
 def write_report(result: SweepResult, path: str | Path) -> Path:
@@ -96,6 +70,7 @@ def report_html(result: SweepResult) -> str:
         keep_trailing_newline=True,
     )
     examples = result.provenance["examples"]
+    browser = unit_browser(result, cards=frozenset())
     counts = examples.get("counts") or {"examples given": sum(examples["n_per_class"])}
     return environment.get_template("report.html.j2").render(
         question=account.question(result),
@@ -119,7 +94,9 @@ def report_html(result: SweepResult) -> str:
         nulls=checks.null_table(result),
         confounds=checks.confound_table(result),
         volcano=Chart.of("effects", unit_figures.effect_and_significance(result)),
-        top=tables.top_units(result),
+        browser=browser,
+        unit_data=embedded(browser.data),
+        unit_script=Markup(_file(environment, "units.js")),
         example_charts=_example_charts(result),
         heatmap=Markup(heatmap_html(result.paintings, best_scale(result.paintings)))
         if result.paintings
@@ -132,7 +109,7 @@ def report_html(result: SweepResult) -> str:
         timings=tables.fact_table(
             "Seconds spent", {k: seconds(v) for k, v in result.timings.items()}, ("stage", "time")
         ),
-        templates=_json({"light": _theme("plotly_white"), "dark": _theme("plotly_dark")}),
+        templates=embedded({"light": theme("plotly_white"), "dark": theme("plotly_dark")}),
         style=Markup(_file(environment, "style.css")),
         script=Markup(_file(environment, "charts.js")),
         plotly_js=Markup(get_plotlyjs()),
@@ -175,31 +152,6 @@ def _example_charts(result: SweepResult) -> list[Chart]:
 
 def _recorded(result: SweepResult) -> dict[str, object]:
     return repeat.flat({k: v for k, v in result.provenance.items() if k != "command"})
-
-
-def _has_legend(figure: go.Figure) -> bool:
-    """A scatter shows in the legend unless told not to; a bar only where the figure says so."""
-    return bool(figure.layout.showlegend) or any(
-        trace.showlegend is not False and trace.type == "scatter" for trace in figure.data
-    )
-
-
-def _theme(name: str) -> dict[str, Any]:
-    """A plotly template without a background of its own, so that the page's shows."""
-    template: dict[str, Any] = pio.templates[name].to_plotly_json()
-    template["layout"] |= {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}
-    template["layout"]["font"] = {
-        "family": FONT,
-        "size": 13,
-        "color": "#1d2126" if name == "plotly_white" else "#e4e7eb",
-    }
-    return {"layout": template["layout"]}
-
-
-def _json(value: Any) -> Markup:
-    """JSON inside a script element: no "<" that could end it."""
-    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
-    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
 def _file(environment: Environment, name: str) -> str:

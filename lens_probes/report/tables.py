@@ -11,10 +11,8 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from lens_probes.report.numbers import NONE, fixed, general, missing, percent, power, whole
-from lens_probes.report.ranking import rank_name, sides, strongest, value_name
+from lens_probes.report.ranking import sides
 from lens_probes.result import SweepResult
-
-TOP = 25
 
 
 @dataclass(frozen=True)
@@ -47,38 +45,19 @@ class Table:
         return cls(caption, present, rows)
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """Any text; "–" for none."""
     return NONE if missing(value) else str(value)
 
 
-def _auc(value: Any) -> str:
+def auc(value: Any) -> str:
+    """An AUC or a correlation."""
     return fixed(value, 3)
 
 
-def _auc_and_se(auc: Any, se: Any) -> str:
-    return NONE if missing(auc) else f"{fixed(auc, 3)} ± {fixed(se, 3)}"
-
-
-def _interval(g: Any, low: Any, high: Any) -> str:
-    return NONE if missing(g) else f"{fixed(g)} [{fixed(low)}, {fixed(high)}]"
-
-
-def _yes(value: Any) -> str:
+def yes(value: Any) -> str:
+    """Yes or no."""
     return "yes" if value else "no"
-
-
-def _status(value: Any) -> str:
-    return _text(value).replace("_", " ")
-
-
-def top_units(result: SweepResult, n: int = TOP) -> Table:
-    """The n units with the strongest evidence, best first."""
-    ranked = strongest(result.units, n)
-    caption = (
-        f"The {len(ranked)} units with the smallest {rank_name(result.units)} of "
-        f"{whole(len(result.units))}, smallest first"
-    )
-    return Table.of(caption, ranked, _unit_columns(result))
 
 
 def layer_table(result: SweepResult) -> Table:
@@ -95,7 +74,7 @@ def fact_table(caption: str, facts: Mapping[str, object], names: tuple[str, str]
     data = pd.DataFrame({"what": list(facts), "value": list(facts.values())}, dtype=object)
     numbers = all(_is_number(v) for v in facts.values())
     columns = (
-        Column(names[0], ("what",), _text, number=False),
+        Column(names[0], ("what",), text, number=False),
         Column(names[1], ("value",), number_or_text, number=numbers),
     )
     return Table.of(caption, data, columns)
@@ -108,88 +87,10 @@ def _is_number(value: object) -> bool:
 def number_or_text(value: Any) -> str | Markup:
     """A value of any kind as a cell."""
     if isinstance(value, bool):
-        return _yes(value)
+        return yes(value)
     if isinstance(value, int):
         return whole(value)
-    return general(value) if isinstance(value, float) else _text(value)
-
-
-def _unit_columns(result: SweepResult) -> tuple[Column, ...]:
-    if value_name(result) is not None:
-        return _value_columns(result)
-    class0, class1 = result.provenance["examples"]["class_names"]
-
-    def higher(direction: Any) -> str:
-        if missing(direction) or direction == 0:
-            return NONE
-        return str(class1 if direction > 0 else class0)
-
-    decided = result.provenance["decision"]["p_column"]
-    return (
-        Column("unit", ("name",), _text, "layer, site, (head,) index", number=False),
-        Column("higher for", ("direction",), higher, "the class with the larger mean", False),
-        Column("n0", ("n0",), whole, f"examples of {class0}"),
-        Column("n1", ("n1",), whole, f"examples of {class1}"),
-        Column("mean0", ("mean0",), general, f"mean activation on {class0}"),
-        Column("mean1", ("mean1",), general, f"mean activation on {class1}"),
-        Column("t", ("t",), fixed, "Student t; positive: class 1 higher"),
-        Column("score p", ("log10_score_p",), power, "score test of the logit; ranks this table"),
-        Column("corrected p", ("log10_p_corrected",), power, f"{decided} after correction"),
-        Column("significant", ("significant",), _yes, "corrected p below alpha", False),
-        Column(
-            "Hedges' g [95 %]",
-            ("hedges_g", "g_low", "g_high"),
-            _interval,
-            "mean difference in pooled standard deviations, with its interval",
-        ),
-        Column("beta", ("beta",), general, "slope of the logit per unit of activation"),
-        Column("beta std", ("beta_std",), fixed, "beta times the pooled standard deviation"),
-        Column("AUC ± se", ("auc", "auc_se"), _auc_and_se, "chance that class 1 is higher"),
-        Column("AUC held-out", ("auc_heldout",), _auc, "on words left out"),
-        Column("AUC held-out passages", ("auc_heldout_passage",), _auc, "on passages left out"),
-        Column("accuracy", ("accuracy",), percent, "in-sample, fitted p > 0.5"),
-        Column("accuracy held-out", ("accuracy_heldout",), percent, "on words left out"),
-        Column("Firth p", ("log10_firth_p",), power, "penalised; finite where separated"),
-        Column("word t", ("word_t",), fixed, "Welch t of word means"),
-        Column("word p", ("log10_word_p",), power, "p of word t: counts words, not tokens"),
-        Column("ICC", ("icc",), fixed, "share of variance between words within a class"),
-        Column("effective n", ("effective_n",), fixed, "examples after allowing for the ICC"),
-        Column("r", ("r",), _auc, "Pearson correlation with the label"),
-        Column("partial r", ("partial_r",), _auc, "correlation given the confounds"),
-        Column("partial r p", ("log10_partial_r_p",), power, "p of the partial r: counts tokens"),
-        Column("status", ("status",), _status, "whether the logit could be fitted", number=False),
-    )  # fmt: skip
-
-
-def _value_columns(result: SweepResult) -> tuple[Column, ...]:
-    value = value_name(result)
-
-    def runs(direction: Any) -> str:
-        if missing(direction) or direction == 0:
-            return NONE
-        return "rises" if direction > 0 else "falls"
-
-    decided = result.provenance["decision"]["p_column"]
-    return (
-        Column("unit", ("name",), _text, "layer, site, (head,) index", number=False),
-        Column("direction", ("direction",), runs, f"with {value}", number=False),
-        Column("r", ("r",), _auc, f"Pearson correlation with {value}, over examples"),
-        Column("p of r", ("log10_r_p",), power, "counts examples; ranks this table"),
-        Column("corrected p", ("log10_p_corrected",), power, f"{decided} after correction"),
-        Column("significant", ("significant",), _yes, "corrected p below alpha", False),
-        Column("counting examples", ("significant_token_level",), _yes, "significant if examples, "
-               "not words, were the replicates", False),
-        Column("r held-out", ("r_heldout",), _auc, "on examples left out"),
-        Column("r of words", ("word_r",), _auc, "over the means of word types"),
-        Column("partial r", ("partial_r",), _auc, "correlation given the confounds"),
-        Column("partial r p", ("log10_partial_r_p",), power, "p of the partial r"),
-        Column("n", ("n",), whole, "examples"),
-        Column("mean", ("mean",), general, "mean activation"),
-        Column("sd", ("sd",), general, "standard deviation of the activation"),
-        Column("distinct values", ("n_distinct",), whole, "a unit with few of them sees little "
-               "but the token"),
-        Column("status", ("status",), _status, "whether the unit could be tested", number=False),
-    )  # fmt: skip
+    return general(value) if isinstance(value, float) else text(value)
 
 
 _LAYER_HEADERS = {
@@ -235,7 +136,7 @@ def _layer_column(name: str) -> Column:
     if name == "layer" or name.startswith("n_"):
         return Column(header, (name,), whole)
     if "auc" in name or name == "selectivity" or re.search(r"_r(_|$)", name):
-        return Column(header, (name,), _auc)
+        return Column(header, (name,), auc)
     if "share" in name or "accuracy" in name:
         return Column(header, (name,), percent)
     if name.startswith("log10_"):

@@ -121,7 +121,7 @@ def test_text_of_users_is_text(report, page):
     assert "<i>" not in report[: report.index('id="plotly-js"')]
     assert any(SCRIPT in cell.text for cell in page.all("td"))
     assert not any("alert(1)" in script.text for script in page.all("script", None)[-2:])
-    assert len(page.all("script")) == report[: report.index('id="plotly-js"')].count("<script") + 1
+    assert len(page.all("script")) == report[: report.index('id="plotly-js"')].count("<script") + 2
 
 
 def test_hover_labels_cannot_be_markup(page):

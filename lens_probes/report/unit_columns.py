@@ -1,0 +1,132 @@
+"""Columns of the unit table: what each is made from, how it is written, what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lens_probes.report.numbers import NONE, fixed, general, missing, percent, power, whole
+from lens_probes.report.ranking import value_name
+from lens_probes.report.tables import Column, auc, text, yes
+from lens_probes.result import SweepResult
+
+
+def _plus_minus(value: Any, error: Any) -> str:
+    return NONE if missing(value) else f"{auc(value)} ± {auc(error)}"
+
+
+def _interval(value: Any, low: Any, high: Any) -> str:
+    return NONE if missing(value) else f"{fixed(value)} [{fixed(low)}, {fixed(high)}]"
+
+
+def _status(value: Any) -> str:
+    return text(value).replace("_", " ")
+
+
+# The script of the page writes its rows with functions of the same names: a browser test compares.
+_CELLS: Mapping[str, Callable[..., object]] = {
+    "text": text,
+    "status": _status,
+    "yes": yes,
+    "whole": whole,
+    "fixed": fixed,
+    "auc": auc,
+    "percent": percent,
+    "general": general,
+    "power": power,
+    "interval": _interval,
+    "plus_minus": _plus_minus,
+}
+_WORDS = ("text", "status", "yes", "side")
+
+
+@dataclass(frozen=True)
+class UnitColumn(Column):
+    """A column that both this package and the script of the page can write, by its `kind`."""
+
+    kind: str = "text"
+
+
+def unit_columns(result: SweepResult) -> tuple[UnitColumn, ...]:
+    """All columns that a unit table may show, in order; a table shows those it has data for."""
+    listed = _class_columns(result) if value_name(result) is None else _value_columns(result)
+    names = side_names(result)
+
+    def side(direction: Any) -> str:
+        return NONE if missing(direction) or direction == 0 else names[direction > 0]
+
+    return tuple(
+        UnitColumn(header, needs, _CELLS.get(kind, side), means, kind not in _WORDS, kind)
+        for header, needs, kind, means in listed
+    )
+
+
+def side_names(result: SweepResult) -> tuple[str, str]:
+    """What the direction column says for a negative and for a positive unit."""
+    if value_name(result) is not None:
+        return "falls", "rises"
+    class0, class1 = result.provenance["examples"]["class_names"]
+    return str(class0), str(class1)
+
+
+_Listed = tuple[tuple[str, tuple[str, ...], str, str], ...]
+
+
+def _class_columns(result: SweepResult) -> _Listed:
+    class0, class1 = side_names(result)
+    decided = result.provenance["decision"]["p_column"]
+    return (
+        ("unit", ("name",), "text", "layer, site, (head,) index"),
+        ("higher for", ("direction",), "side", "the class with the larger mean"),
+        ("n0", ("n0",), "whole", f"examples of {class0}"),
+        ("n1", ("n1",), "whole", f"examples of {class1}"),
+        ("mean0", ("mean0",), "general", f"mean activation on {class0}"),
+        ("mean1", ("mean1",), "general", f"mean activation on {class1}"),
+        ("t", ("t",), "fixed", "Student t; positive: class 1 higher"),
+        ("score p", ("log10_score_p",), "power", "score test of the logit; ranks this table"),
+        ("corrected p", ("log10_p_corrected",), "power", f"{decided} after correction"),
+        ("significant", ("significant",), "yes", "corrected p below alpha"),
+        ("Hedges' g [95 %]", ("hedges_g", "g_low", "g_high"), "interval",
+         "mean difference in pooled standard deviations, with its interval"),
+        ("beta", ("beta",), "general", "slope of the logit per unit of activation"),
+        ("beta std", ("beta_std",), "fixed", "beta times the pooled standard deviation"),
+        ("AUC ± se", ("auc", "auc_se"), "plus_minus", "chance that class 1 is higher"),
+        ("AUC held-out", ("auc_heldout",), "auc", "on words left out"),
+        ("AUC held-out passages", ("auc_heldout_passage",), "auc", "on passages left out"),
+        ("accuracy", ("accuracy",), "percent", "in-sample, fitted p > 0.5"),
+        ("accuracy held-out", ("accuracy_heldout",), "percent", "on words left out"),
+        ("Firth p", ("log10_firth_p",), "power", "penalised; finite where separated"),
+        ("word t", ("word_t",), "fixed", "Welch t of word means"),
+        ("word p", ("log10_word_p",), "power", "p of word t: counts words, not tokens"),
+        ("ICC", ("icc",), "fixed", "share of variance between words within a class"),
+        ("effective n", ("effective_n",), "fixed", "examples after allowing for the ICC"),
+        ("r", ("r",), "auc", "Pearson correlation with the label"),
+        ("partial r", ("partial_r",), "auc", "correlation given the confounds"),
+        ("partial r p", ("log10_partial_r_p",), "power", "p of the partial r: counts tokens"),
+        ("status", ("status",), "status", "whether the logit could be fitted"),
+    )  # fmt: skip
+
+
+def _value_columns(result: SweepResult) -> _Listed:
+    value, decided = value_name(result), result.provenance["decision"]["p_column"]
+    return (
+        ("unit", ("name",), "text", "layer, site, (head,) index"),
+        ("direction", ("direction",), "side", f"with {value}"),
+        ("r", ("r",), "auc", f"Pearson correlation with {value}, over examples"),
+        ("p of r", ("log10_r_p",), "power", "counts examples; ranks this table"),
+        ("corrected p", ("log10_p_corrected",), "power", f"{decided} after correction"),
+        ("significant", ("significant",), "yes", "corrected p below alpha"),
+        ("counting examples", ("significant_token_level",), "yes",
+         "significant if examples, not words, were the replicates"),
+        ("r held-out", ("r_heldout",), "auc", "on examples left out"),
+        ("r of words", ("word_r",), "auc", "over the means of word types"),
+        ("partial r", ("partial_r",), "auc", "correlation given the confounds"),
+        ("partial r p", ("log10_partial_r_p",), "power", "p of the partial r"),
+        ("n", ("n",), "whole", "examples"),
+        ("mean", ("mean",), "general", "mean activation"),
+        ("sd", ("sd",), "general", "standard deviation of the activation"),
+        ("distinct values", ("n_distinct",), "whole",
+         "a unit with few of them sees little but the token"),
+        ("status", ("status",), "status", "whether the unit could be tested"),
+    )  # fmt: skip
