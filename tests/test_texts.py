@@ -1,5 +1,6 @@
 """Texts: what can be loaded, and one clear line for what cannot."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,24 @@ def test_nothing_there(tmp_path: Path) -> None:
         lp.load_text("nowhere.txt")
     with pytest.raises(lp.InputError, match=r"holds no .txt or .md file"):
         lp.load_text(tmp_path)
+
+
+def test_guide_runs_as_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parent.parent / "docs" / "texts.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(block, {})
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.split()[:2] == ["1", "39"]
+    assert first.endswith("passage.txt")
+    assert second.startswith("['Not bad.', 'Good.'] column 'review' of split 'train'")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends_and_byte_order_marks_make_no_difference(tmp_path: Path, end: str) -> None:
+    lines = ["*** START OF THE PROJECT GUTENBERG EBOOK X ***", "", "One", "", "Two", ""]
+    lines += ["*** END OF THE PROJECT GUTENBERG EBOOK X ***", "Licence"]
+    (tmp_path / "x.txt").write_bytes(("\ufeff" + end.join(lines)).encode())
+    assert lp.load_text(tmp_path / "x.txt").documents[0].text == "One\n\nTwo"
