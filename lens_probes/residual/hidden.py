@@ -1,0 +1,85 @@
+"""Hidden states as Hugging Face gives them, and what a hook sees instead (L07)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+from lens_probes.errors import InputError
+from lens_probes.model import LensModel
+from lens_probes.residual.stream import Tokens, stream, to_numpy
+
+
+@dataclass(frozen=True)
+class HiddenStateDifference:
+    """Largest absolute difference from reference hidden states.
+
+    Attributes
+    ----------
+    hook
+        [state], of what a hook sees: 0 for all but the last, which lacks the final norm.
+    normed
+        Of the last state once the final norm is applied to it: 0 again.
+    """
+
+    hook: Float[np.ndarray, " state"]
+    normed: float
+
+
+@dataclass(frozen=True)
+class HiddenStates:
+    """States between the blocks: `n_layers + 1` of them, each [sequence, position, d_model].
+
+    Attributes
+    ----------
+    hook
+        What hooks see: the residual stream that enters each block, and that leaves the last.
+    normed
+        The last of them after the final norm, weight and bias included.
+    """
+
+    hook: Float[np.ndarray, "state sequence position d_model"]
+    normed: Float[np.ndarray, "sequence position d_model"]
+
+    @property
+    def hugging_face(self) -> Float[np.ndarray, "state sequence position d_model"]:
+        """`output_hidden_states` of transformers: the last one has been through the final norm."""
+        return np.concatenate([self.hook[:-1], self.normed[None]])
+
+    def difference(self, reference: ArrayLike) -> HiddenStateDifference:
+        """Largest differences from the `hidden_states` of a Hugging Face model (L07.a).
+
+        Raises
+        ------
+        InputError
+            Reference states of another shape.
+        """
+        given = np.asarray(reference, np.float64)
+        if given.shape != self.hook.shape:
+            raise InputError(
+                f"reference hidden states must be {list(self.hook.shape)} [state, sequence, "
+                f"position, d_model], stacked; got {list(given.shape)}."
+            )
+        hook = np.abs(self.hook - given).max(axis=(1, 2, 3))
+        return HiddenStateDifference(hook, float(np.abs(self.normed - given[-1]).max()))
+
+
+def hidden_states(model: LensModel, tokens: Tokens) -> HiddenStates:
+    """All hidden states of some sequences (L07).
+
+    Of the model as loaded: after standard processing they differ from Hugging Face's.
+
+    Raises
+    ------
+    InputError
+        Tokens the model cannot read.
+    """
+    states = stream(model, tokens)
+    with torch.inference_mode():
+        last = torch.from_numpy(states[-1]).to(model.device, model.cfg.dtype)
+        normed = model.final_norm(last)
+    return HiddenStates(states, to_numpy(normed))

@@ -1,0 +1,79 @@
+"""Attention sinks, known by the norm of the residual stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+from lens_probes.errors import InputError
+
+SINK_RATIO = 10.0
+
+
+@dataclass(frozen=True)
+class Sink:
+    """A token whose stream is far longer than usual.
+
+    Attributes
+    ----------
+    state
+        State `l` enters block `l`; the last leaves the last block.
+    ratio
+        Its norm, relative to the typical norm of that state.
+    """
+
+    state: int
+    sequence: int
+    position: int
+    ratio: float
+
+
+def typical_norm(norm: Float[np.ndarray, "state sequence position"]) -> Float[np.ndarray, " state"]:
+    """Median norm of a state over all tokens: what a sink is compared with."""
+    return np.asarray(np.median(norm, axis=(1, 2)))
+
+
+def attention_sinks(
+    norm: Float[np.ndarray, "state sequence position"],
+    *,
+    typical: ArrayLike | None = None,
+    ratio: float = SINK_RATIO,
+) -> tuple[Sink, ...]:
+    """Tokens that attention uses as a place to rest, longest first.
+
+    Their residual stream is tens to hundreds of times the usual length and nearly the same whatever
+    the token is, so that activations read there say little about it. The first position is one in
+    most models, but others are too (after a BOS token, after punctuation): hence by norm (Sun et
+    al. 2024, Massive Activations in Large Language Models, arXiv:2402.17762).
+
+    Parameters
+    ----------
+    norm
+        Norms of the residual stream, as in `StreamCorrelation.norm`.
+    typical
+        Typical norm of every state [state], from an ordinary text; by default the median of `norm`.
+        Lone words need it: each is a sink, so that none stands out among them.
+    ratio
+        A sink is at least this many times the typical norm.
+
+    Raises
+    ------
+    InputError
+        A typical norm for another number of states, a ratio of 1 or less.
+    """
+    if not ratio > 1:
+        raise InputError(f"the ratio of a sink must be more than 1; got {ratio!r}.")
+    base = typical_norm(norm) if typical is None else np.asarray(typical, np.float64)
+    if base.shape != (len(norm),):
+        raise InputError(
+            f"typical norms must be [{len(norm)}], one a state; got shape {list(base.shape)}."
+        )
+    ratios = norm / base[:, None, None]
+    found = [
+        Sink(int(s), int(n), int(p), float(ratios[s, n, p]))
+        for s, n, p in np.argwhere(ratios >= ratio)
+    ]
+    return tuple(sorted(found, key=lambda sink: -sink.ratio))
