@@ -81,6 +81,12 @@ def test_hidden_states_are_those_of_hugging_face(
     assert (found.hook[:-1] < 2e-5).all()
     assert found.hook[-1] > 0.1
     assert found.normed < 2e-5
+    assert (found.hook_relative[:-1] < 1e-5).all()
+    assert found.hook_relative[-1] > 0.1
+    assert found.normed_relative < 1e-5
+    doubled = states.difference(2 * reference)
+    np.testing.assert_allclose(doubled.hook_relative[:-1], 0.5, rtol=1e-5)
+    assert doubled.normed_relative == pytest.approx(0.5, rel=1e-5)
     assert states.difference(reference + 1).normed == pytest.approx(1, abs=1e-4)
     with pytest.raises(lp.InputError, match=r"must be \[\d, 2, 9, \d+\] \[state, sequence"):
         states.difference(reference[1:])

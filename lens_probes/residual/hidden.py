@@ -16,18 +16,24 @@ from lens_probes.residual.stream import Tokens, stream, to_numpy
 
 @dataclass(frozen=True)
 class HiddenStateDifference:
-    """Largest absolute difference from reference hidden states.
+    """Largest difference from reference hidden states, over all tokens.
 
     Attributes
     ----------
     hook
-        [state], of what a hook sees: 0 for all but the last, which lacks the final norm.
+        [state], absolute, of what a hook sees: 0 for all but the last, which lacks the final norm.
     normed
         Of the last state once the final norm is applied to it: 0 again.
+    hook_relative, normed_relative
+        The same as the norm of a token's difference by the norm of its reference state. Where two
+        implementations compute, this is what stays at floating-point error: at an attention sink
+        the stream itself reaches tens of thousands.
     """
 
     hook: Float[np.ndarray, " state"]
     normed: float
+    hook_relative: Float[np.ndarray, " state"]
+    normed_relative: float
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,14 @@ class HiddenStates:
                 f"reference hidden states must be {list(self.hook.shape)} [state, sequence, "
                 f"position, d_model], stacked; got {list(given.shape)}."
             )
-        hook = np.abs(self.hook - given).max(axis=(1, 2, 3))
-        return HiddenStateDifference(hook, float(np.abs(self.normed - given[-1]).max()))
+        hook, normed = self.hook - given, self.normed - given[-1]
+        size = np.linalg.norm(given, axis=-1)
+        return HiddenStateDifference(
+            hook=np.abs(hook).max(axis=(1, 2, 3)),
+            normed=float(np.abs(normed).max()),
+            hook_relative=(np.linalg.norm(hook, axis=-1) / size).max(axis=(1, 2)),
+            normed_relative=float((np.linalg.norm(normed, axis=-1) / size[-1]).max()),
+        )
 
 
 def hidden_states(model: LensModel, tokens: Tokens) -> HiddenStates:
