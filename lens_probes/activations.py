@@ -23,15 +23,21 @@ from lens_probes.sites import SITES, SiteShape, check_layers, check_sites
 log = logging.getLogger(__name__)
 
 TOKENS_PER_BATCH = 1536
+_CACHE_BYTES = 2**28
 _MEMORY_SHARE = 0.8
 
 
 @dataclass(frozen=True)
 class Activations:
-    """Float32 arrays [example, unit], one for each layer and site, in the order of the examples."""
+    """Float32 arrays [example, unit], one for each layer and site, in the order of the examples.
+
+    `tokens_computed` went through the model for them: windows that several examples share are run
+    once.
+    """
 
     arrays: Mapping[tuple[int, str], Float[np.ndarray, "example unit"]]
     shapes: Mapping[str, SiteShape]
+    tokens_computed: int = 0
 
     def __getitem__(self, key: tuple[int, str]) -> Float[np.ndarray, "example unit"]:
         return self.arrays[key]
@@ -54,9 +60,11 @@ def collect(
 ) -> Activations:
     """Read every unit of some sites and layers at the target of every example.
 
-    The model is causal, so each window is cut after the token that is read, and only the last
-    position is kept. Windows of equal length go together: there is no padding. The forward pass
-    stops after the last layer asked for and never reaches the unembedding.
+    The model is causal, so each window is cut after the token that is read, and only the positions
+    that are read are kept. Examples with the same window share one pass (several targets of a
+    sentence or of a chunk of a document). Windows of equal length go together: there is no
+    padding. The forward pass stops after the last layer asked for and never reaches the
+    unembedding.
 
     Parameters
     ----------
@@ -81,14 +89,16 @@ def collect(
         for layer in wanted
         for site in names
     }
+    n_units = len(wanted) * sum(model.shapes[site].n_units for site in names)
+    passes = _passes(examples)
     with tqdm(total=n, desc="forward passes", unit="example", disable=not progress) as bar:
-        for rows in _batches(examples.position, batch_size):
-            length = int(examples.position[rows[0]]) + 1
-            tokens = torch.from_numpy(examples.tokens[rows, :length]).to(model.device)
-            for key, values in _read_last(model, tokens, arrays).items():
-                arrays[key][rows] = values
+        for batch in _batches(passes, batch_size, n_units):
+            rows, values = _read(model, examples, batch, list(arrays))
+            for key, read in values.items():
+                arrays[key][rows] = read
             bar.update(len(rows))
-    return Activations(arrays, {site: model.shapes[site] for site in names})
+    shapes = {site: model.shapes[site] for site in names}
+    return Activations(arrays, shapes, sum(one.length for one in passes))
 
 
 def read_all_positions(
@@ -96,22 +106,74 @@ def read_all_positions(
 ) -> Float[np.ndarray, "example position unit"]:
     """Activations of sequences of equal length at every position, for one layer and site."""
     batch = torch.from_numpy(np.asarray(tokens, np.int64)).to(model.device)
-    values = _run(model, batch, [(layer, site)], slice(None))[layer, site]
+    values = _run(model, batch, [(layer, site)], np.arange(batch.shape[1]))[layer, site]
     return values.flatten(2).float().cpu().numpy()
 
 
-def _read_last(
-    model: LensModel, tokens: torch.Tensor, keys: Iterable[tuple[int, str]]
-) -> dict[tuple[int, str], Float[np.ndarray, "example unit"]]:
-    cache = _run(model, tokens, list(keys), -1)
-    return {key: values.flatten(1).float().cpu().numpy() for key, values in cache.items()}
+@dataclass(frozen=True)
+class _Pass:
+    """Examples whose windows are the same: `length` tokens are run once for all of them."""
+
+    rows: NDArray[np.int64]
+    length: int
+    reads: int
+
+
+def _passes(examples: Examples) -> list[_Pass]:
+    """One pass for each distinct window, in the order of their first examples."""
+    shared: dict[bytes, list[int]] = {}
+    for row, ids in enumerate(np.ascontiguousarray(examples.tokens)):
+        shared.setdefault(ids.tobytes(), []).append(row)
+    return [
+        _Pass(
+            np.array(rows), int(examples.position[rows].max()) + 1, int(examples.spans[rows].sum())
+        )
+        for rows in shared.values()
+    ]
+
+
+def _batches(passes: list[_Pass], batch_size: int | None, n_units: int) -> Iterator[list[_Pass]]:
+    """Passes of equal length together, longest first (memory is at its peak at once)."""
+    for length in sorted({one.length for one in passes}, reverse=True):
+        same = [one for one in passes if one.length == length]
+        most = max(1, _CACHE_BYTES // (4 * n_units * max(one.reads for one in same)))
+        size = batch_size or max(1, min(TOKENS_PER_BATCH // length, most))
+        for start in range(0, len(same), size):
+            yield same[start : start + size]
+
+
+def _read(
+    model: LensModel, examples: Examples, batch: list[_Pass], keys: list[tuple[int, str]]
+) -> tuple[NDArray[np.int64], dict[tuple[int, str], Float[np.ndarray, "example unit"]]]:
+    """Rows of the examples of some passes, and their activations for each layer and site."""
+    length = batch[0].length
+    tokens = np.stack([examples.tokens[one.rows[0], :length] for one in batch])
+    rows = np.concatenate([one.rows for one in batch])
+    sequence = np.repeat(np.arange(len(batch)), [len(one.rows) for one in batch])
+    spans = examples.spans[rows]
+    # One entry for each position that is read: an example that is averaged has several.
+    owner = np.repeat(np.arange(len(rows)), spans)
+    back = np.arange(len(owner)) - np.repeat(np.cumsum(spans) - spans, spans)
+    where = examples.position[rows][owner] - back
+    positions, at = np.unique(where, return_inverse=True)
+    cache = _run(model, torch.from_numpy(tokens).to(model.device), keys, positions)
+    starts = np.cumsum(spans) - spans
+    values = {}
+    for key, cached in cache.items():
+        read = cached.flatten(2).float().cpu().numpy()[sequence[owner], at]
+        values[key] = (
+            read
+            if len(owner) == len(rows)
+            else (np.add.reduceat(read, starts, axis=0) / spans[:, None])
+        )
+    return rows, values
 
 
 def _run(
     model: LensModel,
     tokens: torch.Tensor,
     keys: list[tuple[int, str]],
-    positions: int | slice,
+    positions: NDArray[np.int64],
 ) -> dict[tuple[int, str], torch.Tensor]:
     """One forward pass: exactly the hooks asked for, checked that all came back as declared."""
     hooks = {(layer, site): SITES[site].hook_name(layer) for layer, site in keys}
@@ -120,15 +182,14 @@ def _run(
         _, cache = model.run_with_cache(
             tokens,
             names_filter=list(hooks.values()),
-            pos_slice=positions,
+            pos_slice=positions.tolist(),
             stop_at_layer=stop,
             return_type=None,
         )
-    n_positions = 1 if positions == -1 else tokens.shape[1]
     for (_, site), hook in hooks.items():
         shape = model.shapes[site]
         axes = (shape.d,) if shape.heads is None else (shape.heads, shape.d)
-        want = (len(tokens), n_positions, *axes)
+        want = (len(tokens), len(positions), *axes)
         got = tuple(cache[hook].shape) if hook in cache else None
         if got != want:
             raise RuntimeError(f"{hook}: asked for {want}, the cache holds {got}")
@@ -147,15 +208,6 @@ def _no_unembedding(model: LensModel, stop: int) -> Iterator[None]:
 
     with model.tl.hooks(fwd_hooks=[("ln_final.hook_in", halt)]):
         yield
-
-
-def _batches(position: NDArray[np.int64], batch_size: int | None) -> Iterator[NDArray[np.int64]]:
-    """Row indices of windows of equal length, longest first (memory is at its peak at once)."""
-    for last in sorted(set(position.tolist()), reverse=True):
-        rows = np.flatnonzero(position == last)
-        size = batch_size or max(1, TOKENS_PER_BATCH // (last + 1))
-        for start in range(0, len(rows), size):
-            yield rows[start : start + size]
 
 
 def _check_tokens(model: LensModel, examples: Examples) -> None:

@@ -5,16 +5,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from numpy.typing import ArrayLike, NDArray
 
-from lens_probes.errors import InputError
+from lens_probes.errors import InputError, unknown
+from lens_probes.example_checks import (
+    finite_values,
+    names_of,
+    positions_in,
+    token_rows,
+    two_classes,
+)
 
-NO_TOKEN = -1
+Read = Literal["token", "mean"]
+_COLUMNS = ("position", "value", "pair", "word", "source", "document", "offset", "first")
 
 
 @dataclass(frozen=True)
@@ -28,13 +36,19 @@ class Examples:
     position
         [example] index of the token that is read (the target's last), 0-based.
     label
-        [example] class, 0 or 1.
+        [example] class, 0 or 1; with a continuous label, 1 where `value` is above its median.
+    value, value_name
+        [example] continuous label and its name with the unit of measure, or None and "".
+    pair
+        [example] pair id, each once in both classes, or None: adds the paired test.
     word
         [example] word type of the target, or None: the unit of replication (statistics guide).
     source
         [example] passage group, such as the speaker, or None.
     first
         [example] index of the target's first token, or None: a target of one token.
+    read
+        `"token"`: the activation at `position`; `"mean"`: averaged over `first` to `position`.
     document, offset
         [example] name of the document and index of the read token in it, or None.
     class_names
@@ -53,14 +67,19 @@ class Examples:
     document: NDArray[np.object_] | None = None
     offset: Int[np.ndarray, " example"] | None = None
     first: Int[np.ndarray, " example"] | None = None
+    value: Float[np.ndarray, " example"] | None = None
+    value_name: str = ""
+    pair: Int[np.ndarray, " example"] | None = None
+    read: Read = "token"
     class_names: tuple[str, str] = ("class 0", "class 1")
     counts: Mapping[str, int] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.label)
-        columns = ("position", "word", "source", "document", "offset", "first")
-        lengths = {name: getattr(self, name) for name in columns}
+        if self.read not in ("token", "mean"):
+            raise unknown("read", self.read, ("token", "mean"))
+        lengths = {name: getattr(self, name) for name in _COLUMNS}
         for name, values in {"tokens": self.tokens, **lengths}.items():
             if values is not None and len(values) != n:
                 raise InputError(f"{name} has {len(values)} entries for {n} labels: give as many.")
@@ -69,7 +88,9 @@ class Examples:
                 f"tokens must be [example, position] and class_names two names; got shape "
                 f"{self.tokens.shape} and {self.class_names!r}."
             )
-        _labels(self.label, n)
+        two_classes(self.label, n)
+        if self.value is not None:
+            finite_values(self.value, n)
         read = np.arange(self.tokens.shape[1]) <= np.asarray(self.position)[:, None]
         inside = (self.position >= 0) & (self.position < self.tokens.shape[1])
         bad = np.flatnonzero(~inside | (read & (self.tokens < 0)).any(1))
@@ -84,11 +105,13 @@ class Examples:
         cls,
         tokens: ArrayLike | Sequence[Sequence[int]],
         position: ArrayLike,
-        label: ArrayLike,
+        label: ArrayLike | None = None,
         word: Sequence[str] | None = None,
         source: Sequence[str] | None = None,
         *,
-        class_names: tuple[str, str] = ("class 0", "class 1"),
+        value: ArrayLike | None = None,
+        value_name: str = "value",
+        class_names: tuple[str, str] | None = None,
     ) -> Examples:
         """Examples of one's own; the ids are fed exactly as given, with no BOS added.
 
@@ -102,6 +125,8 @@ class Examples:
             [example] 0 or 1.
         word, source
             [example] word type and passage group, where known.
+        value, value_name
+            [example] a continuous label in place of `label`: units are correlated with it.
 
         Raises
         ------
@@ -109,15 +134,25 @@ class Examples:
             Shapes that do not fit, ids that are not whole numbers >= 0, a position outside its
             window, a label other than 0 and 1.
         """
-        rows, length = _rows(tokens)
+        rows, length = token_rows(tokens)
         n = len(rows)
+        values, names = None, class_names or ("class 0", "class 1")
+        if value is not None and label is None:
+            values = finite_values(value, n)
+            labels, names = above_median(values), class_names or median_names(value_name)
+        elif label is not None and value is None:
+            labels = two_classes(label, n)
+        else:
+            raise InputError("give label (0 or 1) or value (a continuous label), one of the two.")
         return cls(
             rows,
-            _positions(position, length),
-            _labels(label, n),
-            _names("word", word, n),
-            _names("source", source, n),
-            class_names=class_names,
+            positions_in(position, length),
+            labels,
+            names_of("word", word, n),
+            names_of("source", source, n),
+            value=values,
+            value_name="" if values is None else value_name,
+            class_names=names,
             origin={"kind": "tokens given by the user"},
         )
 
@@ -131,11 +166,31 @@ class Examples:
         return len(self) - ones, ones
 
     @property
+    def spans(self) -> Int[np.ndarray, " example"]:
+        """[example] tokens that are read, ending at `position`: 1, or the target's with mean."""
+        if self.read == "token" or self.first is None:
+            return np.ones(len(self), dtype=np.int64)
+        spans: NDArray[np.int64] = self.position - self.first + 1
+        return spans
+
+    @property
+    def windows(self) -> NDArray[np.object_]:
+        """[example] digest of the ids up to the read position: equal ones are read alike."""
+        ids = self.tokens.astype("<i8")
+        rows = zip(ids, self.position, strict=True)
+        digests = [hashlib.sha256(row[: end + 1].tobytes()).hexdigest()[:16] for row, end in rows]
+        return np.array(digests, dtype=object)
+
+    @property
     def digest(self) -> str:
         """sha256 of tokens, positions, labels, words and sources."""
         digest = hashlib.sha256()
         for array in (self.tokens, self.position, self.label):
             digest.update(str(array.shape).encode() + np.ascontiguousarray(array, "<i8").tobytes())
+        if self.value is not None:
+            digest.update(np.ascontiguousarray(self.value, "<f8").tobytes())
+        if self.read == "mean":
+            digest.update(np.ascontiguousarray(self.spans, "<i8").tobytes())
         for names in (self.word, self.source):
             digest.update(b"none" if names is None else "\0".join(map(str, names)).encode())
         return digest.hexdigest()
@@ -144,16 +199,7 @@ class Examples:
         """The examples at these indices, in this order."""
         i = np.asarray(index)
         picked: dict[str, Any] = {}
-        for name in (
-            "tokens",
-            "position",
-            "label",
-            "word",
-            "source",
-            "document",
-            "offset",
-            "first",
-        ):
+        for name in ("tokens", "label", *_COLUMNS):
             values = getattr(self, name)
             picked[name] = None if values is None else values[i]
         return replace(self, **picked)
@@ -177,70 +223,24 @@ class Examples:
         return table.iloc[order].reset_index(drop=True)
 
     def table(self) -> pd.DataFrame:
-        """One row an example: label, word, source, document, offset, position (no tokens)."""
-        columns = ("label", "word", "source", "document", "offset", "position")
-        return pd.DataFrame({c: getattr(self, c) for c in columns})
+        """One row an example, without its tokens: `window` is the digest of those it was read from.
+
+        `value` and `pair` are there where the examples have them.
+        """
+        columns = ["label", "word", "source", "document", "offset", "position"]
+        columns += [name for name in ("value", "pair") if getattr(self, name) is not None]
+        table = pd.DataFrame({c: getattr(self, c) for c in columns})
+        return table.assign(window=self.windows)
 
 
-def _rows(tokens: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Right-padded [example, position] ids and the length of each row."""
-    if hasattr(tokens, "detach"):
-        tokens = tokens.detach().cpu().numpy()
-    try:
-        rows = [np.asarray(row) for row in tokens]
-    except TypeError as error:
-        raise InputError("tokens must be [example, position] ids, or a list of lists.") from error
-    if not rows:
-        raise InputError("no examples given: tokens is empty.")
-    for i, row in enumerate(rows):
-        if row.ndim != 1 or not len(row) or not np.issubdtype(row.dtype, np.integer):
-            raise InputError(
-                f"tokens of example {i} must be a non-empty row of whole numbers; got "
-                f"{row.dtype} of shape {row.shape}."
-            )
-        if row.min() < 0:
-            raise InputError(f"tokens of example {i} hold {row.min()}: ids are 0 or more.")
-    length = np.array([len(row) for row in rows], dtype=np.int64)
-    padded = np.full((len(rows), length.max()), NO_TOKEN, dtype=np.int64)
-    for i, row in enumerate(rows):
-        padded[i, : len(row)] = row
-    return padded, length
+def above_median(value: Float[np.ndarray, " example"]) -> Int[np.ndarray, " example"]:
+    """[example] 1 where a value is above the median; at it too where nothing is above."""
+    above = value > np.median(value)
+    if not above.any():
+        above = value >= np.median(value)
+    return np.asarray(above, dtype=np.int64)
 
 
-def _positions(position: ArrayLike, length: NDArray[np.int64]) -> NDArray[np.int64]:
-    got = np.asarray(position)
-    if not np.issubdtype(got.dtype, np.integer) or got.shape not in ((), length.shape):
-        raise InputError(
-            f"position must be one whole number or [example]; got {got.dtype} of shape "
-            f"{got.shape} for {len(length)} examples."
-        )
-    got = np.broadcast_to(got, length.shape)
-    bad = np.flatnonzero((got >= length) | (got < -length))
-    if len(bad):
-        i = int(bad[0])
-        raise InputError(
-            f"position {got[i]} of example {i} is outside its {length[i]} tokens: give 0 to "
-            f"{length[i] - 1}, or a negative number that counts from the end."
-        )
-    return np.where(got < 0, got + length, got).astype(np.int64)
-
-
-def _labels(label: ArrayLike, n: int) -> NDArray[np.int64]:
-    got = np.asarray(label)
-    if got.shape != (n,):
-        raise InputError(f"label must be [example] = ({n},); got shape {got.shape}.")
-    if not np.isin(got, (0, 1)).all():
-        odd = got[~np.isin(got, (0, 1))][0]
-        raise InputError(f"label must be 0 or 1; got {odd!r}.")
-    return got.astype(np.int64)
-
-
-def _names(kind: str, names: Sequence[str] | None, n: int) -> NDArray[np.object_] | None:
-    if names is None:
-        return None
-    if len(names) != n:
-        raise InputError(f"{kind} must have one entry an example: {n}, not {len(names)}.")
-    for i, name in enumerate(names):
-        if name is None or name != name:
-            raise InputError(f"{kind} of example {i} is {name!r}: name every one, or none.")
-    return np.array([str(name) for name in names], dtype=object)
+def median_names(value_name: str) -> tuple[str, str]:
+    """Names of the two groups that a median makes."""
+    return f"{value_name}: up to the median", f"{value_name}: above the median"

@@ -10,12 +10,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from lens_probes.errors import InputError, one_line, unknown
 from lens_probes.model_backends import (
@@ -98,6 +100,36 @@ class LensModel(ModelParts):
             "bos_token": None if tokenizer is None else tokenizer.bos_token,
             "versions": {name: _version(name) for name in packages},
         }
+
+    def continue_tokens(
+        self, tokens: Sequence[int] | NDArray[np.int64], n_tokens: int, *, seed: int
+    ) -> NDArray[np.int64]:
+        """`n_tokens` ids that the model samples after some others (temperature 1).
+
+        Raises
+        ------
+        InputError
+            More tokens in all than the model's context.
+        """
+        given = np.asarray(tokens, dtype=np.int64)
+        if len(given) + n_tokens > int(self.cfg.n_ctx):
+            raise InputError(
+                f"{len(given)} tokens are given and {n_tokens} asked for; this model takes "
+                f"{self.cfg.n_ctx} in all: ask for fewer."
+            )
+        with torch.random.fork_rng(devices=[]), torch.inference_mode():
+            torch.manual_seed(seed)
+            whole = self.tl.generate(
+                torch.from_numpy(given)[None].to(self.device),
+                max_new_tokens=n_tokens,
+                stop_at_eos=False,
+                do_sample=True,
+                prepend_bos=False,
+                return_type="tokens",
+                verbose=False,
+            )
+        written: NDArray[np.int64] = whole[0, len(given) :].cpu().numpy().astype(np.int64)
+        return written
 
     def reinitialised(self, seed: int) -> LensModel:
         """The same architecture with fresh random weights: the untrained-model null."""

@@ -20,7 +20,8 @@ from lens_probes.decision import (
     resolve,
 )
 from lens_probes.errors import InputError
-from lens_probes.examples import NO_TOKEN, Examples
+from lens_probes.example_checks import NO_TOKEN
+from lens_probes.examples import Examples
 from lens_probes.model import LensModel
 from lens_probes.paint import paint
 from lens_probes.painting import Painting

@@ -1,4 +1,4 @@
-"""Finding target words in a text and cutting their windows: Text -> Examples."""
+"""Finding target words in a text and drawing a sample of them."""
 
 from __future__ import annotations
 
@@ -6,36 +6,24 @@ import bisect
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lens_probes.errors import InputError, unknown
-from lens_probes.examples import NO_TOKEN, Examples
-from lens_probes.texts import Document, Text
+from lens_probes.errors import InputError
+from lens_probes.texts import Text
+from lens_probes.windows import Target, Targets, Window
 
 Rule = Literal["course", "extended"]
 Balance = Literal["word", "natural"]
-Context = Literal["window", "sentence", "word"]
 
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "\uff07": "'"})
 _SENTENCE_END = re.compile(r"[.!?][\"')\]\u201d\u2019]*\s+|\n\s*\n")
 _DOCUMENTS_AT_ONCE = 32
 _JOINERS = frozenset("'-_\u2010\u2011\u00ad\u200b\u200c\u200d\u2060")
-
-
-@dataclass(frozen=True)
-class Target:
-    """One usable occurrence: its word type, class, document and first and last token there."""
-
-    word: str
-    label: int
-    document: int
-    first: int
-    last: int
 
 
 @dataclass(frozen=True)
@@ -52,35 +40,30 @@ class Exclusion:
 
 
 @dataclass(frozen=True)
-class Window:
-    """What an example keeps around its target.
+class Tokenised:
+    """A document with straight apostrophes, its ids and the first and end character of each."""
 
-    `before` and `after` are tokens around the token that is read; a target with fewer is dropped.
-    `"sentence"` starts at the target's sentence instead, `"word"` at the target itself.
-    """
+    body: str
+    ids: NDArray[np.int64]
+    first_char: list[int]
+    end_char: list[int]
 
-    context: Context = "window"
-    before: int = 90
-    after: int = 10
-    bos: bool = False
-
-    def __post_init__(self) -> None:
-        if self.context not in ("window", "sentence", "word"):
-            raise unknown("context", self.context, ("window", "sentence", "word"))
-        if self.before < 0 or self.after < 0:
-            raise InputError(
-                f"before and after must be 0 or more; got {self.before} and {self.after}."
-            )
+    def piece(self, index: int) -> str:
+        """Characters of a token; a character split over several counts for its last one."""
+        start, end = self.first_char[index], self.end_char[index]
+        split = index + 1 < len(self.ids) and self.end_char[index + 1] == end
+        return "" if split else self.body[start:end]
 
 
 @dataclass(frozen=True)
-class Targets:
-    """Usable occurrences in a text, its tokens, and how many were dropped for which reason."""
+class Candidate:
+    """Characters start to end of a document that may be a target; `problem` says why not."""
 
-    usable: tuple[Target, ...]
-    tokens: tuple[NDArray[np.int64], ...]
-    sentence_starts: tuple[NDArray[np.int64], ...]
-    counts: Mapping[str, int]
+    start: int
+    end: int
+    word: str
+    label: int
+    problem: str | None = None
 
 
 def find_targets(
@@ -109,31 +92,48 @@ def find_targets(
         Occurrences to leave out and count, because of what follows them.
     """
     pattern = _pattern(words)
+
+    def candidates(document: Tokenised) -> Iterator[Candidate]:
+        for found in pattern.finditer(document.body):
+            word, problem = found.group().lower(), None
+            if word not in words:
+                problem = "spelt with letters that only fold to the word's"
+            else:
+                problem = _followed_wrongly(document.body, found.end(), rule)
+            label = words.get(word, 0)
+            if problem is None and unless is not None:
+                problem = unless.reason if unless.excludes(document.body, found, label) else None
+            yield Candidate(found.start(), found.end(), word, label, problem)
+
+    return locate(text, tokenizer, candidates, window)
+
+
+def locate(
+    text: Text,
+    tokenizer: Any,
+    candidates: Callable[[Tokenised], Iterable[Candidate]],
+    window: Window,
+) -> Targets:
+    """The candidates of every document that have tokens of their own and a window.
+
+    What is no target is counted with the reason, so that candidates = usable + dropped.
+    """
     counts: Counter[str] = Counter(candidates=0)
     usable: list[Target] = []
     tokens, starts = [], []
-    for number, (document, encoding) in enumerate(_encoded(text, tokenizer)):
-        ids, first_char, end_char = encoding
-        body = document.text.translate(_APOSTROPHES)
-        sentences = _sentence_starts(body, end_char)
-        tokens.append(ids)
-        starts.append(sentences)
-        for found in pattern.finditer(body):
+    for number, document in enumerate(tokenised(text, tokenizer)):
+        tokens.append(document.ids)
+        starts.append(_sentence_starts(document.body, document.end_char))
+        for found in candidates(document):
             counts["candidates"] += 1
-            word = found.group().lower()
-            if word not in words:
-                counts["dropped: spelt with letters that only fold to the word's"] += 1
-                continue
-            problem = _followed_wrongly(body, found.end(), rule)
-            if problem is None and unless is not None and unless.excludes(body, found, words[word]):
-                problem = unless.reason
-            span = _token_span(body, first_char, end_char, *found.span())
+            span = token_span(document, found.start, found.end)
+            problem = found.problem
             if problem is None and span is None:
                 problem = "shares a token with other text"
             if problem is None and span is not None:
-                problem = _out_of_window(span, sentences, len(ids), window)
+                problem = window.problem(*span, len(document.ids))
             if problem is None and span is not None:
-                usable.append(Target(word, words[word], number, *span))
+                usable.append(Target(found.word, found.label, number, *span))
             else:
                 counts[f"dropped: {problem}"] += 1
     counts["usable"] = len(usable)
@@ -145,79 +145,43 @@ def draw_targets(
     *,
     max_per_class: int | None,
     balance: Balance,
+    max_words: int | None = None,
     min_per_word: int = 1,
     seed: int = 0,
 ) -> tuple[list[Target], dict[str, int]]:
     """Sample targets of each class: `"natural"` at random, `"word"` as evenly over types as can be.
 
-    Types with fewer than `min_per_word` usable occurrences are dropped and counted. The sample
-    comes in the order of the text.
+    Types with fewer than `min_per_word` usable occurrences are dropped and counted; of the others
+    `max_words` a class are drawn at random. The sample comes in the order of the text.
     """
     rng = np.random.default_rng(seed)
     counts = dict(targets.counts)
-    per_type: dict[str, list[Target]] = {}
+    per_type: dict[tuple[int, str], list[Target]] = {}
     for target in targets.usable:
-        per_type.setdefault(target.word, []).append(target)
-    rare = {word for word, found in per_type.items() if len(found) < min_per_word}
+        per_type.setdefault((target.label, target.word), []).append(target)
+    rare = [key for key, found in per_type.items() if len(found) < min_per_word]
     if rare:
         reason = f"dropped: type with fewer than {min_per_word} usable occurrences"
-        counts[reason] = sum(len(per_type.pop(word)) for word in rare)
+        counts[reason] = sum(len(per_type.pop(key)) for key in rare)
     drawn: list[Target] = []
     for label in (0, 1):
-        types = sorted(word for word, found in per_type.items() if found[0].label == label)
-        sizes = [len(per_type[word]) for word in types]
-        total = sum(sizes) if max_per_class is None else min(max_per_class, sum(sizes))
+        types = sorted(word for of, word in per_type if of == label)
+        n_types = min(len(types), max_words or len(types), max_per_class or len(types))
+        if n_types < len(types) and (balance == "word" or max_words):
+            types = sorted(rng.permutation(types)[:n_types].tolist())
+        pools = [per_type[label, word] for word in types]
+        usable = sum(map(len, pools))
+        total = usable if max_per_class is None else min(max_per_class, usable)
         if balance == "word":
-            quotas = _even_quotas(sizes, total)
-            for word, quota in zip(types, quotas, strict=True):
-                picked = rng.choice(len(per_type[word]), quota, replace=False)
-                drawn += [per_type[word][i] for i in picked]
+            quotas = _even_quotas([len(pool) for pool in pools], total)
+            for pool, quota in zip(pools, quotas, strict=True):
+                drawn += [pool[i] for i in rng.choice(len(pool), quota, replace=False)]
         else:
-            pool = [target for word in types for target in per_type[word]]
-            drawn += [pool[i] for i in rng.choice(len(pool), total, replace=False)]
+            together = [target for pool in pools for target in pool]
+            drawn += [together[i] for i in rng.choice(len(together), total, replace=False)]
     counts["not drawn"] = sum(map(len, per_type.values())) - len(drawn)
     counts["drawn"] = len(drawn)
     return sorted(drawn, key=lambda t: (t.document, t.last)), counts
-
-
-def cut_windows(
-    text: Text,
-    targets: Targets,
-    drawn: list[Target],
-    window: Window,
-    *,
-    class_names: tuple[str, str],
-    counts: Mapping[str, int],
-    origin: Mapping[str, Any],
-    bos_token_id: int | None = None,
-) -> Examples:
-    """Examples of some targets: the window before, the target, `after` tokens."""
-    if window.bos and bos_token_id is None:
-        raise InputError("this tokenizer has no BOS token: leave bos out.")
-    prefix = [bos_token_id] if window.bos else []
-    rows, position, firsts = [], [], []
-    for t in drawn:
-        ids, first = targets.tokens[t.document], _first(t, targets, window)
-        rows.append([*prefix, *ids[first : t.last + window.after + 1].tolist()])
-        position.append(t.last - first + len(prefix))
-        firsts.append(max(0, t.first - first + len(prefix)))
-    padded = np.full((len(rows), max(map(len, rows))), NO_TOKEN, dtype=np.int64)
-    for i, row in enumerate(rows):
-        padded[i, : len(row)] = row
-    documents = [text.documents[t.document] for t in drawn]
-    return Examples(
-        tokens=padded,
-        position=np.array(position, dtype=np.int64),
-        label=np.array([t.label for t in drawn], dtype=np.int64),
-        word=np.array([t.word for t in drawn], dtype=object),
-        source=np.array([d.source for d in documents], dtype=object),
-        document=np.array([d.name for d in documents], dtype=object),
-        offset=np.array([t.last for t in drawn], dtype=np.int64),
-        first=np.array(firsts, dtype=np.int64),
-        class_names=class_names,
-        counts=counts,
-        origin=origin,
-    )
 
 
 def _pattern(words: Mapping[str, int]) -> re.Pattern[str]:
@@ -225,10 +189,8 @@ def _pattern(words: Mapping[str, int]) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})", re.IGNORECASE)
 
 
-def _encoded(
-    text: Text, tokenizer: Any
-) -> Iterator[tuple[Document, tuple[NDArray[np.int64], list[int], list[int]]]]:
-    """Each document with its token ids and the first and end character of each token."""
+def tokenised(text: Text, tokenizer: Any) -> Iterator[Tokenised]:
+    """Every document with its tokens; an error for a tokenizer that gives no offsets."""
     if tokenizer is None:
         raise InputError("this model has no tokenizer, so targets cannot be found in a text.")
     if not getattr(tokenizer, "is_fast", False):
@@ -247,13 +209,11 @@ def _encoded(
         )
         pairs = zip(encodings["input_ids"], encodings["offset_mapping"], strict=True)
         for document, (ids, offsets) in zip(documents, pairs, strict=True):
-            yield (
-                document,
-                (
-                    np.array(ids, dtype=np.int64),
-                    [first for first, _ in offsets],
-                    [end for _, end in offsets],
-                ),
+            yield Tokenised(
+                document.text.translate(_APOSTROPHES),
+                np.array(ids, dtype=np.int64),
+                [first for first, _ in offsets],
+                [end for _, end in offsets],
             )
 
 
@@ -266,10 +226,9 @@ def _followed_wrongly(body: str, end: int, rule: Rule) -> str | None:
     return None
 
 
-def _token_span(
-    body: str, first_char: list[int], end_char: list[int], start: int, end: int
-) -> tuple[int, int] | None:
+def token_span(document: Tokenised, start: int, end: int) -> tuple[int, int] | None:
     """First and last token of body[start:end], or None if one holds other characters too."""
+    body, first_char, end_char = document.body, document.first_char, document.end_char
     first = bisect.bisect_right(end_char, start)
     # A character may be split over several tokens that all end with it: the last one is read.
     last = bisect.bisect_right(end_char, end) - 1
@@ -278,27 +237,6 @@ def _token_span(
     if last < first or end_char[last] != end:
         return None
     return None if body[first_char[first] : start].strip() else (first, last)
-
-
-def _out_of_window(
-    span: tuple[int, int], sentences: NDArray[np.int64], n_tokens: int, window: Window
-) -> str | None:
-    last = span[1]
-    if window.context == "window" and last < window.before:
-        return f"fewer than {window.before} tokens before it"
-    if last + window.after >= n_tokens:
-        return f"fewer than {window.after} tokens after it"
-    return None
-
-
-def _first(target: Target, targets: Targets, window: Window) -> int:
-    """Index of the first token of a target's window."""
-    if window.context == "window":
-        return target.last - window.before
-    if window.context == "word":
-        return target.first
-    starts = targets.sentence_starts[target.document]
-    return int(starts[np.searchsorted(starts, target.first, side="right") - 1])
 
 
 def _sentence_starts(body: str, end_char: list[int]) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ import torch
 
 import lens_probes as lp
 from lens_probes.model import LensModel
-from lens_probes.probes.negation import word_classes
+from lens_probes.probes.negation import negation_words
 
 WORDS = {"affirmation": ["can", "could", "will", "did"], "negation": ["not", "nothing", "can't"]}
 
@@ -146,11 +146,11 @@ def test_bos_comes_first_when_asked(tiny_model: LensModel, prose_file: Path) -> 
 
 
 def test_word_sets() -> None:
-    course, extended = word_classes("course"), word_classes("extended")
+    course, extended = negation_words("course"), negation_words("extended")
     assert sorted(w for w, c in course.items() if c == 0) == ["can", "could", "may", "will"]
     assert {"not", "cannot", "can't", "don't", "won't", "never", "wasn't"} <= set(course)
     assert min(list(extended.values()).count(c) for c in (0, 1)) >= 20
-    assert word_classes({"negation": ["Can’t "], "affirmation": ["CAN"]}) == {"can": 0, "can't": 1}
+    assert negation_words({"negation": ["Can’t "], "affirmation": ["CAN"]}) == {"can": 0, "can't": 1}
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_word_sets() -> None:
 )
 def test_word_sets_refused(words: object, message: str) -> None:
     with pytest.raises(lp.InputError, match=message):
-        word_classes(words)
+        negation_words(words)
 
 
 @pytest.mark.model

@@ -9,11 +9,12 @@ import pytest
 from tiny_models import byte_level_tokenizer
 
 import lens_probes as lp
-from lens_probes.probes.negation import BEFORE_NOT, word_classes
-from lens_probes.targets import Rule, Window, _even_quotas, draw_targets, find_targets
+from lens_probes.probes.negation import BEFORE_NOT, negation_words
+from lens_probes.targets import Rule, _even_quotas, draw_targets, find_targets
 from lens_probes.texts import Document, Text
+from lens_probes.windows import Window
 
-COURSE = word_classes("course")
+COURSE = negation_words("course")
 OPEN = Window(before=0, after=0)
 
 
@@ -70,7 +71,7 @@ def test_rules(body: str, course: list[str], extended: list[str]) -> None:
 def test_targets_are_read_at_their_last_token_and_nothing_else_is_in_them() -> None:
     tokenizer = byte_level_tokenizer()
     body = "It is here. We CAN'T do it — they can’t, she won't; nobody said never! can"
-    words = word_classes("extended")
+    words = negation_words("extended")
     targets = find_targets(text_of(body), tokenizer, words, rule="extended", window=OPEN)
     ids = targets.tokens[0]
     for target in targets.usable:
@@ -94,7 +95,7 @@ def test_a_target_that_ends_in_a_split_character_is_read_at_its_last_byte() -> N
 
 
 def test_letters_that_only_fold_to_a_word_are_counted_not_found() -> None:
-    words, counts = found("It waſ so, it wasn't, İt is", "extended", word_classes("extended"))
+    words, counts = found("It waſ so, it wasn't, İt is", "extended", negation_words("extended"))
     assert words == ["wasn't", "is"]
     assert counts["dropped: spelt with letters that only fold to the word's"] == 1
 

@@ -1,13 +1,29 @@
-"""What a probe must say: its question, its two classes and its examples."""
+"""What a probe must say: its question, its two classes, its control and its examples."""
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from lens_probes.errors import InputError, unknown
 from lens_probes.examples import Examples
+from lens_probes.targets import (
+    Balance,
+    Candidate,
+    Exclusion,
+    Rule,
+    Tokenised,
+    draw_targets,
+    find_targets,
+    locate,
+)
+from lens_probes.texts import Text
+from lens_probes.windows import Context, Read, Targets, Window, cut_windows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
     from lens_probes.model import LensModel
 
 
@@ -15,14 +31,187 @@ class Probe(ABC):
     """One contrast between two classes of tokens.
 
     A probe turns a text (or words, or sentences) into labelled examples with a model's tokenizer;
-    everything after that is the same for all probes. To write one, subclass this, set `name`,
-    `question` and `class_names`, and return Examples.
+    everything after that is the same for all probes. To write one, make a frozen dataclass of
+    this, set the class attributes, and return Examples.
+
+    Attributes
+    ----------
+    name, question, class_names
+        What the probe is called, what it asks, and the names of class 0 and class 1.
+    control
+        One line: what a unit could follow instead of the property, and what is done about it.
+    course_p
+        The p-value that the lesson decides by (course preset).
     """
 
     name: str
     question: str
     class_names: tuple[str, str]
+    control: str = "labels shuffled over word types"
+    course_p: str = "wald_p"
 
     @abstractmethod
     def examples(self, model: LensModel) -> Examples:
         """Labelled examples for this model, with what was dropped and why in `counts`."""
+
+    def others(self, model: LensModel) -> Examples | None:
+        """A further negative set, or None: tokens that a unit tuned to one class should not take
+        for it. Their labels and words are not used."""
+        return None
+
+    def origin(self, **more: Any) -> dict[str, Any]:
+        """What a result says about its examples: the probe, its options, its text."""
+        said: dict[str, Any] = {
+            "probe": self.name,
+            "question": self.question,
+            "control": self.control,
+            "course_p": self.course_p,
+        }
+        if dataclasses.is_dataclass(self):
+            for part in dataclasses.fields(self):
+                value = getattr(self, part.name)
+                said[part.name] = text_origin(value) if isinstance(value, Text) else value
+        return said | more
+
+
+def text_origin(text: Text) -> dict[str, str]:
+    """Name, place and digest of a text, and what was done to it."""
+    said = {"name": text.name, "from": text.origin, "sha256": text.sha256}
+    return said | ({"treatment": text.treatment} if text.treatment else {})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextProbe(Probe):
+    """A probe of targets in running text: how they are drawn, and what is kept around them.
+
+    Parameters
+    ----------
+    max_per_class
+        Examples drawn for each class, at most; None takes all.
+    balance
+        `"word"`: as evenly over word types as they allow (default); `"natural"`: at random.
+    max_words
+        Word types drawn for each class, at most; None takes all.
+    min_per_word
+        Word types with fewer usable occurrences are dropped and counted; 1 by default.
+    context
+        `"window"` (default): `before` tokens and the target; `"document"`: many targets from one
+        pass over chunks of `chunk` tokens, each with `before` or more; `"sentence"`: its whole
+        sentence; `"word"`: the target alone.
+    bos
+        Put the BOS token first. The course does not.
+    read
+        Token of a target of several that is read: the last, the first, or the mean over all.
+    """
+
+    max_per_class: int | None = 300
+    balance: Balance | None = None
+    max_words: int | None = None
+    min_per_word: int | None = None
+    context: Context | None = None
+    before: int = 90
+    after: int = 10
+    bos: bool = False
+    read: Read = "last"
+    chunk: int = 512
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._by_default(balance="word", min_per_word=1, context="window")
+        for name, least in (("max_per_class", 2), ("max_words", 2), ("min_per_word", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InputError(f"{name} must be {least} or more; got {value}.")
+        if self.balance not in ("word", "natural"):
+            raise unknown("balance", self.balance, ("word", "natural"))
+        _ = self.window
+
+    @property
+    def window(self) -> Window:
+        """What is kept around a target."""
+        context = self.context or "window"
+        return Window(context, self.before, self.after, self.bos, self.read, self.chunk)
+
+    def _by_default(self, **values: Any) -> None:
+        """Set options that were not given."""
+        for name, value in values.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+
+    def from_words(
+        self,
+        model: LensModel,
+        text: Text,
+        words: Mapping[str, int],
+        /,
+        *,
+        rule: Rule = "extended",
+        unless: Exclusion | None = None,
+        classes: tuple[int, ...] = (0, 1),
+        **origin: Any,
+    ) -> Examples:
+        """Examples of word types (-> class) in a text; see `lens_probes.targets.find_targets`."""
+        found = find_targets(
+            text, model.tokenizer, words, rule=rule, window=self.window, unless=unless
+        )
+        listed = {
+            name: sorted(word for word, label in words.items() if label == i)
+            for i, name in enumerate(self.class_names)
+        }
+        said = {"words": listed, "rule": rule} | origin
+        return self.drawn(model, text, found, classes=classes, **said)
+
+    def from_candidates(
+        self,
+        model: LensModel,
+        text: Text,
+        candidates: Callable[[Tokenised], Iterable[Candidate]],
+        /,
+        *,
+        classes: tuple[int, ...] = (0, 1),
+        **origin: Any,
+    ) -> Examples:
+        """Examples of whatever `candidates` points at in each document of a text."""
+        found = locate(text, model.tokenizer, candidates, self.window)
+        return self.drawn(model, text, found, classes=classes, **origin)
+
+    def drawn(
+        self,
+        model: LensModel,
+        text: Text,
+        found: Targets,
+        /,
+        *,
+        classes: tuple[int, ...] = (0, 1),
+        **origin: Any,
+    ) -> Examples:
+        """A sample of targets with their windows; an error if a class has fewer than two.
+
+        `classes` are those that must be there: both, but for a further negative set.
+        """
+        drawn, counts = draw_targets(
+            found,
+            max_per_class=self.max_per_class,
+            balance=self.balance or "word",
+            max_words=self.max_words,
+            min_per_word=self.min_per_word or 1,
+            seed=self.seed,
+        )
+        for label in classes:
+            n, name = sum(target.label == label for target in drawn), self.class_names[label]
+            if n < 2:
+                said = "; ".join(f"{reason} {number}" for reason, number in counts.items())
+                raise InputError(
+                    f"text {text.name!r} has {n} usable targets of class {name}, 2 or more "
+                    f"are needed ({said}): give a longer text or other words."
+                )
+        return cut_windows(
+            text,
+            found,
+            drawn,
+            self.window,
+            class_names=self.class_names,
+            counts=counts,
+            origin=self.origin(**origin),
+            bos_token_id=model.tokenizer.bos_token_id,
+        )

@@ -1,0 +1,81 @@
+"""Semantic categories: any two lists of words, in sentences or in a text (lessons L14 to L16)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lens_probes.errors import InputError
+from lens_probes.examples import Examples
+from lens_probes.probes.base import TextProbe, text_origin
+from lens_probes.probes.contrasts import Contrast, Sentences, bundled_contrast, load_contrast
+from lens_probes.probes.word_sets import word_classes
+from lens_probes.texts import Text
+
+if TYPE_CHECKING:
+    from lens_probes.model import LensModel
+
+
+@dataclass(frozen=True)
+class CategoryProbe(TextProbe):
+    """Which units tell the words of one category from those of another?
+
+    Parameters
+    ----------
+    words
+        A contrast of the package (`dental_furniture`, `animals_tools`, `random_words`: a null
+        that keeps word identity), the path of a TOML file (`load_contrast`), or a `Contrast`.
+    text
+        Where to look for the words, in place of the contrast's own sentences.
+    sentences
+        Which sentences of a contrast of the package: see `bundled_contrast`.
+    context
+        `"sentence"` by default.
+
+    The other parameters are those of every `TextProbe`.
+    """
+
+    words: str | Path | Contrast = "dental_furniture"
+    text: Text | None = None
+    sentences: Sentences = "frames"
+
+    name = "category"
+    control = "labels shuffled over word types: wrong splits of the same words"
+    course_p = "t_p"
+
+    def __post_init__(self) -> None:
+        self._by_default(context="sentence")
+        super().__post_init__()
+        contrast = self._contrast
+        word_classes(contrast.words, contrast.class_names)
+        if contrast.sentences is None and self.text is None:
+            raise InputError(f"{contrast.name} has no sentences or frames: give a text.")
+        object.__setattr__(self, "class_names", contrast.class_names)
+        object.__setattr__(self, "question", contrast.question)
+
+    @classmethod
+    def course(cls) -> CategoryProbe:
+        """The lessons' eight words in forty sentences, one target each."""
+        return cls("dental_furniture", sentences="single")
+
+    def examples(self, model: LensModel) -> Examples:
+        """All the words found; an error if there are fewer than two of a class."""
+        contrast = self._contrast
+        text = self.text or contrast.sentences
+        assert text is not None
+        return self.from_words(
+            model,
+            text,
+            word_classes(contrast.words, contrast.class_names),
+            word_set=contrast.name,
+            text=text_origin(text),
+        )
+
+    @property
+    def _contrast(self) -> Contrast:
+        if isinstance(self.words, Contrast):
+            return self.words
+        if str(self.words).endswith(".toml"):
+            return load_contrast(self.words)
+        return bundled_contrast(str(self.words), self.sentences, self.seed)

@@ -1,0 +1,182 @@
+"""Nouns against verbs, as lone words or in running text (lessons L08, L09)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from lens_probes.errors import InputError, unknown
+from lens_probes.examples import Examples
+from lens_probes.probes.base import TextProbe, text_origin
+from lens_probes.probes.word_sets import bundled_set, word_classes
+from lens_probes.tagging import TaggedWord, TaggerName, load_tagger
+from lens_probes.targets import Candidate, Tokenised
+from lens_probes.texts import Document, Text
+
+if TYPE_CHECKING:
+    from lens_probes.model import LensModel
+
+CLASSES = ("noun", "verb")
+TAGS = ("NOUN", "VERB")
+OTHER_TAGS = ("ADJ", "ADV", "ADP", "DET", "PRON", "CCONJ", "SCONJ")
+_ONE_TAG = 0.9
+_AMBIGUOUS = "word type is a noun in some places and a verb in others"
+
+
+@dataclass(frozen=True)
+class GrammarProbe(TextProbe):
+    """Which units tell a noun from a verb?
+
+    Parameters
+    ----------
+    text
+        None: lone words. Otherwise where to look for nouns and verbs.
+    words
+        `"course"`: 100 nouns and 100 verbs, matched pair by pair for frequency and length. Or your
+        own: `{"noun": [...], "verb": [...]}`.
+    tagger
+        In a text: None looks for the words above; `"spacy"` or `"perceptron"` (optional extras)
+        tags every word, and takes types that are one of the two in nine of ten places or more.
+    leading_space
+        Lone words with a space before them: most words are one token then.
+    characters
+        A tagger reads whole documents, drawn at random, up to this many characters.
+    read
+        Lone words: `"mean"` over a word's tokens, as in the lesson, or its `"last"` token.
+    min_per_word, max_words
+        With a tagger 5 and 40 by default.
+
+    The other parameters are those of every `TextProbe`.
+    """
+
+    text: Text | None = None
+    words: Literal["course"] | Mapping[str, Sequence[str]] = "course"
+    tagger: TaggerName | None = None
+    leading_space: bool = False
+    characters: int = 400_000
+
+    name = "grammar"
+    question = "Which units tell verbs from nouns?"
+    class_names = CLASSES
+    control = "adjectives, adverbs and function words, as a further negative set"
+    course_p = "paired_p"
+
+    def __post_init__(self) -> None:
+        if self.tagger is not None and self.text is None:
+            raise InputError("a tagger needs a text: give one, or leave the tagger out.")
+        if isinstance(self.words, str) and self.words != "course":
+            raise unknown("word set", self.words, ("course",))
+        if self.text is None:
+            if self.context not in (None, "word"):
+                raise InputError(f"context {self.context} needs a text: lone words have none.")
+            self._by_default(context="word")
+        elif self.tagger is not None:
+            self._by_default(min_per_word=5, max_words=40)
+        super().__post_init__()
+        word_classes(self._lists(), CLASSES)
+
+    @classmethod
+    def course(cls) -> GrammarProbe:
+        """The lesson's hundred lone nouns and verbs, averaged over a word's tokens."""
+        return cls(read="mean")
+
+    def examples(self, model: LensModel) -> Examples:
+        """Lone words with their pairs, or targets in a text."""
+        lists = self._lists()
+        if self.text is None:
+            return self._lone(model, lists)
+        if self.tagger is None:
+            return self.from_words(model, self.text, word_classes(lists, CLASSES))
+        return self._tagged(model, self.text, dict(zip(TAGS, (0, 1), strict=True)))
+
+    def others(self, model: LensModel) -> Examples | None:
+        """Adjectives, adverbs and function words, read in the same way."""
+        if self.text is not None and self.tagger is not None:
+            return self._tagged(model, self.text, dict.fromkeys(OTHER_TAGS, 0), classes=(0,))
+        words = [word for side in bundled_set("grammar", "specificity").values() for word in side]
+        classes = dict.fromkeys(words, 0)
+        if self.text is not None:
+            return self.from_words(model, self.text, classes, classes=(0,))
+        text = lone_words(words, leading_space=self.leading_space)
+        return replace(self, max_per_class=None).from_words(model, text, classes, classes=(0,))
+
+    def _lone(self, model: LensModel, lists: Mapping[str, Sequence[str]]) -> Examples:
+        sides = [list(lists[name]) for name in CLASSES]
+        text = lone_words([*sides[0], *sides[1]], leading_space=self.leading_space)
+        examples = replace(self, max_per_class=None).from_words(
+            model, text, word_classes(lists, CLASSES), text=text_origin(text)
+        )
+        assert examples.word is not None
+        place = {word: k for side in sides for k, word in enumerate(side)}
+        pairs = np.array([place[word] for word in examples.word], dtype=np.int64)
+        paired = len(sides[0]) == len(sides[1]) and len(examples) == 2 * len(sides[0])
+        return replace(examples, pair=pairs if paired else None)
+
+    def _tagged(
+        self,
+        model: LensModel,
+        text: Text,
+        labels: Mapping[str, int],
+        *,
+        classes: tuple[int, ...] = (0, 1),
+    ) -> Examples:
+        assert self.tagger is not None
+        tagger = load_tagger(self.tagger)
+        text = some_documents(text, self.characters, self.seed)
+        tagged = [list(tagger(document.text)) for document in text.documents]
+        kept = _one_sided(tagged, labels.keys())
+        documents = iter(tagged)
+
+        def candidates(document: Tokenised) -> Iterator[Candidate]:
+            for found in next(documents):
+                if found.pos in labels and found.text.isalpha():
+                    word = found.text.lower()
+                    problem = None if (word, found.pos) in kept else _AMBIGUOUS
+                    yield Candidate(found.start, found.end, word, labels[found.pos], problem)
+
+        return self.from_candidates(
+            model, text, candidates, classes=classes, tagger_version=tagger.version
+        )
+
+    def _lists(self) -> Mapping[str, Sequence[str]]:
+        return bundled_set("grammar", "course") if isinstance(self.words, str) else self.words
+
+
+def lone_words(words: Sequence[str], *, leading_space: bool) -> Text:
+    """One document for each word."""
+    space = " " if leading_space else ""
+    documents = tuple(Document(word, word, space + word) for word in words)
+    return Text("lone words", documents, "word list")
+
+
+def some_documents(text: Text, characters: int, seed: int) -> Text:
+    """Documents of a text drawn at random, in their order, up to so many characters.
+
+    At least one; it is cut if it is longer.
+    """
+    order = np.random.default_rng(seed).permutation(len(text.documents))
+    chosen, left = [], characters
+    for i in order.tolist():
+        if left > 0:
+            chosen.append((i, replace(text.documents[i], text=text.documents[i].text[:left])))
+            left -= len(text.documents[i].text)
+    return replace(text, documents=tuple(document for _, document in sorted(chosen, key=_first)))
+
+
+def _first(item: tuple[int, Document]) -> int:
+    return item[0]
+
+
+def _one_sided(
+    tagged: Sequence[Sequence[TaggedWord]], tags: Collection[str]
+) -> set[tuple[str, str]]:
+    """Word types (with their tag) that have one tag in nine of ten places or more."""
+    counts = Counter((w.text.lower(), w.pos) for words in tagged for w in words)
+    places: Counter[str] = Counter()
+    for (word, _), n in counts.items():
+        places[word] += n
+    return {(w, pos) for (w, pos), n in counts.items() if pos in tags and n >= _ONE_TAG * places[w]}
