@@ -8,7 +8,10 @@ from lens_probes.report.correlation_figures import (
 )
 from lens_probes.report.example_figures import class_distributions, word_distributions
 from lens_probes.report.figures import accuracy_by_layer, best_auc_map, share_by_layer
+from lens_probes.report.fit_figures import effect_and_precision, logistic_fit
 from lens_probes.report.html import write_report
+from lens_probes.report.map_figures import layer_unit_map
+from lens_probes.report.replication_figures import replication_scatter, replication_table
 from lens_probes.report.text_heatmap import heatmap_html, heatmap_text
 from lens_probes.report.unit_figures import effect_and_significance
 from lens_probes.report.value_figures import (
@@ -25,9 +28,14 @@ __all__ = [
     "class_distributions",
     "correlation_by_layer",
     "correlation_map",
+    "effect_and_precision",
     "effect_and_significance",
     "heatmap_html",
     "heatmap_text",
+    "layer_unit_map",
+    "logistic_fit",
+    "replication_scatter",
+    "replication_table",
     "share_by_layer",
     "unit_or_layer",
     "value_distributions",

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from lens_probes.report.frame import frame, isolate, plain
+from lens_probes.report.frame import evenly, frame, isolate, jitter, plain, short
 from lens_probes.report.numbers import fixed, percent, whole
 from lens_probes.report.palette import CLASS_COLOURS
 from lens_probes.report.ranking import strongest
@@ -21,7 +21,6 @@ MAX_POINTS = 250
 MAX_POINTS_OF_WORD = 40
 MAX_WORDS = 12
 ACTIVATION = "activation (the model's own units)"
-_GOLDEN = 0.6180339887
 
 
 def best_evidence(result: SweepResult, n: int) -> pd.DataFrame:
@@ -53,7 +52,7 @@ def class_distributions(result: SweepResult, n: int = 6) -> go.Figure:
         for strip in strips:
             figure.add_trace(strip.points(values, result.examples), row=row, col=1)
             figure.add_trace(strip.mean(values), row=row, col=1)
-    ticks = [plain(_short(str(name))) for name in names]
+    ticks = [plain(short(str(name))) for name in names]
     figure.update_yaxes(tickvals=[0, 1], ticktext=ticks, range=[-0.6, 1.6])
     _bare_lines(figure)
     figure.update_annotations(x=0, xanchor="left", font={"size": 12})
@@ -88,7 +87,7 @@ def word_distributions(result: SweepResult) -> go.Figure:
         strip = _Strip(k, str(word["word"]), place, 0.5, word["rows"], MAX_POINTS_OF_WORD)
         figure.add_trace(strip.points(values, result.examples))
         figure.add_trace(strip.mean(values, size=16))
-        ticks.append(plain(f"{isolate(_short(str(word['word'])))} ({len(word['rows'])})"))
+        ticks.append(plain(f"{isolate(short(str(word['word'])))} ({len(word['rows'])})"))
     figure.update_yaxes(tickvals=list(range(len(ticks))), ticktext=ticks)
     figure.update_yaxes(range=[-0.8, len(ticks) - 0.2])
     figure.update_xaxes(title={"text": f"activation of {plain(unit['name'])}"})
@@ -121,18 +120,13 @@ class _Strip:
 
     @property
     def drawn(self) -> NDArray[np.int64]:
-        if len(self.rows) <= self.max_points:
-            return self.rows
-        evenly = np.linspace(0, len(self.rows) - 1, self.max_points).round().astype(int)
-        thinned: NDArray[np.int64] = self.rows[evenly]
-        return thinned
+        return self.rows[evenly(len(self.rows), self.max_points)]
 
     def points(self, values: NDArray[np.float64], examples: pd.DataFrame) -> go.Scatter:
         drawn = self.drawn
-        jitter = np.arange(len(drawn)) * _GOLDEN % 1 - 0.5
         return go.Scatter(
             x=values[drawn],
-            y=np.round(self.place + self.width * jitter, 3),
+            y=np.round(self.place + self.width * jitter(len(drawn)), 3),
             customdata=[describe(row) for _, row in examples.iloc[drawn].iterrows()],
             name=plain(self.name),
             showlegend=False,
@@ -173,10 +167,6 @@ def describe(example: pd.Series) -> str:
     """Word and source of an example, for a label of a figure."""
     known = [c for c in ("word", "source") if c in example and not pd.isna(example[c])]
     return ", ".join(plain(example[c]) for c in known) or f"example {example.name}"
-
-
-def _short(name: str, limit: int = 14) -> str:
-    return name if len(name) <= limit else name[: limit - 1] + "…"
 
 
 def _word_means(result: SweepResult, values: NDArray[np.float64]) -> pd.DataFrame:

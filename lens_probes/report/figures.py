@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -17,6 +19,8 @@ HELD_OUT = "mean_accuracy_significant_positive_heldout"
 SHARE = "share_significant"
 ACCURACY = "mean_accuracy_significant_positive"
 PROFILE_HEIGHT = 300
+Z95 = 1.959963984540054
+MOST_BARS = 2
 
 
 def share_by_layer(result: SweepResult) -> go.Figure:
@@ -28,6 +32,7 @@ def share_by_layer(result: SweepResult) -> go.Figure:
     figure = _profile(
         table,
         SHARE,
+        bars=_share_intervals(table),
         hover=("n_significant", "n_tested", "n_units"),
         says="%{y:.1%} significant: %{customdata[0]:,} of %{customdata[1]:,} tested "
         "(%{customdata[2]:,} units)",
@@ -43,8 +48,10 @@ def share_by_layer(result: SweepResult) -> go.Figure:
         untrained = " Dotted: the same model with random weights."
     caption = (
         f"Significant: {decision['p_column']}, {method}, at {decision['alpha']:g}, at the level of "
-        f"{decision.get('level', 'token')}s.{untrained} The share grows with the number of "
-        "examples, so compare it between layers of one sweep, not between sweeps of different n."
+        f"{decision.get('level', 'token')}s.{untrained} Bars: 95 % Wilson interval, as if units "
+        "were independent of each other, which they are not: the least there can be. "
+        "The share grows with the number of examples, so compare it between layers of one sweep, "
+        "not between sweeps of different n."
     )
     return frame(figure, _share_title(table), caption, height=PROFILE_HEIGHT)
 
@@ -57,9 +64,11 @@ def accuracy_by_layer(result: SweepResult) -> go.Figure:
     table = result.layers
     examples = result.provenance["examples"]
     class1 = examples["class_names"][1]
+    few = table["site"].nunique() <= MOST_BARS
     figure = _profile(
         table,
         ACCURACY,
+        bars=_accuracy_spread(result) if few else None,
         hover=("n_significant_positive",),
         says=f"mean accuracy %{{y:.1%}} of %{{customdata[0]:,}} units higher for {plain(class1)}",
     )
@@ -78,6 +87,7 @@ def accuracy_by_layer(result: SweepResult) -> go.Figure:
     caption = (
         "Accuracy of the fitted logistic regression on the examples it was fitted to, for units "
         f"chosen on the same examples: higher than on new ones.{held_out} "
+        f"{'Bars: the middle half of those units. ' * few}"
         f"Always naming the larger class scores {percent(max(n0, n1) / (n0 + n1))}. "
         f"Gap: no significant unit that is higher for {class1}."
     )
@@ -130,7 +140,15 @@ def best_auc_map(result: SweepResult) -> go.Figure:
     return frame(figure, _auc_title(table), caption, height=height)
 
 
-def _profile(table: pd.DataFrame, column: str, *, hover: tuple[str, ...], says: str) -> go.Figure:
+def _profile(
+    table: pd.DataFrame,
+    column: str,
+    *,
+    hover: tuple[str, ...],
+    says: str,
+    bars: tuple[pd.Series, pd.Series] | None,
+) -> go.Figure:
+    """One line a site; `bars` are the lower and upper ends, row by row of the table."""
     figure = go.Figure()
     for index, (site, rows) in enumerate(table.groupby("site", sort=False)):
         ordered = rows.sort_values("layer")
@@ -140,6 +158,7 @@ def _profile(table: pd.DataFrame, column: str, *, hover: tuple[str, ...], says: 
                 x=ordered["layer"].to_numpy(),
                 y=ordered[column].to_numpy(float),
                 customdata=ordered[list(hover)].to_numpy(),
+                error_y=None if bars is None else _bars(ordered[column], *bars),
                 name=plain(site),
                 legendgroup=plain(site),
                 mode="lines+markers",
@@ -153,6 +172,35 @@ def _profile(table: pd.DataFrame, column: str, *, hover: tuple[str, ...], says: 
     figure.update_layout(showlegend=True)
     figure.update_xaxes(**layer_axis(sorted(set(table["layer"]))))
     return figure
+
+
+def _bars(line: pd.Series, low: pd.Series, high: pd.Series) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": (high[line.index] - line).clip(lower=0).to_numpy(float),
+        "arrayminus": (line - low[line.index]).clip(lower=0).to_numpy(float),
+        "thickness": 1,
+        "width": 0,
+    }
+
+
+def _share_intervals(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    n = table["n_tested"].where(table["n_tested"] > 0).to_numpy(float)
+    found = table["n_significant"].to_numpy(float)
+    centre = (found + Z95**2 / 2) / (n + Z95**2)
+    with np.errstate(invalid="ignore"):
+        half = Z95 / (n + Z95**2) * np.sqrt(found * (n - found) / n + Z95**2 / 4)
+    return pd.Series(centre - half, table.index), pd.Series(centre + half, table.index)
+
+
+def _accuracy_spread(result: SweepResult) -> tuple[pd.Series, pd.Series]:
+    units = result.units
+    chosen = units[units["significant"] & (units["direction"] > 0)]
+    places = pd.MultiIndex.from_frame(result.layers[["layer", "site"]])
+    grouped = chosen.groupby(["layer", "site"])["accuracy"]
+    low, high = (grouped.quantile(q).reindex(places).to_numpy() for q in (0.25, 0.75))
+    return pd.Series(low, result.layers.index), pd.Series(high, result.layers.index)
 
 
 def _dotted(figure: go.Figure, table: pd.DataFrame, column: str, says: str) -> None:

@@ -7,13 +7,16 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 TITLE_WIDTH = 78
 CAPTION_WIDTH = 110
 MAX_TICKS = 12
 LEGEND_SPACE = 40
+GOLDEN = 0.6180339887
 
 
 def plain(text: object) -> str:
@@ -25,6 +28,23 @@ def isolate(text: object) -> str:
     """Text that cannot pull its neighbours into its own direction of writing."""
     right_to_left = any(unicodedata.bidirectional(c) in ("R", "AL") for c in str(text))
     return f"\u2068{text}\u2069" if right_to_left else str(text)
+
+
+def short(name: str, limit: int = 14) -> str:
+    """A name cut to fit beside an axis."""
+    return name if len(name) <= limit else name[: limit - 1] + "…"
+
+
+def jitter(n: int) -> NDArray[np.float64]:
+    """n places between -0.5 and 0.5, neighbours far apart, the same every time."""
+    return np.arange(n, dtype=np.float64) * GOLDEN % 1 - 0.5
+
+
+def evenly(n: int, limit: int) -> NDArray[np.int64]:
+    """At most `limit` of n rows, evenly spread in their order."""
+    if n <= limit:
+        return np.arange(n)
+    return np.unique(np.linspace(0, n - 1, limit).round().astype(np.int64))
 
 
 def frame(figure: go.Figure, title: str, caption: str, *, height: int) -> go.Figure:

@@ -17,6 +17,8 @@ from lens_probes.report import (
     correlation_figures,
     example_figures,
     figures,
+    fit_figures,
+    map_figures,
     repeat,
     tables,
     unit_figures,
@@ -93,7 +95,11 @@ def report_html(result: SweepResult) -> str:
         notes=checks.notes(result),
         nulls=checks.null_table(result),
         confounds=checks.confound_table(result),
-        volcano=Chart.of("effects", unit_figures.effect_and_significance(result)),
+        unit_charts=[
+            Chart.of("effects", unit_figures.effect_and_significance(result)),
+            Chart.of("funnel", fit_figures.effect_and_precision(result)),
+            Chart.of("unit-map", map_figures.layer_unit_map(result)),
+        ],
         browser=browser,
         unit_data=embedded(browser.data),
         unit_script=Markup(_file(environment, "units.js")),
@@ -137,7 +143,10 @@ def _layer_charts(result: SweepResult) -> list[Chart]:
 def _example_charts(result: SweepResult) -> list[Chart]:
     words = example_figures.has_words(result)
     if value_name(result) is None:
-        charts = [Chart.of("distributions", example_figures.class_distributions(result))]
+        charts = [
+            Chart.of("distributions", example_figures.class_distributions(result)),
+            Chart.of("fit", fit_figures.logistic_fit(result)),
+        ]
         if words:
             charts.append(Chart.of("words", example_figures.word_distributions(result)))
         return charts

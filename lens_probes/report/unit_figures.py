@@ -44,7 +44,7 @@ def effect_and_significance(result: SweepResult) -> go.Figure:
     known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
     group = _group(units)
     apart = _apart(units)
-    drawn = known[_thin(x[known], y[known], group[known])]
+    drawn = known[thin(x[known], y[known], group[known])]
     figure = make_subplots(
         rows=2, cols=1, shared_xaxes=True, row_heights=[0.2, 0.8], vertical_spacing=0.03
     )
@@ -83,7 +83,7 @@ def _apart(units: pd.DataFrame) -> NDArray[np.bool_]:
     return apart
 
 
-def _thin(
+def thin(
     x: NDArray[np.float64], y: NDArray[np.float64], group: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Indices to draw, in order: all of a few, else extremes and one for each occupied cell."""

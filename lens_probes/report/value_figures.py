@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from lens_probes.report.example_figures import best_evidence, describe
-from lens_probes.report.frame import frame, isolate, plain
+from lens_probes.report.frame import evenly, frame, isolate, jitter, plain
 from lens_probes.report.numbers import fixed, whole
 from lens_probes.report.palette import BLUE, CLASS_COLOURS, VERMILLION
 from lens_probes.report.ranking import value_name
@@ -18,7 +18,6 @@ from lens_probes.result import SweepResult
 MAX_POINTS = 500
 MAX_GROUPS = 12
 BINS = 40
-_GOLDEN = 0.6180339887
 _LINE = {"color": VERMILLION, "width": 2}
 
 
@@ -34,12 +33,12 @@ def value_scatter(result: SweepResult, n: int = 4) -> go.Figure:
         rows=rows, cols=columns, vertical_spacing=70 / height, horizontal_spacing=0.09,
         subplot_titles=[_panel(unit) for _, unit in best.iterrows()] or None,
     )  # fmt: skip
-    drawn = _evenly(len(value), MAX_POINTS)
+    drawn = evenly(len(value), MAX_POINTS)
     labels = [describe(row) for _, row in result.examples.iloc[drawn].iterrows()]
     for place, name in enumerate(best["name"]):
         row, column = place // 2 + 1, place % 2 + 1
         y = result.evidence[name].to_numpy(float)
-        figure.add_trace(_cloud(value[drawn], y[drawn], labels, jitter=0.6), row=row, col=column)
+        figure.add_trace(_cloud(value[drawn], y[drawn], labels, spread=0.6), row=row, col=column)
         figure.add_trace(_fitted(value, y), row=row, col=column)
     figure.update_annotations(font={"size": 12})
     figure.update_xaxes(zeroline=False)
@@ -196,18 +195,12 @@ def _value(result: SweepResult) -> NDArray[np.float64]:
     return value
 
 
-def _evenly(n: int, limit: int) -> NDArray[np.int64]:
-    """At most `limit` of n rows, evenly spread in their order."""
-    return np.unique(np.linspace(0, n - 1, min(n, limit)).round().astype(np.int64))
-
-
 def _cloud(
-    x: NDArray[np.float64], y: NDArray[np.float64], labels: list[str], *, jitter: float = 0
+    x: NDArray[np.float64], y: NDArray[np.float64], labels: list[str], *, spread: float = 0
 ) -> go.Scatter:
-    """Points; whole numbers spread over `jitter` of the way to the next one."""
-    spread = np.arange(len(x)) * _GOLDEN % 1 - 0.5
+    """Points; whole numbers spread over `spread` of the way to the next one."""
     return go.Scatter(
-        x=np.round(x + jitter * spread, 4) if np.all(x == np.round(x)) else x,
+        x=np.round(x + spread * jitter(len(x)), 4) if np.all(x == np.round(x)) else x,
         y=y,
         customdata=[f"{label}, value {_number(v)}" for label, v in zip(labels, x, strict=True)],
         mode="markers",

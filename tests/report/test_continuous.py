@@ -62,7 +62,7 @@ def test_figures_and_sections(continuous_page):
     keys = {e.attributes["id"] for e in continuous_page.all("div", "plot")}
     assert keys == {
         "share", "values", "correlation", "correlation-map", "best-r", "effects", "scatter",
-        "distributions", "words",
+        "funnel", "unit-map", "distributions", "words",
     }  # fmt: skip
     facts = next(t.text for t in continuous_page.all("table") if "what was read" in t.text)
     assert f"{VALUE}: from 1 to 9, median 5" in facts

@@ -184,7 +184,7 @@ def test_thinning_keeps_extremes_and_every_occupied_cell():
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=50_000), rng.exponential(size=50_000)
     group = (y > 3).astype(int)
-    kept = unit_figures._thin(x, y, group)
+    kept = unit_figures.thin(x, y, group)
     assert len(kept) < 15_000
     assert np.all(np.diff(kept) > 0)
     assert set(np.argsort(-y)[: unit_figures.STRONGEST]) <= set(kept)

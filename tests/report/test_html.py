@@ -149,7 +149,8 @@ def test_plotly_is_inlined_once_and_draws_every_figure(report, page):
     assert report.count("* plotly.js v") == 1
     keys = {s.attributes["data-for"] for s in page.all("script") if "data-for" in s.attributes}
     assert keys == {e.attributes["id"] for e in page.all("div", "plot")}
-    assert keys == {"share", "accuracy", "best-auc", "effects", "distributions", "words"}
+    layers, units = {"share", "accuracy", "best-auc"}, {"effects", "funnel", "unit-map"}
+    assert keys == layers | units | {"distributions", "fit", "words"}
 
 
 def test_ids_are_unique_and_every_link_has_an_end(page):
