@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import resources
 
 import numpy as np
@@ -13,6 +14,37 @@ from lens_probes.painting import Painting
 from lens_probes.report.numbers import general
 from lens_probes.report.palette import hexadecimal, ink
 from lens_probes.report.scales import LEVELS, ColourScale, Scale, colours
+
+
+@dataclass(frozen=True)
+class TextHeatmap:
+    """Passages under a unit, painted wherever they are shown: a notebook, a page, a terminal.
+
+    `scale` None takes `best_scale`. In a notebook the last value of a cell shows itself;
+    `str(heatmap)` is plain text with the values in brackets, `text()` has colours for a terminal.
+    """
+
+    paintings: tuple[Painting, ...]
+    scale: Scale | None = None
+
+    @property
+    def chosen(self) -> Scale:
+        """The scale in use."""
+        return self.scale or best_scale(self.paintings)
+
+    def html(self) -> str:
+        """An HTML fragment that needs nothing else."""
+        return heatmap_html(self.paintings, self.chosen)
+
+    def text(self, *, colour: bool = True) -> str:
+        """All passages for a terminal, one after the other."""
+        return "\n".join(heatmap_text(p, self.chosen, colour=colour) for p in self.paintings)
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+    def __str__(self) -> str:
+        return self.text(colour=False)
 
 
 def heatmap_html(paintings: Sequence[Painting], scale: Scale = "minmax") -> str:

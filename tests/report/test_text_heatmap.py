@@ -9,7 +9,7 @@ from synthetic_result import SCRIPT, SEPARATED, paintings
 
 from lens_probes.errors import InputError
 from lens_probes.painting import Painting
-from lens_probes.report import heatmap_html, heatmap_text
+from lens_probes.report import TextHeatmap, heatmap_html, heatmap_text
 from lens_probes.report.palette import contrast, ink, rgb
 from lens_probes.report.scales import LEVELS, ColourScale, colours
 from lens_probes.report.text_heatmap import best_scale
@@ -214,3 +214,14 @@ def test_a_text_cannot_drive_the_terminal(colour):
     assert not set(shown) & {"\x1b", "\r", "\x9b", "\x7f"}
     assert "␛[2J" in shown
     assert SEPARATED not in shown
+
+
+def test_a_heatmap_shows_itself_in_a_notebook_and_a_terminal():
+    shown = TextHeatmap(paintings())
+    assert shown.chosen == best_scale(paintings())
+    assert shown._repr_html_() == heatmap_html(paintings(), shown.chosen)
+    assert "\x1b[" not in str(shown)
+    assert str(shown).count("»") == 2
+    coloured = TextHeatmap(paintings(), "symmetric").text()
+    assert coloured.startswith(heatmap_text(paintings()[0], "symmetric"))
+    assert heatmap_text(paintings()[1], "symmetric") in coloured
