@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM
 
 import lens_probes as lp
 from lens_probes import activations as module
+from lens_probes import forward
 from lens_probes.model import LensModel
 from lens_probes.model_files import bundled_gguf, converted_gguf
 
@@ -134,8 +135,8 @@ def test_only_what_is_asked_is_run(tiny_model: LensModel) -> None:
 def test_a_hook_that_does_not_come_back_is_noticed(
     tiny_model: LensModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    renamed = {**module.SITES, "q": type(module.SITES["q"])("q", "attn.hook_nothing", True, "")}
-    monkeypatch.setattr(module, "SITES", renamed)
+    renamed = {**forward.SITES, "q": type(forward.SITES["q"])("q", "attn.hook_nothing", True, "")}
+    monkeypatch.setattr(forward, "SITES", renamed)
     with pytest.raises((RuntimeError, KeyError), match="hook_nothing"):
         lp.collect(tiny_model, random_examples(4, 400), sites=["q"])
 

@@ -1,0 +1,136 @@
+"""Forward passes: a batch of windows through the model, only what is asked for kept."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from transformer_lens.model_bridge.exceptions import StopAtLayerException
+
+from lens_probes.errors import InputError
+from lens_probes.model import LensModel
+from lens_probes.passes import Batch
+from lens_probes.sites import SITES
+from lens_probes.store import Key
+
+log = logging.getLogger(__name__)
+
+
+class Reader:
+    """Reads some layers and sites of one model, in batches that fit on its device.
+
+    What did not fit once is not tried again: `max_tokens` is the most that a batch may have.
+    """
+
+    def __init__(self, model: LensModel, keys: Iterable[Key]) -> None:
+        self.model = model
+        self.keys = tuple(keys)
+        self.max_tokens: int | None = None
+
+    def read(self, batch: Batch) -> dict[Key, Float[np.ndarray, "example unit"]]:
+        """Activations of the examples of a batch, in its order.
+
+        Raises
+        ------
+        InputError
+            Not even one window fits into the device's memory.
+        """
+        n, length = batch.tokens.shape
+        if self.max_tokens is None or n * length <= self.max_tokens or n == 1:
+            try:
+                return self._read(batch)
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
+                if n == 1:
+                    raise InputError(
+                        f"one window of {length} tokens does not fit into the memory of "
+                        f"{self.model.device}: ask for shorter windows or fewer sites or layers, "
+                        "or load the model in bfloat16."
+                    ) from error
+                self.max_tokens = n // 2 * length
+                log.warning(
+                    "out of memory with %d windows of %d tokens in a batch: %d from here on",
+                    n, length, n // 2,
+                )  # fmt: skip
+            _free_cached_memory(self.model.device)
+        most = max(1, (self.max_tokens or 0) // length)
+        parts = [batch.part(at, at + most) for at in range(0, n, most)]
+        read = [self.read(part) for part in parts]
+        return {key: np.concatenate([one[key] for one in read]) for key in self.keys}
+
+    def _read(self, batch: Batch) -> dict[Key, Float[np.ndarray, "example unit"]]:
+        # One entry for each position that is read: an example that is averaged has several.
+        spans = batch.span
+        owner = np.repeat(np.arange(len(spans)), spans)
+        starts = np.cumsum(spans) - spans
+        back = np.arange(len(owner)) - np.repeat(starts, spans)
+        positions, at = np.unique(batch.position[owner] - back, return_inverse=True)
+        tokens = torch.from_numpy(batch.tokens).to(self.model.device)
+        cache = run_hooks(self.model, tokens, self.keys, positions)
+        window = torch.from_numpy(batch.window[owner]).to(self.model.device)
+        column = torch.from_numpy(at).to(self.model.device)
+        values = {}
+        for key in self.keys:
+            read = cache.pop(key).flatten(2)[window, column].float().cpu().numpy()
+            averaged = len(owner) != len(spans)
+            values[key] = (
+                np.add.reduceat(read, starts, axis=0) / spans[:, None] if averaged else read
+            )
+        return values
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """CUDA has a class for it; the allocator of the CPU only says so."""
+    return isinstance(error, torch.cuda.OutOfMemoryError) or "allocate memory" in str(error)
+
+
+def _free_cached_memory(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def run_hooks(
+    model: LensModel,
+    tokens: torch.Tensor,
+    keys: Iterable[Key],
+    positions: NDArray[np.int64],
+) -> dict[Key, torch.Tensor]:
+    """One forward pass: exactly the hooks asked for, checked that all came back as declared."""
+    hooks = {(layer, site): SITES[site].hook_name(layer) for layer, site in keys}
+    stop = max(layer for layer, _ in hooks) + 1
+    with torch.inference_mode(), _no_unembedding(model, stop):
+        _, cache = model.run_with_cache(
+            tokens,
+            names_filter=list(hooks.values()),
+            pos_slice=positions.tolist(),
+            stop_at_layer=stop,
+            return_type=None,
+        )
+    for (_, site), hook in hooks.items():
+        shape = model.shapes[site]
+        axes = (shape.d,) if shape.heads is None else (shape.heads, shape.d)
+        want = (len(tokens), len(positions), *axes)
+        got = tuple(cache[hook].shape) if hook in cache else None
+        if got != want:
+            raise RuntimeError(f"{hook}: asked for {want}, the cache holds {got}")
+    return {key: cache[hook] for key, hook in hooks.items()}
+
+
+@contextlib.contextmanager
+def _no_unembedding(model: LensModel, stop: int) -> Iterator[None]:
+    """Stop a bridge before its final norm; its `stop_at_layer` cannot stop after the last block."""
+    if stop < model.n_layers or not hasattr(model.tl, "original_model"):
+        yield
+        return
+
+    def halt(tensor: torch.Tensor, hook: object) -> None:
+        raise StopAtLayerException(tensor)
+
+    with model.tl.hooks(fwd_hooks=[("ln_final.hook_in", halt)]):
+        yield

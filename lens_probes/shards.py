@@ -1,0 +1,240 @@
+"""Filling a store shard by shard, here or by workers: what a worker needs, and what became of it.
+
+A worker gets a description of the model, a folder and a number; it writes one file and returns its
+digest. Activations never travel between processes.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+
+from lens_probes.errors import InputError, one_line
+from lens_probes.forward import Reader
+from lens_probes.model import LensModel, load_model
+from lens_probes.model_backends import Processing
+from lens_probes.passes import Shard, read_plan, rows_of
+from lens_probes.sealed import StorageError
+from lens_probes.store import PLAN, Key, ShardFolder, Stock, StoredArrays
+
+log = logging.getLogger(__name__)
+
+_UNTRAINED = re.compile(r"(?P<source>.*) \(untrained, seed (?P<seed>-?\d+)\)", re.DOTALL)
+_HOPELESS = 3
+
+
+@dataclass(frozen=True)
+class ModelRecipe:
+    """A model so described that another process can load it, and check that it is the same."""
+
+    source: str
+    device: str
+    dtype: str
+    processing: Processing
+    seed: int | None
+    matmul_precision: str
+    weights_sha256: str
+
+    @classmethod
+    def of(cls, model: LensModel) -> ModelRecipe:
+        """The recipe of a loaded model."""
+        untrained = _UNTRAINED.fullmatch(model.source)
+        source = untrained["source"] if untrained else model.source
+        path = Path(source).expanduser()
+        return cls(
+            source=str(path.resolve()) if path.exists() else source,
+            device=model.device.type,
+            dtype=str(model.cfg.dtype).removeprefix("torch."),
+            processing=model.processing,
+            seed=int(untrained["seed"]) if untrained else None,
+            matmul_precision=torch.get_float32_matmul_precision(),
+            weights_sha256=model.weights_digest,
+        )
+
+    def load(self) -> LensModel:
+        """The model, in a worker.
+
+        Raises
+        ------
+        InputError
+            It cannot be loaded there, or its weights are not those it was described with.
+        """
+        torch.set_float32_matmul_precision(self.matmul_precision)
+        model = load_model(
+            self.source, device=self.device, dtype=self.dtype, processing=self.processing
+        )
+        if self.seed is not None:
+            model = model.reinitialised(self.seed)
+        if model.weights_digest != self.weights_sha256:
+            raise InputError(
+                f"a worker that loads {self.source!r} gets other weights than are in use here: "
+                "save the model as it is to a folder and load it from there, or use no workers."
+            )
+        return model
+
+
+@dataclass(frozen=True)
+class Job:
+    """One shard to be made: everything a worker is told."""
+
+    recipe: ModelRecipe
+    folder: Path
+    index: int
+    keys: tuple[Key, ...]
+
+
+Outcomes = Iterable[tuple[int, Callable[[], str]]]
+
+
+class Progress(Protocol):
+    """A progress bar, as far as it is used here."""
+
+    def update(self, n: int) -> Any:
+        """`n` more examples are done."""
+
+
+def made_from(model: LensModel) -> dict[str, Any]:
+    """What of a model the numbers depend on, for the key of a store.
+
+    Raises
+    ------
+    InputError
+        A hook of the user's is on the model: the key knows the weights, not what a hook does.
+    """
+    hooked = [name for name, point in model.tl.hook_dict.items() if point.fwd_hooks]
+    if hooked:
+        raise InputError(
+            f"the model has a hook of yours at {hooked[0]}, which a store cannot take account of: "
+            "remove it with model.tl.reset_hooks(), or use no store."
+        )
+    said = model.provenance
+    names = ("class", "weights_sha256", "processing", "dtype", "device", "versions")
+    return {
+        **{name: said[name] for name in names},
+        "matmul_precision": torch.get_float32_matmul_precision(),
+    }
+
+
+def fill(stock: Stock, model: LensModel, executor: Executor | None, bar: Progress) -> StoredArrays:
+    """The arrays of a store; what is missing in it is made first, here or by an executor."""
+    arrays = stock.finished()
+    if arrays is not None:
+        bar.update(stock.n_examples)
+        return arrays
+    with stock.being_filled() as whole:
+        missing = [i for i in range(len(stock.shards)) if i not in whole]
+        bar.update(sum(len(rows_of(stock.shards[i])) for i in whole))
+        if executor is None:
+            reader = Reader(model, stock.keys)
+            outcomes: Outcomes = (
+                (i, functools.partial(_write, reader, stock.folder, i, stock.shards[i]))
+                for i in missing
+            )
+        else:
+            recipe = ModelRecipe.of(model)
+            jobs = [Job(recipe, stock.folder.path, i, stock.keys) for i in missing]
+            outcomes = _made_by(executor, run_shard, jobs)
+        _gather(outcomes, stock, whole, bar)
+        return stock.finish(whole)
+
+
+def run_shard(job: Job) -> str:
+    """Make one shard in a worker, which keeps one model from job to job; returns its digest."""
+    shard = _plan_in(job.folder)[job.index]
+    return _write(_reader_of(job.recipe, job.keys), ShardFolder(job.folder), job.index, shard)
+
+
+@functools.lru_cache(maxsize=1)
+def _model_of(recipe: ModelRecipe) -> LensModel:
+    _reader_of.cache_clear()  # the model before it goes first: there is one copy in a worker
+    _model_of.cache_clear()
+    return recipe.load()
+
+
+@functools.lru_cache(maxsize=1)
+def _reader_of(recipe: ModelRecipe, keys: tuple[Key, ...]) -> Reader:
+    return Reader(_model_of(recipe), keys)
+
+
+@functools.lru_cache(maxsize=1)
+def _plan_in(folder: Path) -> list[Shard]:
+    return read_plan(folder / PLAN)
+
+
+def _write(reader: Reader, folder: ShardFolder, index: int, shard: Shard) -> str:
+    rows = rows_of(shard)
+    arrays = {
+        (layer, site): np.empty((len(rows), reader.model.shapes[site].n_units), np.float32)
+        for layer, site in reader.keys
+    }
+    start = 0
+    for batch in shard:
+        for key, read in reader.read(batch).items():
+            arrays[key][start : start + len(batch.rows)] = read
+        start += len(batch.rows)
+    return folder.add(index, rows, arrays)
+
+
+def _made_by(
+    executor: Executor, make: Callable[[Job], str], jobs: Sequence[Job]
+) -> Iterator[tuple[int, Callable[[], str]]]:
+    """Each job's shard with a call that gives its digest or raises, in the order they finish.
+
+    An executor that hands over many jobs at once (a Slurm array) has `submit_many`.
+    """
+    at_once = getattr(executor, "submit_many", None)
+    futures: list[Future[str]] = (
+        at_once(make, jobs) if at_once else [executor.submit(make, job) for job in jobs]
+    )
+    shard_of = {future: job.index for future, job in zip(futures, jobs, strict=True)}
+    try:
+        for future in as_completed(futures):
+            yield shard_of[future], cast("Callable[[], str]", future.result)
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _gather(outcomes: Outcomes, stock: Stock, whole: dict[int, str], bar: Progress) -> None:
+    """Take the digests of finished shards into `whole`; a shard that fails is named at the end.
+
+    Raises
+    ------
+    InputError
+        Shards failed (the others are stored by then), or the store cannot be written.
+    """
+    failed: dict[int, BaseException] = {}
+    made = 0
+    for index, result in outcomes:
+        try:
+            whole[index] = result()
+            made += 1
+        except StorageError:
+            raise
+        except Exception as error:  # whatever a model, a worker or an engine raises
+            log.warning("shard %d failed: %s", index, one_line(error))
+            failed[index] = error
+        bar.update(len(rows_of(stock.shards[index])))
+        if len(failed) >= _HOPELESS and not made:
+            break
+    if not failed:
+        return
+    index = min(failed)
+    rows = rows_of(stock.shards[index])
+    others = ", ".join(str(i) for i in sorted(failed)[1:6]) + (", ..." if len(failed) > 6 else "")
+    raise InputError(
+        f"{len(failed)} of {len(stock.shards)} shards failed, first shard {index} ({len(rows)} "
+        f"examples: {rows.min()} to {rows.max()}): {type(failed[index]).__name__}: "
+        f"{one_line(failed[index])}"
+        f"{f'; also {others}' if others else ''}. {len(whole)} are stored in {stock.folder.path}; "
+        "the same command takes up from there."
+    ) from failed[index]
