@@ -9,16 +9,57 @@ import numpy as np
 import pandas as pd
 
 from lens_probes.result import SweepResult
+from lens_probes.verdict import conditions, verdict
 
 
 def answer(result: SweepResult) -> tuple[str, ...]:
-    """Five lines for a reader who has not seen the tables."""
-    return (
+    """A few lines for a reader who has not seen the tables."""
+    continuous = "r" in result.units
+    lines = (
         _what_was_measured(result),
         _where_the_share_is(result),
-        _best_unit(result),
-        _accuracy(result),
+        _best_correlation(result) if continuous else _best_unit(result),
+        _correlations(result) if continuous else _accuracy(result),
+        conditions(result),
+        verdict(result),
         _caveat(result),
+    )
+    return tuple(line for line in lines if line)
+
+
+def _best_correlation(result: SweepResult) -> str:
+    top = result.top(1)
+    if top.empty:
+        return "No unit could be tested: all are constant."
+    best = top.iloc[0]
+    name = result.provenance["examples"]["value_name"]
+    said = f"The strongest single unit is {best['name']}: r = {best['r']:+.3f} with {name}"
+    if np.isfinite(best["partial_r"]):
+        said += f", {best['partial_r']:+.3f} given the covariates"
+    if np.isfinite(best.get("r_heldout", np.nan)):
+        said += (
+            f"; on held-out {result.validation['held_out_by']}s r = {best['r_heldout']:.3f} in "
+            f"its training direction"
+        )
+    if "untrained_share_significant" in result.layers:
+        layers = result.layers
+        share = np.average(layers["untrained_share_significant"], weights=layers["n_units"])
+        said += f". With untrained weights {share:.1%} of all units are significant"
+    return said + "."
+
+
+def _correlations(result: SweepResult) -> str:
+    layers = result.layers
+    low = layers.iloc[int(layers["median_r"].argmin())]
+    high = layers.iloc[int(layers["median_r"].argmax())]
+    wide = layers.assign(width=layers["q95_r"] - layers["q05_r"])
+    narrow = wide.iloc[int(wide["width"].argmin())]
+    return (
+        f"Median r over units: from {low['median_r']:+.3f} ({low['site']}, layer {low['layer']}; "
+        f"partial {low['median_partial_r']:+.3f}) to {high['median_r']:+.3f} ({high['site']}, "
+        f"layer {high['layer']}; partial {high['median_partial_r']:+.3f}). The distribution is "
+        f"narrowest in layer {narrow['layer']} of {narrow['site']} (90 % of units between "
+        f"{narrow['q05_r']:+.2f} and {narrow['q95_r']:+.2f})."
     )
 
 
@@ -29,8 +70,12 @@ def _what_was_measured(result: SweepResult) -> str:
     text = f" from {origin['text']['name']!r}" if "text" in origin else ""
     layers, sites = result.provenance["layers"], result.provenance["sites"]
     question = origin.get("question", f"Which units tell {class1} from {class0}?")
+    if "r" in result.units:
+        counted = f"{n0 + n1:,} tokens{text}, label {examples['value_name']}"
+    else:
+        counted = f"{n1} examples of {class1} against {n0} of {class0}{text}"
     return (
-        f"{question} {n1} examples of {class1} against {n0} of {class0}{text}; "
+        f"{question} {counted}; "
         f"{len(result.units):,} units of model {model['source']!r} in {len(layers)} "
         f"layer{_s(layers)} and {len(sites)} site{_s(sites)} ({', '.join(sites)})."
     )
@@ -44,10 +89,11 @@ def _where_the_share_is(result: SweepResult) -> str:
         parts.append(f"{site} {span or 'could not be tested'}")
     said = f"Share of units significant at {decision['alpha']:g}, {_test(decision)}: "
     said += f"{'; '.join(parts)}."
-    if decision["level"] == "word":
+    if decision["level"] != "token":
         units = result.units
         said += (
-            f" Over all units that is {units['significant'].mean():.1%} counting words; counting "
+            f" Over all units that is {units['significant'].mean():.1%} counting "
+            f"{decision['level']}s; counting "
             f"tokens it would be {units['significant_token_level'].mean():.1%}."
         )
     return said
@@ -140,12 +186,18 @@ def _caveat(result: SweepResult) -> str:
     nulls = result.validation.get("nulls", {})
     if decision["level"] == "word" and "words" in nulls:
         null = nulls["words"]
-        t0, t1 = decision["n_words_tested"]
+        tested = " v ".join(str(n) for n in reversed(decision["n_words_tested"]))
         return (
-            f"Caution: the test counts {t1} v {t0} word types. A test that counts the {n} tokens "
+            f"Caution: the test counts {tested} word types. A test that counts the {n} tokens "
             f"passes {null['unit']:.0%} of units at a nominal {null['nominal']:.0%} when labels "
             f"are shuffled over word types ({nulls['tokens']['unit']:.0%} over tokens): token "
             "p-values measure word identity too. A unit that differs need not be used."
+        )
+    if decision["level"] == "pair":
+        return (
+            f"Caution: each word is its own control ({decision['n_pairs_tested']} pairs), so word "
+            "identity cannot make these differences; position and what the token sees can. A unit "
+            "that differs need not be used."
         )
     why = f" because {decision['why']}" if decision["why"] else ""
     return (
@@ -162,6 +214,8 @@ def _test(decision: Mapping[str, Any]) -> str:
     family = f"{size} units" if n == 1 else f"each of {n} families of {size} units"
     if decision["level"] == "word":
         return f"max-T permutation of word types over {family}"
+    if decision["level"] == "pair":
+        return f"max-T permutation within pairs of the same word over {family}"
     return f"{decision['p_column']} of tokens, {decision['method']} over {family}"
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
-from numpy.typing import NDArray
+from jaxtyping import Bool
 
 from lens_probes import stats
 from lens_probes.errors import InputError, unknown
@@ -22,7 +20,6 @@ Method = Literal["max_t", "bonferroni", "holm", "bh", "by"]
 METHODS = ("max_t", "bonferroni", "holm", "bh", "by")
 SCOPES = ("layer", "site", "model")
 MIN_PER_WORD = 5
-_NOT_FITTED = ("separated", "quasi_separated", "not_converged")
 
 
 @dataclass(frozen=True)
@@ -31,8 +28,9 @@ class Decision:
 
     `scope="layer"`: a family is one site of one layer (in the course preset q, k and v of a layer
     are one family, as they are fitted together there); `"site"`: one site of all layers;
-    `"model"`: everything. `level` says what the p-value counts as independent: words or tokens;
-    `why` gives the reason where words were wanted and tokens had to do.
+    `"model"`: everything. `level` says what the p-value counts as independent: words, pairs of a
+    word in both classes, or tokens; `why` gives the reason where words were wanted and tokens had
+    to do.
     """
 
     preset: Preset
@@ -40,7 +38,7 @@ class Decision:
     method: Method
     scope: Scope
     alpha: float
-    level: Literal["word", "token"]
+    level: Literal["word", "pair", "token"]
     n_permutations: int = 1000
     min_per_word: int = MIN_PER_WORD
     seed: int = 0
@@ -65,11 +63,12 @@ def preset_decision(
     scope: Scope | None = None,
     n_permutations: int = 1000,
     seed: int = 0,
+    course_p: str = "wald_p",
 ) -> Decision:
     """The decision of a preset, with what the user chose instead.
 
     Rigorous: the max-T permutation test over word types, or with another method the score test of
-    tokens. Course: the Wald test of tokens.
+    tokens. Course: the test of tokens that the lesson uses, `course_p`.
     """
     if preset not in ("course", "rigorous"):
         raise unknown("preset", preset, ("course", "rigorous"))
@@ -77,7 +76,7 @@ def preset_decision(
         if method == "max_t":
             raise InputError("the course preset has no max_t: use bonferroni, holm, bh or by.")
         return Decision(
-            "course", "wald_p", method or "bonferroni", scope or "layer", alpha, "token"
+            "course", course_p, method or "bonferroni", scope or "layer", alpha, "token"
         )
     if method in (None, "max_t"):
         return Decision(
@@ -97,22 +96,65 @@ def resolve(
     for) that is an InputError instead.
     """
     if decision.level == "token":
-        return decision, "token level: each example counts as independent"
-    problem, said = _word_level_problem(decision, examples)
+        p = _token_p(examples) if decision.preset == "rigorous" else decision.p_column
+        return replace(decision, p_column=p), "token level: each example counts as independent"
+    decision = replace(decision, min_per_word=_least(examples))
+    if swapped := _pairs(examples):
+        decision = replace(decision, level="pair")
+    problem, said = _problem(decision, examples, swapped)
     if not problem:
         return decision, said
     if insist:
         raise InputError(f"{problem}. Or decide at token level with method holm.")
     token = Decision(
-        "rigorous", "score_p", "holm", decision.scope, decision.alpha, "token", why=problem
+        "rigorous", _token_p(examples), "holm", decision.scope, decision.alpha, "token", why=problem
     )
     return token, f"token level, because {problem}"
 
 
-def _word_level_problem(decision: Decision, examples: Examples) -> tuple[str, str]:
+def course_p(examples: Examples) -> str:
+    """The p-value that the lesson of these examples decides by."""
+    if examples.value is not None:
+        return "r_p"
+    asked = str(examples.origin.get("course_p", "wald_p"))
+    return "t_p" if asked == "paired_p" and examples.pair is None else asked
+
+
+def _token_p(examples: Examples) -> str:
+    return "score_p" if examples.value is None else "r_p"
+
+
+def _least(examples: Examples) -> int:
+    """Examples that a word type needs: one where each word is one example (lone words)."""
+    unique = examples.word is not None and len(set(examples.word)) == len(examples)
+    return 1 if unique else MIN_PER_WORD
+
+
+def _pairs(examples: Examples) -> bool:
+    """Whether every example has a partner of the same word in the other class."""
+    if examples.pair is None or examples.word is None:
+        return False
+    one, other = (
+        dict(zip(examples.pair[rows], examples.word[rows], strict=True))
+        for rows in (examples.label == 0, examples.label == 1)
+    )
+    return one == other
+
+
+def _problem(decision: Decision, examples: Examples, swapped: bool) -> tuple[str, str]:
     """What keeps words from deciding ("" if nothing does), and the resolution in one line."""
     if examples.word is None:
         return "no word types were given", ""
+    n = decision.n_permutations
+    if examples.value is not None:
+        return _problem_of_values(decision, examples)
+    if swapped:
+        count = 2 ** (len(examples) // 2)
+        gate = stats.resolution(
+            "max_t", n_groups0=1, n_groups1=1, alpha=decision.alpha, n_permutations=n,
+            n_relabellings=count,
+        )  # fmt: skip
+        return ("", gate.message) if gate.ok else (gate.message, "")
     if mixed := words_with_both_labels(examples):
         return f"word {mixed[0]!r} has examples of both classes", ""
     n0, n1 = tested_words(examples, decision.min_per_word)
@@ -120,13 +162,34 @@ def _word_level_problem(decision: Decision, examples: Examples) -> tuple[str, st
         least = decision.min_per_word
         return f"{n1} v {n0} word types have {least} examples or more, too few to permute", ""
     gate = stats.resolution(
-        "max_t",
-        n_groups0=n0,
-        n_groups1=n1,
-        alpha=decision.alpha,
-        n_permutations=decision.n_permutations,
+        "max_t", n_groups0=n0, n_groups1=n1, alpha=decision.alpha, n_permutations=n
     )
     return ("", gate.message) if gate.ok else (gate.message, "")
+
+
+def _problem_of_values(decision: Decision, examples: Examples) -> tuple[str, str]:
+    assert examples.word is not None
+    assert examples.value is not None
+    use = usable_words(examples, decision.min_per_word)
+    n_words = len(set(examples.word[use]))
+    if n_words < 3:
+        least = decision.min_per_word
+        return f"{n_words} word types have {least} examples or more, too few to permute", ""
+    try:
+        gate = stats.resolution_r(
+            examples.value[use],
+            groups=examples.word[use],
+            n_permutations=decision.n_permutations,
+            alpha=decision.alpha,
+        )
+    except ValueError as error:  # a word with several values
+        return str(error), ""
+    return ("", gate.message) if gate.ok else (gate.message, "")
+
+
+def rank_column(units: pd.DataFrame) -> str:
+    """Column by which units are ranked: the score test, or with a continuous label r."""
+    return "log10_score_p" if "log10_score_p" in units else "log10_r_p"
 
 
 def usable_words(examples: Examples, min_per_word: int) -> Bool[np.ndarray, " example"]:
@@ -150,104 +213,3 @@ def words_with_both_labels(examples: Examples) -> list[str]:
     assert examples.word is not None
     classes = [set(examples.word[examples.label == label]) for label in (0, 1)]
     return sorted(classes[0] & classes[1])
-
-
-def decide(
-    units: pd.DataFrame,
-    decision: Decision,
-    arrays: Sequence[Float[np.ndarray, "example unit"]],
-    examples: Examples,
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Add `p_corrected`, `significant` and the token-level answer; say how families were made.
-
-    Constant units have no p-value and are left out of their family. In the course preset a unit
-    without a Wald p (separated, not converged) stays in it and counts as not significant.
-
-    Parameters
-    ----------
-    arrays
-        Activations in the order of the units' rows.
-    """
-    family = families(units, decision)
-    said: dict[str, Any] = asdict(decision)
-    units = units.assign(significant_token_level=_token_level(units, decision, family))
-    if decision.method == "max_t":
-        test = word_max_t(arrays, examples, decision, family)
-        corrected, log10_corrected = test.p_family, test.log10_p_family
-        said["n_words_tested"] = list(tested_words(examples, decision.min_per_word))
-        said |= {"n_relabellings": test.n_distinct_relabellings, "exact": test.exact}
-        said |= {"threshold_t": [float(value) for value in test.threshold]}
-    else:
-        corrected, log10_corrected = _adjusted(units, decision, family)
-    table = units.assign(
-        p_corrected=corrected,
-        log10_p_corrected=log10_corrected,
-        significant=log10_corrected <= np.log10(decision.alpha),
-    )
-    sizes = pd.Series(~np.isnan(corrected)).groupby(family).sum()
-    said |= {
-        "n_families": len(sizes),
-        "m_smallest": int(sizes.min()),
-        "m_largest": int(sizes.max()),
-        "left_out": int(np.isnan(corrected).sum()),
-    }
-    return table, said
-
-
-def word_max_t(
-    arrays: Sequence[Float[np.ndarray, "example unit"]],
-    examples: Examples,
-    decision: Decision,
-    family: NDArray[np.int64],
-    rows: Bool[np.ndarray, " example"] | None = None,
-) -> stats.MaxPermutation:
-    """Max-T permutation test over word types, of all examples or of some rows."""
-    assert examples.word is not None
-    use = usable_words(examples, decision.min_per_word)
-    use = use if rows is None else use & rows
-    return stats.max_permutation(
-        list(arrays) if use.all() else [x[use] for x in arrays],
-        examples.label[use],
-        groups=examples.word[use],
-        n_permutations=decision.n_permutations,
-        seed=decision.seed,
-        family=family,
-        alpha=decision.alpha,
-    )
-
-
-def _token_level(
-    units: pd.DataFrame, decision: Decision, family: NDArray[np.int64]
-) -> Bool[np.ndarray, " unit"]:
-    """What counting tokens would have found: the score test with Holm over the same families."""
-    log10_p = units["log10_score_p"].to_numpy(float)
-    adjusted = stats.adjust_log10(log10_p, method="holm", family=family)
-    passed: Bool[np.ndarray, " unit"] = adjusted <= np.log10(decision.alpha)
-    return passed
-
-
-def _adjusted(
-    units: pd.DataFrame, decision: Decision, family: NDArray[np.int64]
-) -> tuple[Float[np.ndarray, " unit"], Float[np.ndarray, " unit"]]:
-    assert decision.method != "max_t"
-    p = units[decision.p_column].to_numpy(float)
-    log10_p = units[f"log10_{decision.p_column}"].to_numpy(float)
-    if decision.preset == "course":
-        unfitted = units["status"].isin(_NOT_FITTED).to_numpy() & np.isnan(p)
-        p, log10_p = np.where(unfitted, 1.0, p), np.where(unfitted, 0.0, log10_p)
-    return (
-        stats.adjust(p, method=decision.method, family=family),
-        stats.adjust_log10(log10_p, method=decision.method, family=family),
-    )
-
-
-def families(units: pd.DataFrame, decision: Decision) -> NDArray[np.int64]:
-    """Family of each unit's row."""
-    site = units["site"]
-    if decision.scope == "model":
-        return np.zeros(len(units), dtype=np.int64)
-    if decision.scope == "site":
-        return np.asarray(units.groupby(site, sort=False).ngroup(), dtype=np.int64)
-    if decision.preset == "course":
-        site = site.where(~site.isin(["q", "k", "v"]), "qkv")
-    return np.asarray(units.groupby([units["layer"], site], sort=False).ngroup(), dtype=np.int64)

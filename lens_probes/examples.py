@@ -41,6 +41,8 @@ class Examples:
         [example] continuous label and its name with the unit of measure, or None and "".
     pair
         [example] pair id, each once in both classes, or None: adds the paired test.
+    covariates
+        [example] numbers by name that partial effects are controlled for, or None: all confounds.
     word
         [example] word type of the target, or None: the unit of replication (statistics guide).
     source
@@ -70,6 +72,7 @@ class Examples:
     value: Float[np.ndarray, " example"] | None = None
     value_name: str = ""
     pair: Int[np.ndarray, " example"] | None = None
+    covariates: Mapping[str, Float[np.ndarray, " example"]] | None = None
     read: Read = "token"
     class_names: tuple[str, str] = ("class 0", "class 1")
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -79,7 +82,7 @@ class Examples:
         n = len(self.label)
         if self.read not in ("token", "mean"):
             raise unknown("read", self.read, ("token", "mean"))
-        lengths = {name: getattr(self, name) for name in _COLUMNS}
+        lengths = {name: getattr(self, name) for name in _COLUMNS} | dict(self.covariates or {})
         for name, values in {"tokens": self.tokens, **lengths}.items():
             if values is not None and len(values) != n:
                 raise InputError(f"{name} has {len(values)} entries for {n} labels: give as many.")
@@ -202,6 +205,8 @@ class Examples:
         for name in ("tokens", "label", *_COLUMNS):
             values = getattr(self, name)
             picked[name] = None if values is None else values[i]
+        if self.covariates is not None:
+            picked["covariates"] = {name: values[i] for name, values in self.covariates.items()}
         return replace(self, **picked)
 
     def by_source(self) -> pd.DataFrame:

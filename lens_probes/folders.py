@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from lens_probes.errors import InputError
@@ -27,6 +30,32 @@ def check_output_folder(folder: str | Path) -> Path:
             f"cannot write to output folder {path} ({error.strerror}): name another one."
         ) from error
     return path
+
+
+def write_folder(folder: str | Path, fill: Callable[[Path], None]) -> Path:
+    """A new folder with what `fill` writes into the path it gets: all of it, or nothing.
+
+    Raises
+    ------
+    InputError
+        The folder holds something already, or cannot be written.
+    """
+    target = check_output_folder(folder)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        try:
+            fill(work)
+            for file in work.iterdir():
+                with file.open("rb") as written:
+                    os.fsync(written.fileno())
+            work.chmod(0o755)
+            work.replace(target)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        raise InputError(f"cannot write to folder {target}: {error.strerror}.") from error
+    return target
 
 
 def check_report_path(path: str | Path) -> Path:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,8 +11,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from lens_probes.decision import rank_column
 from lens_probes.errors import InputError, one_line, unknown
-from lens_probes.folders import MANIFEST, check_output_folder, check_report_path
+from lens_probes.folders import MANIFEST, check_report_path, write_folder
 from lens_probes.model_files import sha256
 from lens_probes.painting import Painting
 
@@ -66,7 +64,8 @@ class SweepResult:
         """The n units with the strongest evidence, best first.
 
         Ranked by the score test: it stays finite where a unit separates the classes and Wald's p
-        fails. It is a monotone function of |t|, so it is no second opinion on it.
+        fails. It is a monotone function of |t|, so it is no second opinion on it. With a continuous
+        label, by the p-value of r.
         """
         table = self.units
         if site is not None:
@@ -79,8 +78,13 @@ class SweepResult:
             table = table[table["layer"] == layer]
         if direction is not None:
             table = table[table["direction"] == direction]
-        ranked = table.dropna(subset="log10_score_p")
-        return ranked.sort_values("log10_score_p", kind="stable").head(n).reset_index(drop=True)
+        ranked = table.dropna(subset=self.rank_column)
+        return ranked.sort_values(self.rank_column, kind="stable").head(n).reset_index(drop=True)
+
+    @property
+    def rank_column(self) -> str:
+        """Column by which units are ranked: the smaller, the stronger the evidence."""
+        return rank_column(self.units)
 
     def save(self, folder: str | Path) -> Path:
         """Write parquet tables and a manifest with their digests, all at once or not at all.
@@ -90,10 +94,8 @@ class SweepResult:
         InputError
             The folder holds something already, or cannot be written.
         """
-        target = check_output_folder(folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        try:
+
+        def fill(work: Path) -> None:
             for name in _TABLES:
                 getattr(self, name).to_parquet(work / f"{name}.parquet", index=False)
             manifest = {
@@ -105,16 +107,8 @@ class SweepResult:
                 "timings": self.timings,
             }
             (work / MANIFEST).write_text(json.dumps(manifest, indent=1, allow_nan=False))
-            for file in work.iterdir():
-                with file.open("rb") as written:
-                    os.fsync(written.fileno())
-            work.chmod(0o755)
-            work.replace(target)
-        except OSError as error:
-            raise InputError(f"cannot write the result to {target}: {error.strerror}.") from error
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-        return target
+
+        return write_folder(folder, fill)
 
     @classmethod
     def load(cls, folder: str | Path) -> SweepResult:
@@ -164,40 +158,68 @@ class SweepResult:
 def summarise_layers(units: pd.DataFrame) -> pd.DataFrame:
     """One row per layer and site; shares are of the tested units, `positive` = class 1 higher."""
     rows = []
+    rank = rank_column(units)
     for (layer, site), group in units.groupby(["layer", "site"], sort=False):
         status = group["status"]
         significant = group[group["significant"]]
         positive = significant[significant["direction"] > 0]
         n_constant = int((status == "constant").sum())
         n_tested = len(group) - n_constant
-        ranked = group.dropna(subset="log10_score_p")
-        best = ranked.iloc[int(ranked["log10_score_p"].argmin())] if len(ranked) else None
-        rows.append(
-            {
-                "layer": layer,
-                "site": site,
-                "n_units": len(group),
-                "n_tested": n_tested,
-                "n_constant": n_constant,
-                "n_separated": int((status == "separated").sum()),
-                "n_quasi_separated": int((status == "quasi_separated").sum()),
-                "n_not_converged": int((status == "not_converged").sum()),
-                "n_significant": len(significant),
-                "share_significant": _share(len(significant), n_tested),
-                "share_significant_token_level": _share(
-                    int(group["significant_token_level"].sum()), n_tested
-                ),
-                "n_significant_positive": len(positive),
-                "share_significant_positive": _share(len(positive), n_tested),
-                "mean_accuracy_significant": significant["accuracy"].mean(),
-                "mean_accuracy_significant_positive": positive["accuracy"].mean(),
-                "mean_auc_significant_positive": positive["auc"].mean(),
-                "best_unit": None if best is None else best["name"],
-                "best_auc": np.nan if best is None else best["auc"],
-                "best_accuracy": np.nan if best is None else best["accuracy"],
-            }
-        )
+        ranked = group.dropna(subset=rank)
+        best = ranked.iloc[int(ranked[rank].argmin())] if len(ranked) else None
+        counts = {
+            "n_units": len(group),
+            "n_tested": n_tested,
+            "n_constant": n_constant,
+            "n_significant": len(significant),
+            "share_significant": _share(len(significant), n_tested),
+            "share_significant_token_level": _share(
+                int(group["significant_token_level"].sum()), n_tested
+            ),
+            "n_significant_positive": len(positive),
+            "share_significant_positive": _share(len(positive), n_tested),
+            "best_unit": None if best is None else best["name"],
+        }
+        special = _two_class if "auc" in group else _continuous
+        rows.append({"layer": layer, "site": site} | counts | special(group, best))
     return pd.DataFrame(rows)
+
+
+def _two_class(group: pd.DataFrame, best: pd.Series | None) -> dict[str, Any]:
+    """Accuracy and AUC of one layer and site."""
+    status = group["status"]
+    significant = group[group["significant"]]
+    positive = significant[significant["direction"] > 0]
+    said = {
+        "n_separated": int((status == "separated").sum()),
+        "n_quasi_separated": int((status == "quasi_separated").sum()),
+        "n_not_converged": int((status == "not_converged").sum()),
+        "mean_accuracy_significant": significant["accuracy"].mean(),
+        "mean_accuracy_significant_positive": positive["accuracy"].mean(),
+        "mean_auc_significant_positive": positive["auc"].mean(),
+        "best_auc": np.nan if best is None else best["auc"],
+        "best_accuracy": np.nan if best is None else best["accuracy"],
+    }
+    if "auc_others" in group:
+        said["best_auc_others"] = np.nan if best is None else best["auc_others"]
+    return said
+
+
+def _continuous(group: pd.DataFrame, best: pd.Series | None) -> dict[str, Any]:
+    """Distribution of r over the units of one layer and site."""
+    low, quarter, median, upper, high = group["r"].quantile([0.05, 0.25, 0.5, 0.75, 0.95])
+    return {
+        "mean_r": group["r"].mean(),
+        "sd_r": group["r"].std(),
+        "q05_r": low,
+        "q25_r": quarter,
+        "median_r": median,
+        "q75_r": upper,
+        "q95_r": high,
+        "mean_partial_r": group["partial_r"].mean(),
+        "median_partial_r": group["partial_r"].median(),
+        "best_r": np.nan if best is None else best["r"],
+    }
 
 
 def _share(part: int, whole: int) -> float:

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lens_probes.activations import Activations, collect
 from lens_probes.decision import (
     Method,
     Preset,
     Scope,
-    decide,
-    families,
+    course_p,
     preset_decision,
+    rank_column,
     resolve,
 )
 from lens_probes.errors import InputError
@@ -27,7 +28,8 @@ from lens_probes.paint import paint
 from lens_probes.painting import Painting
 from lens_probes.probes.base import Probe
 from lens_probes.result import SweepResult, summarise_layers
-from lens_probes.unit_table import covariates_of, unit_table
+from lens_probes.significance import decide, families
+from lens_probes.unit_table import covariates_of, specificity, unit_table
 from lens_probes.validate.checks import layer_checks, sweep_checks, untrained_shares
 from lens_probes.validate.folds import make_folds
 
@@ -87,6 +89,7 @@ def sweep(
         scope=scope,
         n_permutations=n_permutations,
         seed=seed,
+        course_p=course_p(examples),
     )
     _check_classes(examples)
     decision, resolution = resolve(asked, examples, insist=method == "max_t")
@@ -96,14 +99,36 @@ def sweep(
     )
     clock.lap("forward passes")
     folds = make_folds(examples, seed=seed)
-    extra = None if preset == "course" else (folds, covariates_of(examples, model.tokenizer))
-    tables = [unit_table(activations, key, examples, extra) for key in activations]
+    covariates = covariates_of(examples, model.tokenizer)
+    tables = [
+        unit_table(activations, key, examples, covariates, folds if preset == "rigorous" else None)
+        for key in activations
+    ]
     units = pd.concat(tables, ignore_index=True)
     arrays = [activations[key] for key in activations]
     units, decided = decide(units, decision, arrays, examples)
-    per_layer = summarise_layers(units)
     validation: dict[str, Any] = {"resolution": resolution, "notes": list(folds.notes)}
     clock.lap("statistics")
+    others = None
+    if isinstance(probe, Probe) and preset == "rigorous":
+        others = probe.others(model)
+    if others is not None and isinstance(probe, Probe):
+        read = collect(
+            model, others, sites=sites, layers=layers, batch_size=batch_size, progress=progress
+        )
+        units["auc_others"] = np.concatenate(
+            [
+                specificity(
+                    activations[key], read[key], examples.label, direction, probe.others_label
+                )
+                for key, direction in zip(activations, _by_key(units, "direction"), strict=True)
+            ]
+        )
+        validation["others"] = {
+            "what": probe.control, "n": len(others), "label": probe.others_label
+        }  # fmt: skip
+        clock.lap("forward passes, further negative set")
+    per_layer = summarise_layers(units)
     if preset == "rigorous":
         family = families(units, decision)
         checks = layer_checks(activations, examples, decision, family, folds, seed=seed)
@@ -137,9 +162,16 @@ def _check_classes(examples: Examples) -> None:
             raise InputError(f"class {name!r} has {n} examples: 2 or more are needed in each.")
 
 
+def _by_key(units: pd.DataFrame, column: str) -> list[NDArray[np.float64]]:
+    """A column of the units, one array for each layer and site in their order."""
+    groups = units.groupby(["layer", "site"], sort=False)[column]
+    return [values.to_numpy(float) for _, values in groups]
+
+
 def _evidence(activations: Activations, units: pd.DataFrame) -> pd.DataFrame:
     """Activations [example, unit] of the best units of every layer and site."""
-    ranked = units.dropna(subset="log10_score_p").sort_values("log10_score_p", kind="stable")
+    rank = rank_column(units)
+    ranked = units.dropna(subset=rank).sort_values(rank, kind="stable")
     best = ranked.groupby(["layer", "site"], sort=False).head(EVIDENCE_PER_SITE).sort_index()
     places = zip(best["name"], best["layer"], best["site"], best["unit"], strict=True)
     return pd.DataFrame({name: activations[layer, site][:, u] for name, layer, site, u in places})
@@ -147,10 +179,11 @@ def _evidence(activations: Activations, units: pd.DataFrame) -> pd.DataFrame:
 
 def _paint_best(model: LensModel, examples: Examples, units: pd.DataFrame) -> tuple[Painting, ...]:
     """Windows spread over each class, under the unit with the strongest evidence."""
-    if units["log10_score_p"].isna().all() or model.tokenizer is None:
+    rank = rank_column(units)
+    ranked = units.dropna(subset=rank)
+    if ranked.empty or model.tokenizer is None:
         return ()
-    ranked = units.dropna(subset="log10_score_p")
-    best = ranked.iloc[int(ranked["log10_score_p"].argmin())]
+    best = ranked.iloc[int(ranked[rank].argmin())]
     rows: list[int] = []
     n_ctx = int(model.cfg.n_ctx)
     for label in (0, 1):
@@ -187,6 +220,8 @@ def _provenance(
                                     int(examples.position.max()) + 1],
             "sha256": examples.digest,
             "counts": dict(examples.counts),
+            "value_name": examples.value_name or None,
+            "tokens_computed": activations.tokens_computed,
             "origin": dict(examples.origin),
         },
         "layers": sorted({layer for layer, _ in activations}),

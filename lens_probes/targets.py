@@ -152,7 +152,8 @@ def draw_targets(
     """Sample targets of each class: `"natural"` at random, `"word"` as evenly over types as can be.
 
     Types with fewer than `min_per_word` usable occurrences are dropped and counted; of the others
-    `max_words` a class are drawn at random. The sample comes in the order of the text.
+    `max_words` a class are drawn at random, and with `"word"` no more than can have `min_per_word`
+    examples each. The sample comes in the order of the text.
     """
     rng = np.random.default_rng(seed)
     counts = dict(targets.counts)
@@ -166,8 +167,10 @@ def draw_targets(
     drawn: list[Target] = []
     for label in (0, 1):
         types = sorted(word for of, word in per_type if of == label)
-        n_types = min(len(types), max_words or len(types), max_per_class or len(types))
-        if n_types < len(types) and (balance == "word" or max_words):
+        n_types = min(len(types), max_words or len(types))
+        if balance == "word" and max_per_class is not None:
+            n_types = min(n_types, max(1, max_per_class // min_per_word))
+        if n_types < len(types):
             types = sorted(rng.permutation(types)[:n_types].tolist())
         pools = [per_type[label, word] for word in types]
         usable = sum(map(len, pools))

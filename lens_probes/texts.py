@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from lens_probes.errors import InputError
 from lens_probes.gutenberg import TREATMENT, clean_book, read_book
@@ -109,6 +111,21 @@ def load_text(
         f"no text {name!r}: give {SPEECHES!r} (bundled), the path of a UTF-8 file or of a folder "
         f"of {' and '.join(_SUFFIXES)} files, {GUTENBERG}NUMBER or {HUB}DATASET."
     )
+
+
+def some_documents(text: Text, characters: int | None, seed: int) -> Text:
+    """Documents of a text drawn at random, in their order, up to so many characters.
+
+    At least one, which is cut if it is longer; None takes all.
+    """
+    if characters is None or text.n_characters <= characters:
+        return text
+    chosen, left = {}, characters
+    for i in np.random.default_rng(seed).permutation(len(text.documents)).tolist():
+        if left > 0:
+            chosen[i] = replace(text.documents[i], text=text.documents[i].text[:left])
+            left -= len(text.documents[i].text)
+    return replace(text, documents=tuple(chosen[i] for i in sorted(chosen)))
 
 
 def _speeches() -> Text:

@@ -22,18 +22,24 @@ def unit_table(
     activations: Activations,
     key: tuple[int, str],
     examples: Examples,
-    extra: tuple[Folds, pd.DataFrame | None] | None,
+    covariates: pd.DataFrame | None,
+    folds: Folds | None,
 ) -> pd.DataFrame:
-    """Statistics of every unit of one layer and site; `extra` adds what the rigorous preset does.
+    """Statistics of every unit of one layer and site; `folds` adds what the rigorous preset does.
 
     Raises InputError naming layer and site where an activation is not finite.
     """
     layer, site = key
     x, shape = activations[key], activations.shapes[site]
     try:
-        columns = unit_statistics(x, examples.label)
-        if extra is not None:
-            columns |= rigorous_statistics(x, examples, *extra)
+        if examples.value is not None:
+            columns = correlation_statistics(x, examples, covariates, folds)
+        else:
+            columns = unit_statistics(x, examples.label)
+            if examples.pair is not None:
+                columns |= _columns(stats.paired(x, examples.label, examples.pair), x.shape[1])
+            if folds is not None:
+                columns |= rigorous_statistics(x, examples, folds, covariates)
     except ValueError as error:
         raise InputError(f"layer {layer}, site {site}: {error}") from error
     names = [unit_name(layer, site, unit, shape) for unit in range(x.shape[1])]
@@ -48,6 +54,37 @@ def unit_statistics(
     columns: dict[str, Any] = {}
     for part in (stats.moments, stats.ttest, stats.logistic, stats.auc):
         columns |= vars(part(x, y))
+    return columns
+
+
+def correlation_statistics(
+    x: Float[np.ndarray, "example unit"],
+    examples: Examples,
+    covariates: pd.DataFrame | None,
+    folds: Folds | None,
+) -> dict[str, Any]:
+    """With a continuous label: r and partial r in place of the two-class columns."""
+    assert examples.value is not None
+    groups = stats.moments(x, examples.label)
+    n0, n1 = groups.n0, groups.n1
+    gap = groups.mean1 - groups.mean0
+    within = (n0 - 1) * groups.sd0**2 + (n1 - 1) * groups.sd1**2
+    r = stats.correlation(x, examples.value, covariates=_usable(covariates, len(examples)))
+    columns = {
+        "n": n0 + n1,
+        "mean": (n0 * groups.mean0 + n1 * groups.mean1) / (n0 + n1),
+        "sd": np.sqrt((within + n0 * n1 / (n0 + n1) * gap**2) / (n0 + n1 - 1)),
+        "n_distinct": groups.n_distinct,
+        "direction": np.nan_to_num(np.sign(r.r)),
+        **vars(r),
+        "status": np.where(np.isnan(r.r), "constant", "ok"),
+    }
+    if folds is not None:
+        columns["r_heldout"] = (
+            np.nan
+            if folds.main is None
+            else stats.heldout_r(x, examples.value, folds.main).r_heldout
+        )
     return columns
 
 
@@ -71,15 +108,57 @@ def rigorous_statistics(
             columns[f"{name}_{suffix}"] = (
                 np.nan if scores is None else getattr(scores, f"{name}_heldout")
             )
-    if covariates is not None and 0 < len(covariates.columns) <= len(y) - 3:
-        partial = stats.correlation(x, y, covariates=covariates.to_numpy(float))
+    given = _usable(covariates, len(y))
+    if given is not None:
+        partial = stats.correlation(x, y, covariates=given)
         for name in ("partial_r", "partial_r_p", "log10_partial_r_p"):
             columns[name] = getattr(partial, name)
     return columns
 
 
+def specificity(
+    x: Float[np.ndarray, "example unit"],
+    others: Float[np.ndarray, "other unit"],
+    y: Int[np.ndarray, " example"],
+    direction: Float[np.ndarray, " unit"],
+    others_label: int | None,
+) -> Float[np.ndarray, " unit"]:
+    """AUC of each unit, in its direction, with a further negative set; [unit].
+
+    Others that are in neither class: the unit's own class (the higher one) against them. Others
+    that belong to class 0 (hard negatives): class 1 against them. Near 0.5, or below, where the
+    unit takes the others for what it is tuned to.
+    """
+    scores = []
+    for label in (0, 1):
+        own = x[y == label]
+        both, mark = np.concatenate([own, others]), np.repeat([1, 0], [len(own), len(others)])
+        scores.append(stats.auc(both, mark).auc)
+    below = scores[0] if others_label is None else 1 - scores[1]
+    auc: Float[np.ndarray, " unit"] = np.where(direction > 0, scores[1], below)
+    return np.where(direction == 0, np.nan, auc)
+
+
 def covariates_of(examples: Examples, tokenizer: Any) -> pd.DataFrame | None:
     """Confounds that partial effects are controlled for; None without a tokenizer."""
+    label = examples.label if examples.value is None else examples.value
+    if examples.covariates is not None:
+        return independent_covariates(pd.DataFrame(dict(examples.covariates)), label)
     if tokenizer is None:
         return None
-    return independent_covariates(confound_table(examples, tokenizer), examples.label)
+    return independent_covariates(confound_table(examples, tokenizer), label)
+
+
+def _usable(covariates: pd.DataFrame | None, n: int) -> Float[np.ndarray, "example k"] | None:
+    if covariates is None or not 0 < len(covariates.columns) <= n - 3:
+        return None
+    return covariates.to_numpy(float)
+
+
+def _columns(result: Any, n_units: int) -> dict[str, Any]:
+    """Fields of a frozen result that have one value for each unit."""
+    return {
+        name: values
+        for name, values in vars(result).items()
+        if isinstance(values, np.ndarray) and values.shape == (n_units,)
+    }

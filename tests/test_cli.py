@@ -40,7 +40,7 @@ def test_sweep_report_and_what_they_print(
     assert code == 0, printed.err
     lines = printed.out.strip().splitlines()
     assert lines[-1] == f"Report: {out / 'report.html'}"
-    assert sum(line.startswith("* ") for line in lines) == 5
+    assert sum(line.startswith("* ") for line in lines) == 6
     assert "candidates" in lines[0]
     assert lines[1].startswith("Sources: 1; most come from prose.txt 40 examples of ")
     result = lp.SweepResult.load(out)

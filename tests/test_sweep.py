@@ -13,9 +13,10 @@ import torch
 
 import lens_probes as lp
 from lens_probes.answer import answer
-from lens_probes.decision import decide, preset_decision
+from lens_probes.decision import preset_decision
 from lens_probes.folders import check_output_folder
 from lens_probes.model import LensModel
+from lens_probes.significance import decide
 
 PLANTED = 77
 NO_EXAMPLES = lp.Examples.from_tokens([[1]], 0, [0])
@@ -140,7 +141,8 @@ def test_without_words_the_result_says_why(tiny_model: LensModel, examples: lp.E
 @pytest.mark.parametrize(
     ("word", "why"),
     [
-        ([f"w{i}" for i in range(60)], "0 v 0 word types have 5 examples or more"),
+        ([f"w{i // 2}" for i in range(60)], "word 'w0' has examples of both classes"),
+        ([f"w{i % 2} {i // 2 % 15}" for i in range(60)], "0 v 0 word types have 5 examples or"),
         ([f"w{i % 3}" for i in range(60)], "word 'w0' has examples of both classes"),
         ([f"w{i % 2}" for i in range(60)], "1 v 1 word types have 5 examples"),
         ([f"w{i % 4}" for i in range(60)], "the smallest p is 0.333, but max_t needs 0.05"),
@@ -416,7 +418,8 @@ def test_top_and_answer(result: lp.SweepResult) -> None:
         with pytest.raises(lp.InputError, match=message):
             result.top(**options)
     sentences = answer(result)
-    assert len(sentences) == 5
+    assert len(sentences) == 6
+    assert sentences[-2].startswith("Verdict: ")
     table = result.layers[result.layers.site == "k"]
     high = table.loc[table["share_significant"].idxmax()]
     assert f"k highest in layer {high['layer']} ({high['share_significant']:.0%})" in sentences[1]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from lens_probes.errors import InputError, unknown
 from lens_probes.examples import Examples
@@ -22,7 +23,7 @@ from lens_probes.texts import Text
 from lens_probes.windows import Context, Read, Targets, Window, cut_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from lens_probes.model import LensModel
 
@@ -39,16 +40,28 @@ class Probe(ABC):
     name, question, class_names
         What the probe is called, what it asks, and the names of class 0 and class 1.
     control
-        One line: what a unit could follow instead of the property, and what is done about it.
+        One line: what a unit could follow instead of the property; what `others` holds, if it
+        gives examples.
+    others_label
+        The class that `others` belong to in truth (hard negatives: 0); None: neither.
     course_p
         The p-value that the lesson decides by (course preset).
+    course_options
+        Options of the lesson, where they differ from the defaults.
     """
 
     name: str
     question: str
     class_names: tuple[str, str]
     control: str = "labels shuffled over word types"
+    others_label: int | None = None
     course_p: str = "wald_p"
+    course_options: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    def course(cls, *arguments: Any, **options: Any) -> Self:
+        """The probe with the lesson's words, rules and sizes."""
+        return cls(*arguments, **{**cls.course_options, **options})
 
     @abstractmethod
     def examples(self, model: LensModel) -> Examples:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from lens_probes.errors import InputError
 from lens_probes.examples import Examples
@@ -25,7 +26,8 @@ class CategoryProbe(TextProbe):
     ----------
     words
         A contrast of the package (`dental_furniture`, `animals_tools`, `random_words`: a null
-        that keeps word identity), the path of a TOML file (`load_contrast`), or a `Contrast`.
+        that keeps word identity), the path of a TOML file (`load_contrast`), two lists of words
+        by class (class 0 first), or a `Contrast`.
     text
         Where to look for the words, in place of the contrast's own sentences.
     sentences
@@ -36,13 +38,14 @@ class CategoryProbe(TextProbe):
     The other parameters are those of every `TextProbe`.
     """
 
-    words: str | Path | Contrast = "dental_furniture"
+    words: str | Path | Mapping[str, Sequence[str]] | Contrast = "dental_furniture"
     text: Text | None = None
     sentences: Sentences = "frames"
 
     name = "category"
     control = "labels shuffled over word types: wrong splits of the same words"
     course_p = "t_p"
+    course_options: ClassVar = {"words": "dental_furniture", "sentences": "single"}
 
     def __post_init__(self) -> None:
         self._by_default(context="sentence")
@@ -52,12 +55,9 @@ class CategoryProbe(TextProbe):
         if contrast.sentences is None and self.text is None:
             raise InputError(f"{contrast.name} has no sentences or frames: give a text.")
         object.__setattr__(self, "class_names", contrast.class_names)
-        object.__setattr__(self, "question", contrast.question)
-
-    @classmethod
-    def course(cls) -> CategoryProbe:
-        """The lessons' eight words in forty sentences, one target each."""
-        return cls("dental_furniture", sentences="single")
+        class0, class1 = contrast.class_names
+        question = contrast.question or f"Which units tell {class1} from {class0}?"
+        object.__setattr__(self, "question", question)
 
     def examples(self, model: LensModel) -> Examples:
         """All the words found; an error if there are fewer than two of a class."""
@@ -68,7 +68,7 @@ class CategoryProbe(TextProbe):
             model,
             text,
             word_classes(contrast.words, contrast.class_names),
-            word_set=contrast.name,
+            word_set=str(self.words) if isinstance(self.words, str | Path) else "custom",
             text=text_origin(text),
         )
 
@@ -76,6 +76,10 @@ class CategoryProbe(TextProbe):
     def _contrast(self) -> Contrast:
         if isinstance(self.words, Contrast):
             return self.words
+        if isinstance(self.words, Mapping):
+            if len(self.words) != 2:
+                raise InputError(f"words must hold two classes; got {sorted(self.words)}.")
+            return Contrast("words given", {k: tuple(v) for k, v in self.words.items()})
         if str(self.words).endswith(".toml"):
             return load_contrast(self.words)
         return bundled_contrast(str(self.words), self.sentences, self.seed)

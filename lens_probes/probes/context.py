@@ -67,11 +67,6 @@ class ContextProbe(Probe):
         object.__setattr__(self, "class_names", _NAMES[self.change])
         object.__setattr__(self, "question", _QUESTIONS[self.change])
 
-    @classmethod
-    def course(cls) -> ContextProbe:
-        """The lesson's prompt and 200 tokens."""
-        return cls("context")
-
     def examples(self, model: LensModel) -> Examples:
         """Both conditions of every word or token, as pairs."""
         tokenizer = model.tokenizer

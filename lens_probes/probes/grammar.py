@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from lens_probes.probes.base import TextProbe, text_origin
 from lens_probes.probes.word_sets import bundled_set, word_classes
 from lens_probes.tagging import TaggedWord, TaggerName, load_tagger
 from lens_probes.targets import Candidate, Tokenised
-from lens_probes.texts import Document, Text
+from lens_probes.texts import Document, Text, some_documents
 
 if TYPE_CHECKING:
     from lens_probes.model import LensModel
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CLASSES = ("noun", "verb")
 TAGS = ("NOUN", "VERB")
 OTHER_TAGS = ("ADJ", "ADV", "ADP", "DET", "PRON", "CCONJ", "SCONJ")
+OTHERS_IN = 1_000_000
 _ONE_TAG = 0.9
 _AMBIGUOUS = "word type is a noun in some places and a verb in others"
 
@@ -44,7 +45,8 @@ class GrammarProbe(TextProbe):
     leading_space
         Lone words with a space before them: most words are one token then.
     characters
-        A tagger reads whole documents, drawn at random, up to this many characters.
+        Look only in documents drawn at random, up to this many characters; None: in all, with a
+        tagger in 400,000.
     read
         Lone words: `"mean"` over a word's tokens, as in the lesson, or its `"last"` token.
     min_per_word, max_words
@@ -57,13 +59,14 @@ class GrammarProbe(TextProbe):
     words: Literal["course"] | Mapping[str, Sequence[str]] = "course"
     tagger: TaggerName | None = None
     leading_space: bool = False
-    characters: int = 400_000
+    characters: int | None = None
 
     name = "grammar"
     question = "Which units tell verbs from nouns?"
     class_names = CLASSES
-    control = "adjectives, adverbs and function words, as a further negative set"
+    control = "adjectives, adverbs and function words"
     course_p = "paired_p"
+    course_options: ClassVar = {"read": "mean"}
 
     def __post_init__(self) -> None:
         if self.tagger is not None and self.text is None:
@@ -75,32 +78,30 @@ class GrammarProbe(TextProbe):
                 raise InputError(f"context {self.context} needs a text: lone words have none.")
             self._by_default(context="word")
         elif self.tagger is not None:
-            self._by_default(min_per_word=5, max_words=40)
+            self._by_default(min_per_word=5, max_words=40, characters=400_000)
         super().__post_init__()
         word_classes(self._lists(), CLASSES)
-
-    @classmethod
-    def course(cls) -> GrammarProbe:
-        """The lesson's hundred lone nouns and verbs, averaged over a word's tokens."""
-        return cls(read="mean")
 
     def examples(self, model: LensModel) -> Examples:
         """Lone words with their pairs, or targets in a text."""
         lists = self._lists()
         if self.text is None:
             return self._lone(model, lists)
+        text = some_documents(self.text, self.characters, self.seed)
         if self.tagger is None:
-            return self.from_words(model, self.text, word_classes(lists, CLASSES))
-        return self._tagged(model, self.text, dict(zip(TAGS, (0, 1), strict=True)))
+            return self.from_words(model, text, word_classes(lists, CLASSES))
+        return self._tagged(model, text, dict(zip(TAGS, (0, 1), strict=True)))
 
     def others(self, model: LensModel) -> Examples | None:
         """Adjectives, adverbs and function words, read in the same way."""
         if self.text is not None and self.tagger is not None:
-            return self._tagged(model, self.text, dict.fromkeys(OTHER_TAGS, 0), classes=(0,))
+            text = some_documents(self.text, self.characters, self.seed)
+            return self._tagged(model, text, dict.fromkeys(OTHER_TAGS, 0), classes=(0,))
         words = [word for side in bundled_set("grammar", "specificity").values() for word in side]
         classes = dict.fromkeys(words, 0)
         if self.text is not None:
-            return self.from_words(model, self.text, classes, classes=(0,))
+            text = some_documents(self.text, self.characters or OTHERS_IN, self.seed)
+            return self.from_words(model, text, classes, classes=(0,))
         text = lone_words(words, leading_space=self.leading_space)
         return replace(self, max_per_class=None).from_words(model, text, classes, classes=(0,))
 
@@ -126,7 +127,6 @@ class GrammarProbe(TextProbe):
     ) -> Examples:
         assert self.tagger is not None
         tagger = load_tagger(self.tagger)
-        text = some_documents(text, self.characters, self.seed)
         tagged = [list(tagger(document.text)) for document in text.documents]
         kept = _one_sided(tagged, labels.keys())
         documents = iter(tagged)
@@ -151,24 +151,6 @@ def lone_words(words: Sequence[str], *, leading_space: bool) -> Text:
     space = " " if leading_space else ""
     documents = tuple(Document(word, word, space + word) for word in words)
     return Text("lone words", documents, "word list")
-
-
-def some_documents(text: Text, characters: int, seed: int) -> Text:
-    """Documents of a text drawn at random, in their order, up to so many characters.
-
-    At least one; it is cut if it is longer.
-    """
-    order = np.random.default_rng(seed).permutation(len(text.documents))
-    chosen, left = [], characters
-    for i in order.tolist():
-        if left > 0:
-            chosen.append((i, replace(text.documents[i], text=text.documents[i].text[:left])))
-            left -= len(text.documents[i].text)
-    return replace(text, documents=tuple(document for _, document in sorted(chosen, key=_first)))
-
-
-def _first(item: tuple[int, Document]) -> int:
-    return item[0]
 
 
 def _one_sided(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lens_probes.examples import Examples
 from lens_probes.probes.base import TextProbe
@@ -51,6 +51,7 @@ class NegationProbe(TextProbe):
     question = "Which units are tuned to negation?"
     class_names = CLASSES
     control = "each negation has its affirmation among the words; labels shuffled over word types"
+    course_options: ClassVar = {"words": "course"}
 
     def __post_init__(self) -> None:
         course = self.words == "course"
@@ -60,11 +61,6 @@ class NegationProbe(TextProbe):
         )
         super().__post_init__()
         negation_words(self.words)
-
-    @classmethod
-    def course(cls, text: Text) -> NegationProbe:
-        """The lesson's words, rule and windows."""
-        return cls(text, "course")
 
     def examples(self, model: LensModel) -> Examples:
         """Draw the examples; an error if the text has fewer than two of a class."""

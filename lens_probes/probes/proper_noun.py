@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from lens_probes.errors import unknown
 from lens_probes.examples import Examples
 from lens_probes.probes.base import TextProbe
 from lens_probes.targets import Candidate, Tokenised
-from lens_probes.texts import Text
+from lens_probes.texts import Text, some_documents
 
 if TYPE_CHECKING:
     from lens_probes.model import LensModel
@@ -42,6 +42,8 @@ class ProperNounProbe(TextProbe):
         none); the other class is words that are never capitalised inside a sentence. `"course"`:
         the lesson's tokens: stripped, they begin with a capital, and the token before does not
         end in . ? or !; against any other tokens.
+    characters
+        Look only in documents drawn at random, up to this many characters; None: in all.
     max_per_class, max_words, min_per_word
         By default 300, 40 and 5; 220, all and 1 with the course's rule.
 
@@ -50,11 +52,14 @@ class ProperNounProbe(TextProbe):
 
     text: Text
     rule: Literal["extended", "course"] = "extended"
+    characters: int | None = 2_000_000
 
     name = "proper_noun"
     question = "Which units are tuned to proper nouns?"
     class_names = ("other word", "proper noun")
-    control = "common words with a capital at the start of a sentence, as a further negative set"
+    control = "common words that have a capital because they begin a sentence"
+    others_label = 0
+    course_options: ClassVar = {"rule": "course", "max_per_class": 220}
 
     def __post_init__(self) -> None:
         if self.rule not in ("extended", "course"):
@@ -65,25 +70,22 @@ class ProperNounProbe(TextProbe):
             self._by_default(min_per_word=5, max_words=40)
         super().__post_init__()
 
-    @classmethod
-    def course(cls, text: Text) -> ProperNounProbe:
-        """The lesson's tokens, about 220 of each class."""
-        return cls(text, "course", max_per_class=220)
-
     def examples(self, model: LensModel) -> Examples:
         """Draw the examples; an error if the text has fewer than two of a class."""
+        text = some_documents(self.text, self.characters, self.seed)
         if self.rule == "course":
-            return self.from_candidates(model, self.text, _course_tokens)
-        names, others = _types(self.text)
+            return self.from_candidates(model, text, _course_tokens)
+        names, others = _types(text)
         classes = self._considered(others, 0) | self._considered(names, 1)
         return self.from_candidates(
-            model, self.text, _inside(classes), word_types_considered=len(classes)
+            model, text, _inside(classes), word_types_considered=len(classes)
         )
 
     def others(self, model: LensModel) -> Examples | None:
         """Common words with a capital, at the start of a sentence; None if the text has none."""
-        _, common = _types(self.text)
-        return self.from_candidates(model, self.text, _initial(common), classes=(0,))
+        text = some_documents(self.text, self.characters, self.seed)
+        _, common = _types(text)
+        return self.from_candidates(model, text, _initial(common), classes=(0,))
 
     def _considered(self, types: Counter[str], label: int) -> dict[str, int]:
         """Some types (a few times as many as are drawn), so that not all words are looked up."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -49,6 +49,7 @@ class TokenLengthProbe(Probe):
     class_names = ("up to the median length", "longer than the median")
     control = "partial correlation, given the log of the token's count in the text plus one"
     course_p = "r_p"
+    course_options: ClassVar = {"skip": 0}
 
     def __post_init__(self) -> None:
         if self.n_sequences < 1 or self.length < 2 or not 0 <= self.skip < self.length:
@@ -56,11 +57,6 @@ class TokenLengthProbe(Probe):
                 "n_sequences must be 1 or more, length 2 or more and skip 0 to length - 1; got "
                 f"{self.n_sequences}, {self.length} and {self.skip}."
             )
-
-    @classmethod
-    def course(cls, text: Text) -> TokenLengthProbe:
-        """The lesson's 16 sequences of 512 tokens, all of them read."""
-        return cls(text, skip=0)
 
     def examples(self, model: LensModel) -> Examples:
         """Every token of the sequences; an error where the text has too few."""
@@ -95,6 +91,8 @@ class TokenLengthProbe(Probe):
         if len(set(lengths)) < 2:
             raise InputError(f"all tokens of text {self.text.name!r} are equally long.")
         total = self.n_sequences * self.length
+        counts = np.bincount(np.concatenate([document.ids for document in documents]))
+        read = np.stack(rows)[np.arange(len(rows)), position]
         sources = [self.text.documents[i] for i in numbers]
         return Examples(
             tokens=np.stack(rows),
@@ -106,6 +104,7 @@ class TokenLengthProbe(Probe):
             offset=np.array(offsets, dtype=np.int64),
             value=value,
             value_name=VALUE_NAME,
+            covariates={"log_count": np.log(counts[read] + 1.0)},
             class_names=self.class_names,
             counts={
                 "tokens run": total,

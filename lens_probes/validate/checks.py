@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from lens_probes import stats
 from lens_probes.activations import Activations, collect
-from lens_probes.decision import Decision, tested_words, word_max_t, words_with_both_labels
+from lens_probes.decision import Decision, tested_words, words_with_both_labels
 from lens_probes.examples import Examples
 from lens_probes.model import LensModel
+from lens_probes.significance import max_test
 from lens_probes.validate.confounds import confound_differences, confound_table
-from lens_probes.validate.controls import control_task, relabelling_null
+from lens_probes.validate.controls import control_task, relabelling_null, word_splits
 from lens_probes.validate.folds import Folds
-from lens_probes.validate.heldout import baselines, cross_fitted_accuracy
+from lens_probes.validate.heldout import baselines, best_unit_r, cross_fitted_accuracy
+from lens_probes.validate.similarity import pair_similarity
 
 Array = Float[np.ndarray, "example unit"]
 
@@ -33,9 +35,22 @@ def layer_checks(
     *,
     seed: int,
 ) -> pd.DataFrame:
-    """One row per layer and site: cross-fitted accuracy, baselines, control task."""
+    """One row per layer and site: cross-fitted accuracy, baselines, control task.
+
+    With a continuous label: held-out r of the unit chosen on the training folds.
+    """
     keys, arrays = list(activations), [activations[key] for key in activations]
     table = pd.DataFrame(keys, columns=["layer", "site"])
+    if decision.level == "pair":
+        assert examples.pair is not None
+        rows = [asdict(pair_similarity(x, examples.label, examples.pair)) for x in arrays]
+        table = table.join(pd.DataFrame(rows))
+    if examples.value is not None:
+        if folds.main is not None:
+            table["best_unit_r_heldout"] = [
+                best_unit_r(x, examples.value, folds.main) for x in arrays
+            ]
+        return table
     if folds.main is not None:
 
         def choose(train: Bool[np.ndarray, " example"]) -> list[Bool[np.ndarray, " unit"]]:
@@ -63,11 +78,14 @@ def sweep_checks(
     arrays = [activations[key] for key in activations]
     said: dict[str, Any] = {"nulls": {}, "confounds": {}}
     alpha = decision.alpha
-    said["nulls"]["tokens"] = relabelling_null(arrays, examples.label, alpha=alpha, seed=seed)
+    label = examples.label if examples.value is None else examples.value
+    said["nulls"]["tokens"] = relabelling_null(arrays, label, alpha=alpha, seed=seed)
     if _words_make_classes(examples):
         said["nulls"]["words"] = relabelling_null(
-            arrays, examples.label, alpha=alpha, word=examples.word, seed=seed
+            arrays, label, alpha=alpha, word=examples.word, seed=seed
         )
+    if _words_make_classes(examples) and examples.value is None:
+        said["splits"] = word_splits(arrays, examples, alpha=alpha, seed=seed)
     if tokenizer is not None:
         table = confound_table(examples, tokenizer)
         said["confounds"] = confound_differences(table, examples.label)
@@ -108,22 +126,26 @@ def significant_units(
     """Which units of each array the decision finds, on all examples or on some rows."""
     least = decision.min_per_word
     if decision.method == "max_t":
-        if rows is not None and min(tested_words(examples.select(rows), least)) < 2:
+        few = decision.level == "word" and examples.value is None
+        if few and rows is not None and min(tested_words(examples.select(rows), least)) < 2:
             p = np.ones(len(family))  # too few words are left in a training fold to permute
         else:
-            p = word_max_t(arrays, examples, decision, family, rows).p_family
+            p = max_test(arrays, examples, decision, family, rows).p_family
     else:
         use = np.ones(len(examples), dtype=bool) if rows is None else rows
-        score = np.concatenate([_score_p(x[use], examples.label[use]) for x in arrays])
+        label = examples.label if examples.value is None else examples.value
+        score = np.concatenate([_score_p(x[use], label[use], decision) for x in arrays])
         p = stats.adjust(score, method=decision.method, family=family)
     passed = np.nan_to_num(p, nan=1.0) <= decision.alpha
     return np.split(passed, np.cumsum([x.shape[1] for x in arrays])[:-1])
 
 
-def _score_p(x: Array, y: NDArray[np.int64]) -> Float[np.ndarray, " unit"]:
-    """p of the logit's score test, n r^2; NaN for constant units."""
-    r = stats.correlation(x, y).r
-    p: Float[np.ndarray, " unit"] = stats.chi2_tail(len(y) * r**2)[0]
+def _score_p(x: Array, y: NDArray[Any], decision: Decision) -> Float[np.ndarray, " unit"]:
+    """p of the logit's score test, n r^2, or of r itself; NaN for constant units."""
+    fit = stats.correlation(x, y)
+    if decision.p_column == "r_p":
+        return fit.r_p
+    p: Float[np.ndarray, " unit"] = stats.chi2_tail(len(y) * fit.r**2)[0]
     return p
 
 
@@ -131,4 +153,7 @@ def _words_make_classes(examples: Examples) -> bool:
     """Whether word types are known and each belongs to one class, two or more in both."""
     if examples.word is None or words_with_both_labels(examples):
         return False
+    if examples.value is not None:
+        pairs = set(zip(examples.word, examples.value.tolist(), strict=True))
+        return len(pairs) == len(set(examples.word))
     return all(len(set(examples.word[examples.label == label])) >= 2 for label in (0, 1))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lens_probes import stats
+from lens_probes.decision import words_with_both_labels
 from lens_probes.examples import Examples
 
 N_FOLDS = 5
@@ -45,7 +46,10 @@ def make_folds(examples: Examples, *, seed: int = 0) -> Folds:
     if examples.word is None:
         notes.append("no word types were given: no held-out scores by word, no word-level test")
     else:
-        word = _try("word", stats.folds_by_word, examples, examples.word, seed, notes)
+        # A word in both classes is held out with all its examples, as a passage is.
+        both = bool(words_with_both_labels(examples))
+        make = stats.folds_by_passage if both else stats.folds_by_word
+        word = _try("word", make, examples, examples.word, seed, notes)
     passages = passage_ids(examples)
     if passages is None:
         notes.append("no passages are known: no held-out scores by passage")
@@ -88,6 +92,8 @@ def _try(
     reason = ""
     for n_folds in range(N_FOLDS, 1, -1):
         try:
+            if examples.value is not None:
+                return stats.folds_by_value(examples.value, groups, n_folds=n_folds, seed=seed)
             fold: Fold = make(examples.label, groups, n_folds=n_folds, seed=seed)
             return fold
         except ValueError as error:

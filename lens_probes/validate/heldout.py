@@ -53,6 +53,18 @@ def baselines(x: Array, y: Labels, fold: Labels) -> Baselines:
     return Baselines(*(float(s) for s in np.mean(scores, axis=0)))
 
 
+def best_unit_r(x: Array, value: Float[np.ndarray, " example"], fold: Labels) -> float:
+    """Mean held-out r, in its training direction, of the unit with the largest training |r|."""
+    scores = []
+    for k in np.unique(fold):
+        train, test = fold != k, fold == k
+        r = np.nan_to_num(stats.correlation(x[train], value[train]).r)
+        best = int(np.abs(r).argmax())
+        held_out = stats.correlation(x[test][:, [best]], value[test]).r[0]
+        scores.append(float(np.sign(r[best]) * np.nan_to_num(held_out)))
+    return float(np.mean(scores))
+
+
 def _standardised(x: Array, train: Bool[np.ndarray, " example"]) -> Array:
     """Units centred and scaled by the training folds; constant ones become 0."""
     centre = x[train].mean(0, dtype=np.float64)

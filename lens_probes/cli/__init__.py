@@ -1,0 +1,46 @@
+"""`lens-probes`: the command line.
+
+Results go to standard output, progress and log lines to standard error. A mistake in the request is
+one line and exit code 2. Heavy imports wait until a command runs.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+
+from cyclopts import App, CycloptsError
+
+from lens_probes.cli import facts, runs
+from lens_probes.cli.options import parse_layers
+from lens_probes.cli.sweep import command_line, sweep_app
+from lens_probes.errors import InputError
+
+__all__ = ["app", "main", "parse_layers"]
+
+app = App(
+    name="lens-probes",
+    help="Which units of a language model are tuned to which property of a token, and how surely?",
+    version_flags=["--version"],
+)
+app.command(sweep_app)
+for command in (runs.report, runs.replicate, facts.audit, facts.models, facts.sites, facts.texts):
+    app.command(command)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    command_line.set(shlex.join(["lens-probes", *given]))
+    try:
+        code = app(given, exit_on_error=False, print_error=False, result_action="return_value")
+    except (InputError, CycloptsError) as error:
+        print(f"lens-probes: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("lens-probes: stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+    return code if isinstance(code, int) else 0

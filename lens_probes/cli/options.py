@@ -1,0 +1,148 @@
+"""Options that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from lens_probes.errors import InputError
+
+if TYPE_CHECKING:
+    from lens_probes.model import LensModel
+
+DataType = Literal["float32", "bfloat16", "float16", "float64"]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which model, where, how."""
+
+    model: str = "bundled"
+    """`bundled` (SmolLM2-135M, no network), a Hugging Face folder, a .gguf file, or a hub name."""
+
+    device: str = "auto"
+    """auto, cpu, cuda, ..."""
+
+    dtype: DataType = "float32"
+    """Of weights and forward pass."""
+
+    processing: Literal["none", "standard"] = "none"
+    """`standard` folds and centres weights as TransformerLens does by default."""
+
+    quiet: bool = False
+    """No progress and log lines."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class SweepOptions:
+    """Options of every sweep."""
+
+    sites: str = "mlp_pre"
+    """Sites, separated by commas: see `lens-probes sites`."""
+
+    layers: str = "all"
+    """Layers: `all`, or numbers and ranges such as 0,4-8,29."""
+
+    out: Annotated[Path | None, Parameter(show_default=False)] = None
+    """Folder for the result, absent or empty. [default: runs/PROBE]"""
+
+    preset: Literal["rigorous", "course"] = "rigorous"
+    """`course` decides as the lessons do (Wald, Bonferroni within a layer and site)."""
+
+    alpha: float = 0.05
+    """Level of the corrected test."""
+
+    method: Literal["max_t", "bonferroni", "holm", "bh", "by"] | None = None
+    """Correction instead of the preset's; any but max_t decides at token level."""
+
+    scope: Literal["layer", "site", "model"] | None = None
+    """Family of the correction instead of the preset's."""
+
+    permutations: int = 1000
+    """Relabellings of word types in the max-T test."""
+
+    untrained: bool = True
+    """Repeat a rigorous sweep on untrained weights (doubles the forward passes)."""
+
+    batch_size: int | None = None
+    """Windows in one forward pass. [default: about 1,500 tokens' worth]"""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class DrawOptions:
+    """How targets are drawn from a text, and what is kept around them."""
+
+    max_per_class: int | None = None
+    """Examples of each class, at most. [default: 300]"""
+
+    balance: Literal["word", "natural"] | None = None
+    """`word`: as evenly over word types as they allow; `natural`: at random. [default: word]"""
+
+    max_words: int | None = None
+    """Word types of each class, at most, drawn at random. [default: all, or the probe's]"""
+
+    min_per_word: int | None = None
+    """Word types with fewer usable occurrences are dropped and counted. [default: the probe's]"""
+
+    context: Literal["window", "document", "sentence", "word"] | None = None
+    """`window`: the tokens before the target; `document`: many targets from one pass over long
+    chunks; `sentence`: the whole sentence; `word`: the target alone. [default: the probe's]"""
+
+    before: int | None = None
+    """Tokens before the target; targets with fewer are dropped and counted. [default: 90]"""
+
+    after: int | None = None
+    """Tokens kept after the target, for reading. [default: 10]"""
+
+    chunk: int | None = None
+    """Tokens in one pass with context `document`. [default: 512]"""
+
+    bos: bool | None = None
+    """Put the BOS token first."""
+
+    read: Literal["last", "first", "mean"] | None = None
+    """Token of a target of several that is read. [default: last]"""
+
+
+def load(options: ModelOptions) -> LensModel:
+    """The model, with the libraries' own messages off."""
+    if not options.quiet:
+        logging.getLogger(__name__).info("loading model %s", options.model)
+    from transformers.utils import logging as transformers_logging
+
+    from lens_probes.model import load_model
+
+    quiet_down: Any = transformers_logging  # untyped
+    quiet_down.set_verbosity_error()
+    quiet_down.disable_progress_bar()
+    return load_model(
+        options.model, device=options.device, dtype=options.dtype, processing=options.processing
+    )
+
+
+def log_lines(quiet: bool) -> None:
+    """Log lines of this package to standard error, plain; none of them when quiet."""
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("lens_probes").setLevel(logging.WARNING if quiet else logging.INFO)
+
+
+def parse_layers(text: str) -> tuple[int, ...] | None:
+    """Layers of `all` (None) or of numbers and ranges: "0,4-6" -> (0, 4, 5, 6)."""
+    if text.strip() == "all":
+        return None
+    layers: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        whole = first.isdigit() and (last.isdigit() if dash else True)
+        if not whole or int(last or first) < int(first):
+            raise InputError(f"not layers: {text!r}. Write all, or numbers and ranges: 0,4-8,29.")
+        layers += range(int(first), int(last or first) + 1)
+    return tuple(layers)

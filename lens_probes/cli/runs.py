@@ -1,0 +1,86 @@
+"""Commands on a saved result: report, replicate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lens_probes.cli.options import log_lines
+
+
+def report(run: Path, *, out: Path | None = None) -> None:
+    """Write the HTML report of a saved result again.
+
+    Parameters
+    ----------
+    run
+        Folder of a result.
+    out
+        Where to write it. [default: report.html in that folder]
+    """
+    from lens_probes.result import SweepResult
+
+    print(SweepResult.load(run).write_report(out or run / "report.html"))
+
+
+def replicate(
+    run: Path,
+    *,
+    text: str | None = None,
+    words: str | None = None,
+    sentences: str | None = None,
+    seed: int | None = None,
+    permutations: int = 1000,
+    batch_size: int | None = None,
+    out: Path | None = None,
+    quiet: bool = False,
+) -> None:
+    """Test what a sweep found on further examples: new sentences, words, passages, texts.
+
+    Parameters
+    ----------
+    run
+        Folder of a result.
+    text
+        Another text to draw from; see `lens-probes texts`.
+    words
+        Other words of the same two classes: a set of the probe, or a TOML file (category).
+    sentences
+        Other sentences of a category: frames, single, multi or new.
+    seed
+        Another draw from the same text.
+    permutations
+        Relabellings of word types in the max-T test.
+    batch_size
+        Windows in one forward pass.
+    out
+        Folder for the replication, absent or empty. [default: replication in the run's folder]
+    quiet
+        No progress and log lines.
+    """
+    log_lines(quiet)
+    from lens_probes.errors import InputError
+    from lens_probes.folders import check_output_folder
+    from lens_probes.result import SweepResult
+
+    result = SweepResult.load(run)
+    target = check_output_folder(out or run / "replication")
+    given = {"text": text, "words": words, "sentences": sentences, "seed": seed}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if not changes:
+        raise InputError(
+            "say what is new: --text, --words, --sentences or --seed (another draw from the text)."
+        )
+    from lens_probes.probes.again import probe_again
+    from lens_probes.texts import load_text
+    from lens_probes.validate.replicate import replicate as run_again
+
+    if text is not None:
+        changes["text"] = load_text(text)
+    probe = probe_again(result.provenance["examples"]["origin"], **changes)
+    found = run_again(
+        result, probe, n_permutations=permutations, batch_size=batch_size, progress=not quiet
+    )
+    for line in found.text_lines():
+        print(line)
+    print(f"\nReplication: {found.save(target)}")

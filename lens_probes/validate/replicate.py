@@ -1,0 +1,227 @@
+"""Replication: does what a sweep found hold for new sentences, words, passages, texts?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool
+from numpy.typing import NDArray
+
+from lens_probes import stats
+from lens_probes.activations import Activations, collect
+from lens_probes.decision import Decision, course_p, preset_decision, resolve
+from lens_probes.errors import InputError
+from lens_probes.examples import Examples
+from lens_probes.model import LensModel, load_model
+from lens_probes.probes.base import Probe
+from lens_probes.result import SweepResult
+from lens_probes.significance import decide
+from lens_probes.unit_table import covariates_of, unit_table
+from lens_probes.validate.replication import KINDS, LINES, Replication
+
+
+def replicate(
+    result: SweepResult,
+    again: Probe | Examples,
+    *,
+    model: LensModel | None = None,
+    n_permutations: int = 1000,
+    batch_size: int | None = None,
+    progress: bool = False,
+) -> Replication:
+    """Test the units of a sweep on further examples of the same contrast.
+
+    Windows that the first sweep has read are left out and counted. The lines are not exclusive:
+    an example may have a new word in a new passage of a new text. The second test decides as the
+    first did (same preset, method, family and alpha), on its examples alone.
+
+    Parameters
+    ----------
+    model
+        The model of the first sweep; None loads it again by its source.
+
+    Raises
+    ------
+    InputError
+        Another model, other classes, or no new example.
+    """
+    model = _same_model(result, model)
+    examples = again if isinstance(again, Examples) else again.examples(model)
+    first = result.provenance["examples"]
+    if list(examples.class_names) != list(first["class_names"]):
+        raise InputError(
+            f"the first sweep has the classes {' and '.join(first['class_names'])}, these examples "
+            f"{' and '.join(examples.class_names)}: replicate the same contrast."
+        )
+    if (examples.value is None) != ("r_p" not in result.units):
+        raise InputError("one of the two has a continuous label and the other has classes.")
+    seen = np.isin(examples.windows.astype(str), result.examples["window"].astype(str))
+    if seen.all():
+        raise InputError(
+            f"all {len(examples)} examples were read by the first sweep: give another text or seed."
+        )
+    examples = examples.select(~seen)
+    sites, layers = result.provenance["sites"], result.provenance["layers"]
+    read = collect(
+        model, examples, sites=sites, layers=layers, batch_size=batch_size, progress=progress
+    )
+    asked = _asked(result, examples, n_permutations)
+    lines, whole = [], None
+    for kind, rows, note in _kinds(result, examples):
+        line, units = _line(result, read, examples, rows, asked, model.tokenizer)
+        lines.append(
+            {"kind": kind} | line | {"note": "; ".join(filter(None, (note, line["note"])))}
+        )
+        whole = units if kind == KINDS[0] else whole
+    return Replication(
+        pd.DataFrame(lines)[list(LINES)],
+        _side_by_side(result, whole),
+        {
+            "first": {"examples": dict(first), "decision": result.provenance["decision"]},
+            "second": {
+                "origin": dict(examples.origin),
+                "counts": dict(examples.counts)
+                | {"left out: read by the first sweep": int(seen.sum())},
+                "sha256": examples.digest,
+            },
+            "model": model.provenance,
+        },
+    )
+
+
+def _same_model(result: SweepResult, model: LensModel | None) -> LensModel:
+    said = result.provenance["model"]
+    if model is None:
+        model = load_model(said["source"], dtype=said["dtype"], processing=said["processing"])
+    if model.weights_digest != said["weights_sha256"]:
+        raise InputError(
+            f"model {model.source!r} has other weights than the model of the first sweep "
+            f"({said['source']!r}): load that one."
+        )
+    return model
+
+
+def _asked(result: SweepResult, examples: Examples, n_permutations: int) -> Decision:
+    said = result.provenance["decision"]
+    return preset_decision(
+        said["preset"],
+        alpha=said["alpha"],
+        method=said["method"],
+        scope=said["scope"],
+        n_permutations=n_permutations,
+        seed=said["seed"],
+        course_p=course_p(examples),
+    )
+
+
+def _kinds(
+    result: SweepResult, examples: Examples
+) -> list[tuple[str, Bool[np.ndarray, " example"], str]]:
+    """Rows of each kind of newness, with the reason where there can be none."""
+    every = np.ones(len(examples), dtype=bool)
+    nothing = np.zeros(len(examples), dtype=bool)
+    kinds = [(KINDS[0], every, "")]
+    words = set(result.examples["word"].dropna())
+    if examples.word is None or not words:
+        kinds += [(kind, nothing, "no word types are known") for kind in KINDS[1:3]]
+    else:
+        known = np.isin(examples.word.astype(str), sorted(map(str, words)))
+        kinds += [(KINDS[1], known, ""), (KINDS[2], ~known, "")]
+    sources = sorted(map(str, set(result.examples["source"].dropna())))
+    if examples.source is None or not sources:
+        kinds.append((KINDS[3], nothing, "no sources are known"))
+    else:
+        kinds.append((KINDS[3], ~np.isin(examples.source.astype(str), sources), ""))
+    texts = [
+        origin.get("text", {}).get("sha256") if isinstance(origin.get("text"), Mapping) else None
+        for origin in (result.provenance["examples"]["origin"], examples.origin)
+    ]
+    if None in texts or texts[0] == texts[1]:
+        why = "no text is known" if None in texts else "the same text"
+        kinds.append((KINDS[4], nothing, why))
+    else:
+        kinds.append((KINDS[4], every, ""))
+    return kinds
+
+
+def _line(
+    result: SweepResult,
+    read: Activations,
+    examples: Examples,
+    rows: Bool[np.ndarray, " example"],
+    asked: Decision,
+    tokenizer: Any,
+) -> tuple[dict[str, Any], pd.DataFrame | None]:
+    chosen = examples.select(np.flatnonzero(rows)) if rows.any() else None
+    n0, n1 = (int(np.sum(rows & (examples.label == label))) for label in (0, 1))
+    line: dict[str, Any] = dict.fromkeys(LINES, np.nan)
+    line |= {"n": f"{n0} v {n1}", "n_words": _words(examples, rows), "level": "", "note": ""}
+    if chosen is None or min(n0, n1) < 2:
+        return line | {"note": "2 examples of each class or more are needed"}, None
+    part = Activations({key: x[rows] for key, x in read.arrays.items()}, read.shapes)
+    covariates = covariates_of(chosen, tokenizer)
+    table = pd.concat(
+        [unit_table(part, key, chosen, covariates, None) for key in part], ignore_index=True
+    )
+    decision, _ = resolve(asked, chosen)
+    units, _ = decide(table, decision, [part[key] for key in part], chosen)
+    return line | _compare(result, units) | {"level": decision.level, "note": decision.why}, units
+
+
+def _compare(result: SweepResult, units: pd.DataFrame) -> dict[str, Any]:
+    first = result.units
+    effect, score = ("r", "r") if "r" in first else ("hedges_g", "auc")
+    agreement = stats.concordance(
+        first[effect].to_numpy(float), first["significant"], units[effect].to_numpy(float),
+        units["significant"],
+    )  # fmt: skip
+    oriented = _oriented(first["direction"].to_numpy(float), units[score].to_numpy(float), score)
+    significant = first["significant"].to_numpy(bool) & np.isfinite(oriented)
+    best = first[result.rank_column].argmin() if first[result.rank_column].notna().any() else None
+    return {
+        "units_compared": agreement.n_units,
+        "n_significant1": agreement.n_significant1,
+        "n_significant2": agreement.n_significant2,
+        "sign_agreement": agreement.sign_agreement,
+        "share_significant_again": agreement.significant_again,
+        "auc_heldout": float(oriented[significant].mean()) if significant.any() else np.nan,
+        "best_auc_heldout": np.nan if best is None else float(oriented[int(best)]),
+        "effect_correlation": agreement.pearson_r,
+        "concordance": agreement.concordance,
+    }
+
+
+def _oriented(
+    direction: NDArray[np.float64], values: NDArray[np.float64], score: str
+) -> NDArray[np.float64]:
+    """AUC or r of the second examples, in the direction that the first gave."""
+    turned = -values if score == "r" else 1 - values
+    return np.where(direction < 0, turned, values)
+
+
+def _words(examples: Examples, rows: Bool[np.ndarray, " example"]) -> str:
+    if examples.word is None:
+        return ""
+    counts = (len(set(examples.word[rows & (examples.label == label)])) for label in (0, 1))
+    return " v ".join(map(str, counts))
+
+
+def _side_by_side(result: SweepResult, second: pd.DataFrame | None) -> pd.DataFrame:
+    first = result.units
+    column = "r" if "r" in first else "t"
+    if second is None:
+        second = first.assign(**{column: np.nan, "significant": False})
+    one, two = first["significant"].to_numpy(bool), second["significant"].to_numpy(bool)
+    return pd.DataFrame(
+        {
+            **{name: first[name] for name in ("name", "layer", "site", "unit")},
+            "t1": first[column],
+            "t2": second[column].to_numpy(float),
+            "significant1": one,
+            "significant2": two,
+            "group": np.select([one & two, one, two], ["both", "first", "second"], "none"),
+        }
+    )
