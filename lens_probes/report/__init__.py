@@ -13,6 +13,7 @@ from lens_probes.report.html import write_report
 from lens_probes.report.map_figures import layer_unit_map
 from lens_probes.report.replication_figures import replication_scatter, replication_table
 from lens_probes.report.text_heatmap import TextHeatmap, heatmap_html, heatmap_text
+from lens_probes.report.unit_card import UnitDetails
 from lens_probes.report.unit_figures import effect_and_significance
 from lens_probes.report.value_figures import (
     value_distributions,
@@ -23,6 +24,7 @@ from lens_probes.report.value_figures import (
 
 __all__ = [
     "TextHeatmap",
+    "UnitDetails",
     "accuracy_by_layer",
     "best_auc_map",
     "best_correlation_map",

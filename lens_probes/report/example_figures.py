@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from lens_probes.errors import unknown
 from lens_probes.report.frame import evenly, frame, isolate, jitter, plain, short
 from lens_probes.report.numbers import fixed, percent, whole
 from lens_probes.report.palette import CLASS_COLOURS
@@ -23,17 +24,26 @@ MAX_WORDS = 12
 ACTIVATION = "activation (the model's own units)"
 
 
-def best_evidence(result: SweepResult, n: int) -> pd.DataFrame:
-    """The n strongest units among those whose activations were kept."""
-    return strongest(result.units[result.units["name"].isin(result.evidence.columns)], n)
+def best_evidence(result: SweepResult, n: int, unit: str | None = None) -> pd.DataFrame:
+    """The n strongest units among those whose activations were kept, or the one named.
+
+    Raises InputError for a unit whose activations were not kept.
+    """
+    names = list(result.evidence.columns)
+    if unit is not None and unit not in names:
+        raise unknown("unit with kept activations", unit, names)
+    wanted = names if unit is None else [unit]
+    return strongest(result.units[result.units["name"].isin(wanted)], n)
 
 
-def class_distributions(result: SweepResult, n: int = 6) -> go.Figure:
+def class_distributions(result: SweepResult, n: int = 6, *, unit: str | None = None) -> go.Figure:
     """Activation of every example under the n best units, class by class; the word on hover.
+
+    `unit` names one unit of `result.evidence` instead.
 
     More than `MAX_POINTS` examples of a class are thinned evenly, in the order of the text.
     """
-    best = best_evidence(result, n)
+    best = best_evidence(result, n, unit)
     rows = max(len(best), 1)
     height = 50 + 120 * rows
     figure = make_subplots(
@@ -64,20 +74,20 @@ def class_distributions(result: SweepResult, n: int = 6) -> go.Figure:
         "panel; panels have their own scales), each upright stroke the mean of a class over all "
         "its examples. AUC is in the unit's own direction. Units were picked on these examples."
     )
-    return frame(figure, _distributions_title(best), caption, height=height)
+    return frame(figure, _distributions_title(best, named=unit is not None), caption, height=height)
 
 
-def word_distributions(result: SweepResult) -> go.Figure:
-    """Activation under the best unit, word by word: do the words of a class agree?
+def word_distributions(result: SweepResult, *, unit: str | None = None) -> go.Figure:
+    """Activation under the best unit (or the one named), word by word: do words of a class agree?
 
     The `MAX_WORDS` words with most examples of each class, at most `MAX_POINTS_OF_WORD` each.
     """
-    best = best_evidence(result, 1)
+    best = best_evidence(result, 1, unit)
     figure = go.Figure()
     if best.empty or not has_words(result):
         return frame(figure, "No words were given", "Nothing to draw.", height=100)
-    unit = best.iloc[0]
-    values = result.evidence[unit["name"]].to_numpy(float)
+    row = best.iloc[0]
+    values = result.evidence[row["name"]].to_numpy(float)
     means = _word_means(result, values)
     drawn = means.groupby("label", sort=True).head(MAX_WORDS)
     drawn = drawn.sort_values(["label", "mean", "word"], kind="stable")
@@ -90,7 +100,7 @@ def word_distributions(result: SweepResult) -> go.Figure:
         ticks.append(plain(f"{isolate(short(str(word['word'])))} ({len(word['rows'])})"))
     figure.update_yaxes(tickvals=list(range(len(ticks))), ticktext=ticks)
     figure.update_yaxes(range=[-0.8, len(ticks) - 0.2])
-    figure.update_xaxes(title={"text": f"activation of {plain(unit['name'])}"})
+    figure.update_xaxes(title={"text": f"activation of {plain(row['name'])}"})
     _bare_lines(figure)
     names = result.provenance["examples"]["class_names"]
     caption = (
@@ -99,7 +109,7 @@ def word_distributions(result: SweepResult) -> go.Figure:
         "are shown, those with most examples. The words of a class are what a claim about the "
         "class has to hold for: one or two of them can make a unit significant."
     )
-    return frame(figure, _words_title(means, unit, names), caption, height=60 + 21 * len(ticks))
+    return frame(figure, _words_title(means, row, names), caption, height=60 + 21 * len(ticks))
 
 
 def has_words(result: SweepResult) -> bool:
@@ -185,17 +195,15 @@ def _panel_title(unit: pd.Series) -> str:
     return plain(f"{unit['name']}: AUC {fixed(max(unit['auc'], 1 - unit['auc']), 3)}{status}")
 
 
-def _distributions_title(best: pd.DataFrame) -> str:
+def _distributions_title(best: pd.DataFrame, *, named: bool) -> str:
     if best.empty:
         return "No unit could be tested, so no activations were kept"
     first = best.iloc[0]
+    who = str(first["name"]) if named else f"{first['name']}, the strongest unit,"
     if first["status"] == "separated":
-        return f"{first['name']}, the strongest unit, separates the classes with no overlap"
+        return f"{who} separates the classes with no overlap"
     share = percent(max(first["auc"], 1 - first["auc"]))
-    return (
-        f"{first['name']}, the strongest unit, puts {share} of pairs of one example of each "
-        "class in the same order"
-    )
+    return f"{who} puts {share} of pairs of one example of each class in the same order"
 
 
 def _words_title(means: pd.DataFrame, unit: pd.Series, names: tuple[str, str]) -> str:

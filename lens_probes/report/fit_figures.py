@@ -7,7 +7,6 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from lens_probes.errors import unknown
 from lens_probes.report.example_figures import best_evidence, describe
 from lens_probes.report.figures import Z95
 from lens_probes.report.frame import evenly, frame, jitter, plain, short
@@ -62,16 +61,12 @@ def logistic_fit(result: SweepResult, unit: str | None = None) -> go.Figure:
 
     Raises InputError for a unit whose activations were not kept.
     """
-    names = list(result.evidence.columns)
-    if unit is None:
-        best = best_evidence(result, len(names))
-        best = best.sort_values("beta", key=lambda beta: beta.isna(), kind="stable")
-        if best.empty:
-            return frame(go.Figure(), "No unit could be tested", "Nothing to draw.", height=100)
-        unit = str(best["name"].iloc[0])
-    if unit not in names:
-        raise unknown("unit with kept activations", unit, names)
-    row = result.units.loc[result.units["name"] == unit].iloc[0]
+    best = best_evidence(result, len(result.evidence.columns), unit)
+    best = best.sort_values("beta", key=lambda beta: beta.isna(), kind="stable")
+    if best.empty:
+        return frame(go.Figure(), "No unit could be tested", "Nothing to draw.", height=100)
+    row = best.iloc[0]
+    unit = str(row["name"])
     x, label = result.evidence[unit].to_numpy(float), result.examples["label"].to_numpy(int)
     classes = [str(name) for name in result.provenance["examples"]["class_names"]]
     figure = go.Figure()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -25,17 +26,32 @@ from lens_probes.report import (
     value_figures,
 )
 from lens_probes.report.chart import Chart, embedded, theme
-from lens_probes.report.numbers import seconds
+from lens_probes.report.numbers import general, seconds
 from lens_probes.report.ranking import value_name
+from lens_probes.report.replication_figures import (
+    Replicated,
+    replication_scatter,
+    replication_table,
+)
 from lens_probes.report.text_heatmap import best_scale, heatmap_html
 from lens_probes.report.unit_browser import unit_browser
+from lens_probes.report.unit_card import UnitCard, UnitDetails, unit_card
 from lens_probes.result import SweepResult
 
+CARDS = 10
 
-def write_report(result: SweepResult, path: str | Path) -> Path:
+
+def write_report(
+    result: SweepResult,
+    path: str | Path,
+    *,
+    details: Mapping[str, UnitDetails] | None = None,
+    replication: Replicated | None = None,
+) -> Path:
     """Write one self-contained HTML file: all at once, or not at all.
 
     The same result gives the same bytes. Nothing in it asks a network for anything.
+    `details` adds to the cards of the units it names, which have a card then in any case.
 
     Raises
     ------
@@ -45,12 +61,13 @@ def write_report(result: SweepResult, path: str | Path) -> Path:
     target = Path(path).expanduser()
     if target.is_dir():
         raise InputError(f"cannot write the report to {target}: it is a folder; name a file in it.")
+    page = report_html(result, details=details, replication=replication)
     work = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             with work.open("wb") as file:
-                file.write(report_html(result).encode("utf-8", "replace"))
+                file.write(page.encode("utf-8", "replace"))
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(work, target)
@@ -61,7 +78,12 @@ def write_report(result: SweepResult, path: str | Path) -> Path:
     return target
 
 
-def report_html(result: SweepResult) -> str:
+def report_html(
+    result: SweepResult,
+    *,
+    details: Mapping[str, UnitDetails] | None = None,
+    replication: Replicated | None = None,
+) -> str:
     """The whole page as text."""
     environment = Environment(
         loader=PackageLoader("lens_probes.report"),
@@ -71,8 +93,10 @@ def report_html(result: SweepResult) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["general"] = general
     examples = result.provenance["examples"]
-    browser = unit_browser(result, cards=frozenset())
+    cards = unit_cards(result, details or {})
+    browser = unit_browser(result, cards=frozenset(card.name for card, _ in cards))
     counts = examples.get("counts") or {"examples given": sum(examples["n_per_class"])}
     return environment.get_template("report.html.j2").render(
         question=account.question(result),
@@ -104,6 +128,13 @@ def report_html(result: SweepResult) -> str:
         unit_data=embedded(browser.data),
         unit_script=Markup(_file(environment, "units.js")),
         example_charts=_example_charts(result),
+        cards=cards,
+        replication=None
+        if replication is None
+        else (
+            Chart.of("replication", replication_scatter(replication)),
+            replication_table(replication),
+        ),
         heatmap=Markup(heatmap_html(result.paintings, best_scale(result.paintings)))
         if result.paintings
         else None,
@@ -157,6 +188,30 @@ def _example_charts(result: SweepResult) -> list[Chart]:
     if words:
         charts.append(Chart.of("words", value_figures.word_values(result)))
     return charts
+
+
+def unit_cards(
+    result: SweepResult, details: Mapping[str, UnitDetails]
+) -> list[tuple[UnitCard, list[Chart]]]:
+    """Cards of the strongest units whose activations were kept, and of those with details."""
+    best = list(example_figures.best_evidence(result, CARDS)["name"])
+    return [
+        (unit_card(result, name, details.get(name)), _card_charts(result, place, name))
+        for place, name in enumerate(dict.fromkeys([*best, *details]))
+    ]
+
+
+def _card_charts(result: SweepResult, place: int, name: str) -> list[Chart]:
+    if name not in result.evidence:
+        return []
+    words = example_figures.has_words(result)
+    if value_name(result) is not None:
+        drawn = [value_figures.value_scatter(result, unit=name)]
+        drawn += [value_figures.word_values(result, unit=name)] if words else []
+    else:
+        drawn = [example_figures.class_distributions(result, unit=name)]
+        drawn += [example_figures.word_distributions(result, unit=name)] if words else []
+    return [Chart.of(f"card-{place}-{part}", figure) for part, figure in enumerate(drawn)]
 
 
 def _recorded(result: SweepResult) -> dict[str, object]:

@@ -54,7 +54,7 @@ def unit_columns(result: SweepResult) -> tuple[UnitColumn, ...]:
     names = side_names(result)
 
     def side(direction: Any) -> str:
-        return NONE if missing(direction) or direction == 0 else names[direction > 0]
+        return NONE if missing(direction) or direction == 0 else names[int(direction > 0)]
 
     return tuple(
         UnitColumn(header, needs, _CELLS.get(kind, side), means, kind not in _WORDS, kind)

@@ -21,12 +21,14 @@ BINS = 40
 _LINE = {"color": VERMILLION, "width": 2}
 
 
-def value_scatter(result: SweepResult, n: int = 4) -> go.Figure:
+def value_scatter(result: SweepResult, n: int = 4, *, unit: str | None = None) -> go.Figure:
     """Activation against the label, example by example, for the n best units, with least squares.
+
+    `unit` names one unit of `result.evidence` instead.
 
     Whole-number labels are jittered by up to 0.3; the lines are fitted to the values themselves.
     """
-    best, value = best_evidence(result, n), _value(result)
+    best, value = best_evidence(result, n, unit), _value(result)
     columns, rows = min(2, max(len(best), 1)), max(-(-len(best) // 2), 1)
     height = 60 + 240 * rows
     figure = make_subplots(
@@ -49,7 +51,9 @@ def value_scatter(result: SweepResult, n: int = 4) -> go.Figure:
         f"Each point is one example ({whole(len(drawn))} of {whole(len(value))} drawn), the line "
         "is least squares over all of them. Units were picked on these examples."
     )
-    return frame(figure, _scatter_title(result, best), caption, height=height)
+    return frame(
+        figure, _scatter_title(result, best, named=unit is not None), caption, height=height
+    )
 
 
 def value_distributions(result: SweepResult) -> go.Figure:
@@ -97,14 +101,14 @@ def value_distributions(result: SweepResult) -> go.Figure:
     return frame(figure, title, caption, height=height)
 
 
-def word_values(result: SweepResult) -> go.Figure:
+def word_values(result: SweepResult, *, unit: str | None = None) -> go.Figure:
     """Mean activation of each word type under the best unit against its value: what r counts."""
-    best = best_evidence(result, 1)
+    best = best_evidence(result, 1, unit)
     known = result.examples.dropna(subset="word") if "word" in result.examples else None
     if best.empty or known is None or known.empty:
         return frame(go.Figure(), "No words were given", "Nothing to draw.", height=100)
-    unit = best.iloc[0]
-    y = pd.Series(result.evidence[unit["name"]].to_numpy(float), index=result.examples.index)
+    row = best.iloc[0]
+    y = pd.Series(result.evidence[row["name"]].to_numpy(float), index=result.examples.index)
     words = (
         known.assign(y=y)
         .groupby("word")
@@ -116,16 +120,14 @@ def word_values(result: SweepResult) -> go.Figure:
     cloud.marker.size = np.round(4 + 3 * np.log2(words["n"].to_numpy(float)), 1)
     figure = go.Figure([cloud, _fitted(x, means)])
     figure.update_xaxes(title={"text": plain(value_name(result))}, zeroline=False)
-    figure.update_yaxes(title={"text": f"mean activation of {plain(unit['name'])}"}, zeroline=False)
-    r = unit.get("word_r", np.nan)
+    figure.update_yaxes(title={"text": f"mean activation of {plain(row['name'])}"}, zeroline=False)
+    r = row.get("word_r", np.nan)
     caption = (
         f"Each point is a word type ({whole(len(words))} drawn), larger where there are more "
         "examples of it; every word counts once for the line. A cloud of few words is what a claim "
         "about the value rests on."
     )
-    title = (
-        f"{unit['name']}: over word types, r = {fixed(r)}; over examples, r = {fixed(unit['r'])}"
-    )
+    title = f"{row['name']}: over word types, r = {fixed(r)}; over examples, r = {fixed(row['r'])}"
     return frame(figure, title, caption, height=320)
 
 
@@ -234,12 +236,13 @@ def _panel(unit: pd.Series) -> str:
     return plain(f"{unit['name']}: r = {fixed(unit['r'])}{extra}")
 
 
-def _scatter_title(result: SweepResult, best: pd.DataFrame) -> str:
+def _scatter_title(result: SweepResult, best: pd.DataFrame, *, named: bool) -> str:
     if best.empty:
         return "No unit could be tested, so no activations were kept"
     first = best.iloc[0]
+    who = str(first["name"]) if named else f"{first['name']}, the strongest unit,"
     verb = "rises" if first["r"] > 0 else "falls"
     return (
-        f"{first['name']}, the strongest unit, {verb} with {value_name(result)}: "
+        f"{who} {verb} with {value_name(result)}: "
         f"r = {fixed(first['r'])} explains {fixed(100 * first['r'] ** 2, 0)} % of its variance"
     )

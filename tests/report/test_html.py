@@ -40,6 +40,7 @@ def test_title_is_the_question_and_sections_are_there(page):
         "How it was measured",
         "Layers",
         "Units",
+        "Unit cards",
         "Examples under the best units",
         "Text under the best unit",
         "Provenance",
@@ -150,7 +151,8 @@ def test_plotly_is_inlined_once_and_draws_every_figure(report, page):
     keys = {s.attributes["data-for"] for s in page.all("script") if "data-for" in s.attributes}
     assert keys == {e.attributes["id"] for e in page.all("div", "plot")}
     layers, units = {"share", "accuracy", "best-auc"}, {"effects", "funnel", "unit-map"}
-    assert keys == layers | units | {"distributions", "fit", "words"}
+    cards = {f"card-{place}-{part}" for place in range(4) for part in (0, 1)}
+    assert keys == layers | units | cards | {"distributions", "fit", "words"}
 
 
 def test_ids_are_unique_and_every_link_has_an_end(page):
@@ -289,7 +291,7 @@ def test_a_failed_write_leaves_the_old_report(result, tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lens_probes.report.html.report_html", lambda _: "new")
+    monkeypatch.setattr("lens_probes.report.html.report_html", lambda *_, **__: "new")
     monkeypatch.setattr("os.replace", fail)
     with pytest.raises(InputError, match="No space left"):
         write_report(result, path)
@@ -298,7 +300,7 @@ def test_a_failed_write_leaves_the_old_report(result, tmp_path, monkeypatch):
 
 
 def test_new_folders_are_made_and_the_path_comes_back(result, tmp_path, monkeypatch):
-    monkeypatch.setattr("lens_probes.report.html.report_html", lambda _: "שלום")
+    monkeypatch.setattr("lens_probes.report.html.report_html", lambda *_, **__: "שלום")
     path = write_report(result, str(tmp_path / "a" / "b" / "report.html"))
     assert path == tmp_path / "a" / "b" / "report.html"
     assert path.read_text("utf-8") == "שלום"

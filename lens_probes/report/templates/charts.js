@@ -7,8 +7,12 @@
   const BLUE = /#0072B2/g;
   const LIGHTER_BLUE = "#3B98DD";
 
-  function draw() {
-    for (const source of document.querySelectorAll("script[data-for]")) {
+  // A figure in a folded part has no width: it is drawn when the part is opened.
+  const folded = (element) => element.closest("details:not([open])") !== null;
+
+  function draw(within = document) {
+    for (const source of within.querySelectorAll("script[data-for]")) {
+      if (folded(source)) continue;
       const name = source.dataset.for;
       const text = source.textContent;
       const figure = JSON.parse(dark.matches ? text.replace(BLUE, LIGHTER_BLUE) : text);
@@ -24,10 +28,26 @@
     }
   }
 
+  // A link to a folded part, or into one, opens it.
+  function unfold() {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const part = target?.closest("details");
+    if (!part || part.open) return;
+    part.open = true;
+    target.scrollIntoView();
+    part.querySelector("summary").focus({ preventScroll: true });
+  }
+
   draw();
-  dark.addEventListener("change", draw);
+  for (const part of document.querySelectorAll("details")) {
+    part.addEventListener("toggle", () => part.open && draw(part));
+  }
+  addEventListener("hashchange", unfold);
+  unfold();
+  dark.addEventListener("change", () => draw());
   // What is folded on the screen is part of a printed page.
   addEventListener("beforeprint", () => {
     for (const part of document.querySelectorAll("details")) part.open = true;
+    draw();
   });
 })();
