@@ -1,0 +1,267 @@
+"""ablate(): take the best units away and see what the model does without them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from lens_probes.ablate.card import CausalCard
+from lens_probes.ablate.design import Design
+from lens_probes.ablate.effects import TOKENS_PER_PASS, Job, measure
+from lens_probes.ablate.rerun import prefix_is_exact
+from lens_probes.ablate.sets import Halves, draw_sets, draw_windows, evidence, halves, rank
+from lens_probes.ablate.steering import PREFIXES, steer_best
+from lens_probes.ablate.tables import (
+    Candidates,
+    Measured,
+    Plan,
+    dose_table,
+    null_table,
+    set_table,
+    unit_table,
+)
+from lens_probes.ablate.verdict import overall
+from lens_probes.ablate.windows import (
+    Group,
+    Kind,
+    Positions,
+    draw_donors,
+    grouped,
+    masks,
+    replacement,
+)
+from lens_probes.activations import Activations, collect
+from lens_probes.errors import InputError
+from lens_probes.examples import Examples
+from lens_probes.model import LensModel
+from lens_probes.probes.base import Probe
+from lens_probes.result import SweepResult
+from lens_probes.sites import check_layers, check_sites
+
+
+def ablate(
+    model: LensModel,
+    probe: Probe | Examples,
+    *,
+    result: SweepResult | None = None,
+    sites: Iterable[str] | None = None,
+    layers: Iterable[int] | int | None = None,
+    top: int = 20,
+    kind: Kind = "mean",
+    positions: Positions = "read",
+    n_nulls: int = 100,
+    n_unit_nulls: int | None = None,
+    n_controls: int = 20,
+    n_windows: int | None = 60,
+    after: int = 10,
+    alpha: float = 0.05,
+    words: tuple[Sequence[str], Sequence[str]] | None = None,
+    prefixes: Sequence[str] = PREFIXES,
+    seed: int = 0,
+    tokens_per_pass: int = TOKENS_PER_PASS,
+    progress: bool = False,
+) -> CausalCard:
+    """Ablate the top units of each layer and site, and as many random ones, on held-out windows.
+
+    Units are ranked by the score test on one half of the passages; their use is measured on the
+    other. At the read position only what follows can change: keys and values of the tokens before
+    are kept, and copies of the windows, each without another set, share passes from the layer on.
+
+    Parameters
+    ----------
+    result
+        A sweep of these examples: its sites and layers are the default, and its decision says
+        which units are encoded. Without one, the score test with Holm over the units of a layer
+        and site on the chosen half says so, at token level.
+    top
+        Units in a set.
+    kind
+        `"zero"`; `"mean"` over the chosen half; `"resample"`: the value in another measured window.
+    positions
+        `"read"`: where the unit is read; `"all"`: at every token (whole windows run again: about
+        ten times the time with windows of 100 tokens).
+    n_nulls
+        Random sets with means and variances like the top units', for each layer and site.
+    n_unit_nulls
+        Random units for the units' own tests; None: as many as one unit alone needs to pass after
+        correction (`top / alpha`), or all there are; 0: no test of single units.
+    n_controls
+        Sets of non-significant units, and of units ranked by shuffled labels.
+    n_windows
+        Measured windows, evenly of both classes; None takes all of the half.
+    after
+        Tokens after the target that are scored, at most.
+    words, prefixes
+        Possible next words of class 0 and 1 (by default the examples' own words) and the texts
+        after which steering looks for them. No steering, with a note, where there are none.
+
+    Raises
+    ------
+    InputError
+        Whatever is wrong with the request, in one line, before the forward passes where possible.
+    """
+    clock = time.perf_counter()
+    design = Design(top, kind, positions, n_nulls, n_unit_nulls, n_controls, n_windows, after,
+                    alpha, seed)  # fmt: skip
+    examples = probe if isinstance(probe, Examples) else probe.examples(model)
+    keys = _asked(model, examples, result, sites, layers)
+    split = halves(examples, seed=seed)
+    rows = draw_windows(examples, split.measured, n_windows, seed=seed)
+    groups = grouped(examples.select(rows), after)
+    activations = collect(
+        model, examples, sites=keys["sites"], layers=keys["layers"], progress=progress
+    )
+    chosen = [_candidates(activations, key, examples, split, result, design) for key in activations]
+    timings = {"activations and sets": time.perf_counter() - clock}
+    clock = time.perf_counter()
+    exact = positions == "read" and _prefix_is_exact(model, groups)
+    measuring = _Measuring(model, examples, activations, split, rows, design)
+    jobs = [job for one in chosen for job in measuring.jobs(one)]
+    with tqdm(total=sum(len(job.sets) for job in jobs) * len(rows), desc="ablations",
+              unit="window", disable=not progress) as bar:  # fmt: skip
+        effects = measure(model, groups, jobs, positions=positions, keep_prefix=exact,
+                          tokens_per_pass=tokens_per_pass, advance=bar.update)  # fmt: skip
+    timings["ablations"] = time.perf_counter() - clock
+    clock = time.perf_counter()
+    every = [Measured(one, *effects[2 * i : 2 * i + 2]) for i, one in enumerate(chosen)]
+    plan = Plan(split.passage[rows], examples.label[rows], design)
+    table = set_table(every, plan)
+    verdict, why = overall(table)
+    steering, slopes, notes = steer_best(model, examples, chosen, words, prefixes)
+    if positions == "read" and not exact:
+        notes.append("whole windows were run again: kept keys and values are not exact here")
+    timings["verdicts and steering"] = time.perf_counter() - clock
+    return CausalCard(
+        verdict=verdict,
+        why=why,
+        sets=table.join(slopes),
+        units=unit_table(every, plan),
+        doses=dose_table(every, plan),
+        nulls=null_table(every),
+        steering=steering,
+        provenance={
+            "model": model.provenance,
+            "examples": _about(examples, split, rows),
+            "sweep": None if result is None else dict(result.provenance["decision"]),
+            "options": asdict(design) | {key: list(value) for key, value in keys.items()},
+            "notes": [*split.notes, *(note for one in chosen for note in one.sets.notes), *notes],
+        },
+        timings=timings,
+    )
+
+
+def _asked(
+    model: LensModel,
+    examples: Examples,
+    result: SweepResult | None,
+    sites: Iterable[str] | None,
+    layers: Iterable[int] | int | None,
+) -> dict[str, tuple[Any, ...]]:
+    """Sites and layers, by default the sweep's; an error where it is one of something else."""
+    if result is not None:
+        said = result.provenance
+        if said["examples"]["sha256"] != examples.digest:
+            raise InputError(
+                "the result is a sweep of other examples: give the probe or examples it was made "
+                "with, or leave the result out."
+            )
+        if said["model"]["weights_sha256"] != model.weights_digest:
+            raise InputError(
+                f"the result is a sweep of another model ({said['model']['source']}): load that "
+                "one, or leave the result out."
+            )
+        sites = said["sites"] if sites is None else sites
+        layers = said["layers"] if layers is None else layers
+    asked = check_sites(("mlp_pre",) if sites is None else sites, model.shapes)
+    wanted = check_layers(layers, model.n_layers)
+    if result is not None:
+        swept = set(zip(result.layers["layer"], result.layers["site"], strict=True))
+        for key in ((layer, site) for layer in wanted for site in asked):
+            if key not in swept:
+                raise InputError(f"layer {key[0]}, site {key[1]} is not in the sweep: sweep it.")
+    return {"sites": asked, "layers": wanted}
+
+
+def _candidates(
+    activations: Activations,
+    key: tuple[int, str],
+    examples: Examples,
+    split: Halves,
+    result: SweepResult | None,
+    design: Design,
+) -> Candidates:
+    """Top units of one layer and site, by the chosen half alone, and their null sets."""
+    x, (layer, site) = activations[key], key
+    one_half = examples.select(split.chosen)
+    try:
+        ranking = rank(x[split.chosen], one_half)
+        sets = draw_sets(
+            ranking, x[split.chosen], one_half, top=design.top, n_nulls=design.n_nulls,
+            n_unit_nulls=design.unit_nulls, n_controls=design.n_controls, seed=design.seed,
+        )  # fmt: skip
+    except ValueError as error:
+        raise InputError(f"layer {layer}, site {site}: {error}") from error
+    significant = ranking.p_holm <= design.alpha
+    if result is not None:
+        here = (result.units["layer"] == layer) & (result.units["site"] == site)
+        table = result.units[here]
+        significant = np.zeros(x.shape[1], dtype=bool)
+        significant[table["unit"]] = table["significant"]
+    other_half = examples.select(split.measured)
+    units = evidence(
+        ranking, sets.top, significant, x[split.measured], other_half,
+        names=(layer, site, activations.shapes[site]),
+    )  # fmt: skip
+    return Candidates(layer, site, ranking, sets, units)
+
+
+@dataclass(frozen=True)
+class _Measuring:
+    """Makes the jobs of each layer and site: what replaces which units in which windows."""
+
+    model: LensModel
+    examples: Examples
+    activations: Activations
+    split: Halves
+    rows: NDArray[np.int64]
+    design: Design
+
+    def jobs(self, one: Candidates) -> tuple[Job, Job]:
+        """All sets, and the single random units, which need fewer tokens."""
+        design, x = self.design, self.activations[one.layer, one.site]
+        new = replacement(
+            self.model, (one.layer, one.site), design.kind, design.positions,
+            reference=(self.examples.select(self.split.chosen), x[self.split.chosen]),
+            measured=(self.examples.select(self.rows), x[self.rows]),
+            donors=draw_donors(len(self.rows), design.seed), after=design.after,
+        )  # fmt: skip
+        sets = masks(one.all_sets, x.shape[1])
+        single = masks([np.array([unit]) for unit in one.sets.matched_units], x.shape[1])
+        short = design.unit_measures(one.site) == ("kl",)
+        return Job(one.layer, one.site, sets, new), Job(one.layer, one.site, single, new, short)
+
+
+def _prefix_is_exact(model: LensModel, groups: list[Group]) -> bool:
+    longest = max(groups, key=lambda group: group.tokens.shape[1])
+    with torch.inference_mode():
+        tokens = torch.from_numpy(longest.tokens[:2].astype(np.int64)).to(model.device)
+        return prefix_is_exact(model, tokens)
+
+
+def _about(examples: Examples, split: Halves, rows: NDArray[np.int64]) -> dict[str, Any]:
+    label = pd.Series(examples.label[rows])
+    return {
+        "sha256": examples.digest,
+        "class_names": list(examples.class_names),
+        "n_chosen": len(split.chosen),
+        "n_measured": [int((label == value).sum()) for value in (0, 1)],
+        "n_passages_measured": len(set(split.passage[rows])),
+    }

@@ -1,0 +1,63 @@
+"""CausalCard: what the model does without the units of a sweep, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from lens_probes.ablate.verdict import Verdict
+
+
+@dataclass(frozen=True, eq=False)
+class CausalCard:
+    """Does the model use these units? One set of top units for each layer and site.
+
+    All effects are in nats, means over the measured windows; `_low` and `_high` are 95 % bootstrap
+    intervals over passages.
+
+    Attributes
+    ----------
+    verdict, why
+        Over all sets: "encoded and used", "encoded, no measured use" or "undecided"; the reason.
+    sets
+        One row a layer and site: `kl` (next-token distribution at the read position), `loss_after`,
+        `loss_target`, `loss_elsewhere`, the same for class 0 and 1 (`kl_0`), means of the matched
+        random sets (`kl_matched`) and their 95 % quantiles; `p_kl`, `p_loss_after`, `p` (the larger
+        of the two measures, standardised), `p_family` (corrected over all sets, max-T),
+        `p_resolution`, `p_nonsignificant`, `p_shuffled`; how well null sets match; `verdict`,
+        `why`; with steering `steered`, `steering_slope` (log-odds of class 1's words for one sd),
+        `steering_p`.
+    units
+        One row a top unit: its evidence on the chosen half, `auc_measured` on the other, its own
+        effects, `p` against matched random units, `p_corrected`, `verdict`, `why`.
+    doses
+        One row a layer, site and number of top units: the dose curve.
+    nulls
+        One row a null set or unit (`kind`, `draw`) with its mean effects.
+    steering
+        One row a steered unit and scale: log-probabilities of both classes' words.
+    provenance
+        Model, examples, options, notes: plain values.
+    timings
+        Seconds of each stage.
+    """
+
+    verdict: Verdict
+    why: str
+    sets: pd.DataFrame
+    units: pd.DataFrame
+    doses: pd.DataFrame
+    nulls: pd.DataFrame
+    steering: pd.DataFrame
+    provenance: Mapping[str, Any]
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+    def unit(self, name: str) -> pd.Series:
+        """The row of one unit, by name; KeyError where it is not among the top units."""
+        found = self.units[self.units["name"] == name]
+        if found.empty:
+            raise KeyError(name)
+        return found.iloc[0]

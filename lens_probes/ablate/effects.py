@@ -1,0 +1,212 @@
+"""What the model does without some units: loss and next-token distribution, many sets in a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+
+from lens_probes.ablate.rerun import Start, rerun, start
+from lens_probes.ablate.windows import Group, Positions, Replacement
+from lens_probes.model import LensModel
+from lens_probes.sites import SITES
+
+TOKENS_PER_PASS = 1536
+_LOGIT_BYTES = 2**28
+_WINDOWS = 8
+
+Site = tuple[int, str]
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Change by each set's ablation in each example, in nats: arrays [set, example].
+
+    Attributes
+    ----------
+    kl
+        Kullback-Leibler divergence of the next-token distribution at the read position: how far
+        the ablated model's is from the intact one's.
+    loss_after, loss_target, loss_elsewhere
+        Mean change of the loss on the tokens after the target, on those of the target, and on
+        those before it; positive = worse without the units. NaN where a window has no such tokens,
+        or they were not run; tokens before the first ablated one have a change of exactly 0.
+    """
+
+    kl: Float[np.ndarray, "set example"]
+    loss_after: Float[np.ndarray, "set example"]
+    loss_target: Float[np.ndarray, "set example"]
+    loss_elsewhere: Float[np.ndarray, "set example"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Sets of units of one layer and site to ablate, each on its own.
+
+    `short` runs no token after the one that is read: kl only, a fraction of the time.
+    """
+
+    layer: int
+    site: str
+    sets: Bool[np.ndarray, "set unit"]
+    replacement: Replacement
+    short: bool = False
+
+
+def measure(
+    model: LensModel,
+    groups: list[Group],
+    jobs: list[Job],
+    *,
+    positions: Positions = "read",
+    keep_prefix: bool = True,
+    tokens_per_pass: int = TOKENS_PER_PASS,
+    advance: Callable[[int], Any] = lambda _: None,
+) -> list[Effects]:
+    """Ablate every set of every job on all windows: one result a job.
+
+    Windows run once intact; then copies of them, each without another set, run side by side from
+    the job's layer on.
+
+    Parameters
+    ----------
+    keep_prefix
+        Keep keys and values of the tokens before the target, which `positions="read"` cannot
+        change, instead of running them again (see `rerun.prefix_is_exact`).
+    tokens_per_pass
+        Copies in one pass, as a number of tokens.
+    advance
+        Called with the number of sets times windows that are done.
+    """
+    n = sum(len(group.rows) for group in groups)
+    found = [_empty(len(job.sets), n) for job in jobs]
+    with torch.inference_mode():
+        for group in (part for whole in groups for part in whole.part(_WINDOWS)):
+            first = group.target if positions == "read" and keep_prefix else 0
+            tokens = torch.from_numpy(group.tokens.astype(np.int64)).to(model.device)
+            last = max(group.read + 1, tokens.shape[1] - 1)
+            begun = start(model, tokens[:, :last], first, [job.layer for job in jobs])
+            scorer = _Scorer(group, tokens, first, begun)
+            for job, effects in zip(jobs, found, strict=True):
+                _measure_job(model, job, effects, scorer, begun, positions, tokens_per_pass)
+                advance(len(job.sets) * len(group.rows))
+    return found
+
+
+def _measure_job(
+    model: LensModel,
+    job: Job,
+    effects: Effects,
+    scorer: _Scorer,
+    begun: Start,
+    positions: Positions,
+    tokens_per_pass: int,
+) -> None:
+    group, n_windows = scorer.group, len(scorer.group.rows)
+    length = begun.logits.shape[1]
+    n_positions = group.read + 1 - scorer.first if job.short else length
+    where = slice(group.target - scorer.first, group.read + 1 - scorer.first)
+    if positions == "all":
+        where = slice(0, n_positions)
+    n_replaced = where.stop - where.start
+    values = job.replacement.values(group.rows, n_replaced).to(model.device)
+    bytes_per_row = 4 * n_positions * begun.logits.shape[2]
+    rows = min(tokens_per_pass // n_positions, _LOGIT_BYTES // bytes_per_row)
+    size = max(1, rows // n_windows)
+    name = SITES[job.site].hook_name(job.layer)
+    for at in range(0, len(job.sets), size):
+        here = slice(at, at + size)
+        mask = torch.from_numpy(job.sets[here]).to(model.device)
+        hook = replace_units(mask, values, where, n_windows)
+        logits = rerun(
+            model, begun, job.layer, len(mask), fwd_hooks=[(name, hook)], n_positions=n_positions
+        )
+        copies = logits.view(-1, n_windows, *logits.shape[1:])
+        scorer.score(copies, effects, here, short=job.short)
+
+
+def replace_units(
+    mask: Bool[torch.Tensor, "copy unit"],
+    values: Float[torch.Tensor, "window position unit"],
+    where: slice,
+    n_windows: int,
+) -> Callable[..., torch.Tensor]:
+    """Hook that sets each copy's units to `values` at some positions, and leaves all else."""
+
+    def hook(tensor: torch.Tensor, hook: object) -> torch.Tensor:
+        flat = tensor.flatten(2).clone()
+        at = flat[:, where]
+        rows = at.reshape(len(mask), n_windows, *at.shape[1:])
+        new = torch.where(mask[:, None, None, :], values.to(rows.dtype), rows)
+        flat[:, where] = new.flatten(0, 1)
+        return flat.view(tensor.shape)
+
+    return hook
+
+
+class _Scorer:
+    """Scores logits of ablated copies against those of the intact model, for one group."""
+
+    def __init__(self, group: Group, tokens: torch.Tensor, first: int, begun: Start) -> None:
+        self.group, self.first = group, first
+        self.next = tokens[:, first + 1 :]
+        self.read = group.read - first
+        self.loss = _loss(begun.logits, self.next)
+        self.intact = begun.logits[:, self.read].float().log_softmax(-1)
+        token, last = np.arange(first + 1, tokens.shape[1]), tokens.shape[1] - 1
+        target, read = group.target, group.read
+        self.parts = {
+            "loss_after": (token > read, last - read),
+            "loss_target": ((token >= target) & (token <= read), read + 1 - max(target, 1)),
+            "loss_elsewhere": (token < target, target - 1),
+        }
+
+    def score(
+        self,
+        logits: Float[torch.Tensor, "copy window position d_vocab"],
+        effects: Effects,
+        at: slice,
+        *,
+        short: bool = False,
+    ) -> None:
+        """Write the effects of these copies; short: the read position only.
+
+        A mean is over all tokens of its part, those before the first that ran with a change of 0.
+        """
+        rows = self.group.rows
+        ablated = logits[:, :, self.read].float().log_softmax(-1)
+        effects.kl[at, rows] = _divergence(self.intact, ablated).cpu().numpy()
+        if short:
+            return
+        change = (_loss(logits, self.next) - self.loss).double().cpu().numpy()
+        for name, (tokens, n_tokens) in self.parts.items():
+            if n_tokens > 0:
+                getattr(effects, name)[at, rows] = change[..., tokens].sum(axis=-1) / n_tokens
+
+
+def _loss(logits: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+    """[..., window, position] loss on the following tokens [window, position]."""
+    scores = logits[..., : following.shape[-1], :].float()
+    following = following.expand(scores.shape[:-1])
+    chosen = scores.gather(-1, following[..., None])[..., 0]
+    return scores.logsumexp(-1) - chosen
+
+
+def _divergence(intact: torch.Tensor, ablated: torch.Tensor) -> torch.Tensor:
+    """KL(intact || ablated) over the last axis, as a sum of terms that are never negative.
+
+    sum p d = sum p (d + exp(-d) - 1) for d = log p - log q, since both distributions sum to 1: tiny
+    divergences do not drown in the rounding of large terms of both signs.
+    """
+    d = intact - ablated
+    return (intact.exp() * (d + torch.expm1(-d))).double().sum(-1).clamp_min(0)
+
+
+def _empty(n_sets: int, n: int) -> Effects:
+    arrays: list[NDArray[np.float64]] = [np.full((n_sets, n), np.nan) for _ in range(4)]
+    return Effects(*arrays)

@@ -1,0 +1,280 @@
+"""Which units to ablate: the best of one half of the examples, and what to compare them with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
+
+from lens_probes import stats
+from lens_probes.decision import words_with_both_labels
+from lens_probes.errors import InputError
+from lens_probes.examples import Examples
+from lens_probes.sites import SiteShape, unit_name
+from lens_probes.validate.folds import passage_ids
+
+Units = NDArray[np.int64]
+_NEAREST = 10
+_NEAREST_SHARE = 20
+_DOSES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Examples that units are chosen on, and examples that their use is measured on.
+
+    `passage` [example of all] is what intervals resample; `notes` say what is not as it should be.
+    """
+
+    chosen: Int[np.ndarray, " example"]
+    measured: Int[np.ndarray, " example"]
+    passage: NDArray[np.object_]
+    notes: tuple[str, ...] = ()
+
+
+def halves(examples: Examples, *, seed: int = 0) -> Halves:
+    """Split by passage, so that no token is on both sides; without passages, at random.
+
+    Raises
+    ------
+    InputError
+        Fewer than four examples in a class.
+    """
+    if min(examples.n_per_class) < 4:
+        raise InputError(
+            f"the classes have {examples.n_per_class[0]} and {examples.n_per_class[1]} examples: "
+            "4 or more are needed in each, half to choose units and half to measure."
+        )
+    notes = []
+    passages = passage_ids(examples)
+    if passages is not None:
+        try:
+            fold = stats.folds_by_passage(examples.label, passages, n_folds=2, seed=seed)
+            return Halves(np.flatnonzero(fold == 0), np.flatnonzero(fold == 1), passages)
+        except ValueError as error:
+            notes.append(f"halves are split at random, not by passage: {error}")
+    else:
+        notes.append("no passages are known: halves are split, intervals made by example")
+        passages = np.array([str(row) for row in range(len(examples))], dtype=object)
+    rng = np.random.default_rng(seed)
+    fold = np.empty(len(examples), dtype=np.int64)
+    for label in (0, 1):
+        rows = rng.permutation(np.flatnonzero(examples.label == label))
+        fold[rows] = np.arange(len(rows)) % 2
+    return Halves(np.flatnonzero(fold == 0), np.flatnonzero(fold == 1), passages, tuple(notes))
+
+
+def draw_windows(
+    examples: Examples, rows: NDArray[np.int64], n: int | None, *, seed: int = 0
+) -> NDArray[np.int64]:
+    """At most n of these examples, as evenly from both classes as they allow; None takes all."""
+    if n is None or n >= len(rows):
+        return rows
+    rng = np.random.default_rng(seed)
+    ones, zeros = (rng.permutation(rows[examples.label[rows] == label]) for label in (1, 0))
+    n_ones = min(len(ones), max(n // 2, n - len(zeros)))
+    return np.sort(np.concatenate([ones[:n_ones], zeros[: n - n_ones]]))
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Units of one layer and site by the score test on the chosen half; arrays [unit].
+
+    `order` lists the units that vary, strongest evidence first.
+    """
+
+    order: Units
+    r: Float[np.ndarray, " unit"]
+    log10_p: Float[np.ndarray, " unit"]
+    p_holm: Float[np.ndarray, " unit"]
+    mean: Float[np.ndarray, " unit"]
+    sd: Float[np.ndarray, " unit"]
+
+
+def rank(x: Float[np.ndarray, "example unit"], examples: Examples) -> Ranking:
+    """Rank units by n r^2, the score statistic of the logit (or r of a continuous label)."""
+    y = examples.label if examples.value is None else examples.value
+    r = stats.correlation(x, y).r
+    p, log10_p = stats.chi2_tail(len(y) * r**2)
+    wide = x.astype(np.float64)
+    order = np.argsort(np.where(np.isnan(r), np.inf, -np.abs(r)), kind="stable")
+    order = order[: int((~np.isnan(r)).sum())]
+    holm = np.nan_to_num(stats.adjust(p, method="holm"), nan=1.0)
+    return Ranking(order, r, log10_p, holm, wide.mean(axis=0), wide.std(axis=0, ddof=1))
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Sets of units of one layer and site.
+
+    Attributes
+    ----------
+    top
+        The best units, best first: their beginnings are the dose curve.
+    matched, matched_units
+        Random sets with means and variances like those of the top units, and such single units.
+    nonsignificant
+        Random sets of units that do not pass p < 0.05 on the chosen half.
+    shuffled
+        The best units of rankings with shuffled labels.
+    """
+
+    top: Units
+    matched: list[Units]
+    matched_units: Units
+    nonsignificant: list[Units]
+    shuffled: list[Units]
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def doses(self) -> list[Units]:
+        """Beginnings of the top units, of growing size; all of them last."""
+        sizes = [k for k in _DOSES if k < len(self.top)]
+        return [self.top[:k] for k in [*sizes, len(self.top)]]
+
+
+def draw_sets(
+    ranking: Ranking,
+    x: Float[np.ndarray, "example unit"],
+    examples: Examples,
+    *,
+    top: int,
+    n_nulls: int,
+    n_unit_nulls: int,
+    n_controls: int,
+    seed: int = 0,
+) -> Sets:
+    """The top units and everything they are compared with.
+
+    Raises
+    ------
+    InputError
+        Too few units that vary to draw random sets from.
+    """
+    rng = np.random.default_rng(seed)
+    best, others = ranking.order[:top], ranking.order[top:]
+    if len(best) < top or len(others) < top:
+        raise InputError(
+            f"{len(ranking.order)} units vary here: random sets as large as the top {top} need "
+            f"{2 * top}; ask for a top of {max(1, len(ranking.order) // 2)} or fewer."
+        )
+    notes = []
+    nearest = _nearest(ranking, best, others)
+    matched = [_matched(nearest, rng) for _ in range(n_nulls)]
+    quiet = others[ranking.log10_p[others] > np.log10(0.05)]
+    nonsignificant = []
+    if len(quiet) >= top:
+        nonsignificant = [rng.permutation(quiet)[:top] for _ in range(n_controls)]
+    else:
+        notes.append(f"no sets of non-significant units: {len(quiet)} have p > 0.05")
+    return Sets(
+        top=best,
+        matched=matched,
+        matched_units=_matched_units(nearest, min(n_unit_nulls, len(others))),
+        nonsignificant=nonsignificant,
+        shuffled=[_shuffled_best(x, examples, top, rng) for _ in range(n_controls)],
+        notes=tuple(notes),
+    )
+
+
+def match_table(ranking: Ranking, sets: Sets) -> dict[str, float]:
+    """Mean and standard deviation of the top units and of those in the matched sets."""
+    drawn = np.concatenate(sets.matched) if sets.matched else np.empty(0, np.int64)
+    return {
+        "mean_top": float(ranking.mean[sets.top].mean()),
+        "mean_matched": float(ranking.mean[drawn].mean()) if len(drawn) else float("nan"),
+        "sd_top": float(ranking.sd[sets.top].mean()),
+        "sd_matched": float(ranking.sd[drawn].mean()) if len(drawn) else float("nan"),
+    }
+
+
+def _nearest(ranking: Ranking, best: Units, others: Units) -> list[Units]:
+    """For each top unit the other units, nearest in mean and log variance first."""
+    features = np.stack([ranking.mean, np.log(ranking.sd)], axis=1)
+    spread = features[ranking.order].std(axis=0)
+    features = features / np.where(spread > 0, spread, 1.0)
+    return [
+        others[np.argsort(((features[others] - features[unit]) ** 2).sum(axis=1), kind="stable")]
+        for unit in best
+    ]
+
+
+def _matched(nearest: Sequence[Units], rng: np.random.Generator) -> Units:
+    """One set: for each top unit one of the nearest units that are not in the set yet."""
+    used: set[int] = set()
+    pool = max(_NEAREST, len(nearest[0]) // _NEAREST_SHARE)
+    for i in rng.permutation(len(nearest)):
+        free = [unit for unit in nearest[i].tolist() if unit not in used][:pool]
+        used.add(int(rng.choice(free)))
+    return np.array(sorted(used), dtype=np.int64)
+
+
+def _matched_units(nearest: Sequence[Units], n: int) -> Units:
+    """n different units, the nearest to each top unit in turn."""
+    used: dict[int, None] = {}
+    places = [iter(units.tolist()) for units in nearest]
+    while len(used) < n:
+        for place in places:
+            unit = next((unit for unit in place if unit not in used), None)
+            if unit is not None and len(used) < n:
+                used[unit] = None
+    return np.array(list(used), dtype=np.int64)
+
+
+def _shuffled_best(
+    x: Float[np.ndarray, "example unit"], examples: Examples, top: int, rng: np.random.Generator
+) -> Units:
+    """Top of the ranking by labels shuffled over word types, or over examples where they must."""
+    y = examples.label if examples.value is None else examples.value
+    shuffled = rng.permutation(y)
+    known = examples.value is None and examples.word is not None
+    if known and not words_with_both_labels(examples):
+        words = np.asarray(examples.word).astype(str)
+        _, first, index = np.unique(words, return_index=True, return_inverse=True)
+        by_word = rng.permutation(y[first])[index]
+        shuffled = by_word if np.ptp(by_word) > 0 else shuffled
+    r = np.abs(np.nan_to_num(stats.correlation(x, shuffled).r, nan=-1.0))
+    return np.sort(np.argsort(-r, kind="stable")[:top])
+
+
+def evidence(
+    ranking: Ranking,
+    units: Units,
+    significant: Bool[np.ndarray, " unit"],
+    x: Float[np.ndarray, "example unit"],
+    examples: Examples,
+    *,
+    names: tuple[int, str, SiteShape],
+) -> pd.DataFrame:
+    """One row a unit: its evidence on the chosen half, and held out on the other (x, examples).
+
+    A unit is encoded where it is significant and has the same direction on the held-out half;
+    `not_encoded` says what is missing otherwise.
+    """
+    layer, site, shape = names
+    direction = np.sign(ranking.r[units])
+    auc = stats.auc(x[:, units], examples.label).auc
+    holds = (auc - 0.5) * direction > 0
+    missing = np.where(
+        significant[units],
+        np.where(holds, "", "its direction does not hold on the other half of the examples"),
+        "it is not significantly tuned",
+    )
+    return pd.DataFrame(
+        {
+            "layer": layer,
+            "site": site,
+            "unit": units,
+            "name": [unit_name(layer, site, int(unit), shape) for unit in units],
+            "rank": np.arange(1, len(units) + 1),
+            "log10_score_p": ranking.log10_p[units],
+            "direction": direction.astype(np.int64),
+            "auc_measured": auc,
+            "encoded": missing == "",
+            "not_encoded": missing,
+        }
+    )

@@ -1,0 +1,80 @@
+"""A two-layer GPT-2 with planted units: some are read, some are only tuned, some know words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tiny_models import byte_level_tokenizer
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from lens_probes.examples import Examples
+from lens_probes.model import LensModel, load_model
+
+READ, DECOY, UNITS, WIDTH = 4, 4, 96, 48
+WORDS, PER_WORD, FILLER = 12, 12, 60
+PASSAGES = 24
+
+
+def planted_folder(folder: Path, seed: int) -> Path:
+    """Units 0 to 3 of layer 0 are tuned and read by the unembedding, 4 to 7 tuned and never read.
+
+    The class of a word is in two embedding dimensions of opposite sign, which only these eight
+    read, with both signs in turn. What the read ones write is a direction that no other part
+    reads or writes but the unembedding of half of the filler words. All others read words.
+    """
+    torch.manual_seed(seed)
+    n_words = 2 * WORDS
+    config = GPT2Config(
+        vocab_size=n_words + FILLER, n_positions=32, n_embd=WIDTH, n_inner=UNITS, n_layer=2,
+        n_head=4, bos_token_id=0, eos_token_id=0, tie_word_embeddings=False,
+    )  # fmt: skip
+    model: Any = GPT2LMHeadModel(config)
+    first, second = model.transformer.h
+    with torch.no_grad():
+        embedding = model.transformer.wte.weight
+        embedding.normal_()
+        side = torch.where(torch.arange(n_words) < WORDS, 1.0, -1.0)
+        embedding[:, :4] = 0.0
+        embedding[:n_words, 0], embedding[:n_words, 1] = side, -side
+        embedding[:, 4:] -= embedding[:, 4:].mean(1, keepdim=True)
+        model.transformer.wpe.weight[:, :4] = 0.0
+        for block in (first, second):
+            block.attn.c_attn.weight[:4] = 0.0
+            block.attn.c_proj.weight[:, :4] = 0.0
+            block.mlp.c_fc.weight.normal_(std=0.3)
+            block.mlp.c_fc.weight[:4] = 0.0
+            block.mlp.c_proj.weight.normal_(std=0.05)
+            block.mlp.c_proj.weight[:, :4] = 0.0
+        signs = torch.tensor([1.0, -1.0] * ((READ + DECOY) // 2))
+        first.mlp.c_fc.weight[:, : READ + DECOY] *= 0.1
+        first.mlp.c_fc.weight[0, : READ + DECOY] = 1.3 * signs
+        first.mlp.c_fc.weight[1, : READ + DECOY] = -1.3 * signs
+        first.mlp.c_proj.weight[: READ + DECOY] = 0.0
+        first.mlp.c_proj.weight[:READ, 2], first.mlp.c_proj.weight[:READ, 3] = 1.0, -1.0
+        model.lm_head.weight.normal_(std=0.3)
+        model.lm_head.weight[:, :4] = 0.0
+        model.lm_head.weight[n_words : n_words + FILLER // 2, 2] = 1.5
+        model.lm_head.weight[n_words + FILLER // 2 :, 3] = 1.5
+    model.save_pretrained(folder)
+    byte_level_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def planted_model(folder: Path, seed: int) -> LensModel:
+    return load_model(planted_folder(folder, seed))
+
+
+def planted_examples(seed: int) -> Examples:
+    """Words of both classes among fillers, 12 occurrences each, in passages."""
+    rng = np.random.default_rng(seed)
+    word = np.tile(np.arange(2 * WORDS), PER_WORD)
+    tokens = rng.integers(2 * WORDS, 2 * WORDS + FILLER, (len(word), 14))
+    tokens[:, 8] = word
+    passages = [f"passage {i % PASSAGES}" for i in rng.permutation(len(word))]
+    return Examples.from_tokens(
+        tokens, 8, (word < WORDS).astype(int), [f"word {i}" for i in word], passages,
+        class_names=("without", "with"),
+    )  # fmt: skip
