@@ -41,7 +41,8 @@ class MaximizedTokens:
     activation
         Of the unit [start], measured anew: the text is tokenised and run as any other text.
     path
-        Activation during the search [step, start]; row 0 is the random start. It never falls.
+        Activation during the search [step, start]; row 0 is the best of n_candidates random
+        sequences, where the search starts. It never falls.
     n_evaluations
         Sequences run forward by all starts together; one with its gradient counts as three.
     n_refused
@@ -92,10 +93,11 @@ def maximize_tokens(
 ) -> MaximizedTokens:
     """Search for a text of n_tokens tokens with a high activation of one unit.
 
-    Each step takes the gradient of the activation with respect to the embeddings, ranks at every
-    place the tokens by the gain it promises, draws n_candidates single replacements among the
-    top_k of each place, runs them, and keeps the best if it beats what is there. No BOS token is
-    added. Special tokens are left out, and so are candidates whose text is tokenised differently.
+    A start is the best of n_candidates random sequences. Each step takes the gradient of the
+    activation with respect to the embeddings, ranks at every place the tokens by the gain it
+    promises, draws n_candidates single replacements among the top_k of each place, runs them, and
+    keeps the best if it beats what is there. No BOS token is added. Special tokens are left out,
+    and so are candidates whose text is tokenised differently.
 
     Raises
     ------
@@ -109,7 +111,8 @@ def maximize_tokens(
     )
     allowed = text_tokens(model)
     search_rng, random_rng = np.random.default_rng(seed).spawn(2)
-    search = _Search(objective, allowed, allowed.draw(n_starts, n_tokens, search_rng), search_rng)
+    pool = allowed.draw(n_starts * n_candidates, n_tokens, search_rng)
+    search = _Search(objective, allowed, pool.reshape(n_starts, n_candidates, -1), search_rng)
     for _ in range(steps):
         search.step(n_candidates, top_k)
     text = allowed.texts(search.tokens)
@@ -140,24 +143,26 @@ class _Search:
         self,
         objective: Objective,
         allowed: TextTokens,
-        tokens: Int[np.ndarray, "start token"],
+        pool: Int[np.ndarray, "start candidate token"],
         rng: np.random.Generator,
     ) -> None:
         self._objective, self._allowed, self._rng = objective, allowed, rng
         self._matrix = objective.model.embedding()
-        self.tokens = tokens
-        self.path = [objective.of_tokens(tokens)]
-        self.n_evaluations = len(tokens)
+        n_starts, n_candidates, n_tokens = pool.shape
+        activation = objective.of_tokens(pool.reshape(-1, n_tokens)).reshape(n_starts, -1)
+        # Units that are silent on most texts have no slope there: start where one is not.
+        first = activation.argmax(1)
+        self.tokens = pool[np.arange(n_starts), first]
+        self.path = [activation.max(1)]
+        self.n_evaluations = n_starts * n_candidates
         self.n_refused = 0
 
     def step(self, n_candidates: int, top_k: int) -> None:
         """Try single replacements in every start; keep the best where it is an improvement."""
         promising = self._promising(top_k)
         rows = [self._replaced(start, promising[start], n_candidates) for start in range(len(self))]
-        candidates, owner = (
-            np.concatenate(rows),
-            np.repeat(np.arange(len(self)), list(map(len, rows))),
-        )
+        candidates = np.concatenate(rows)
+        owner = np.repeat(np.arange(len(self)), [len(row) for row in rows])
         survives = self._allowed.survives(candidates)
         candidates, owner = candidates[survives], owner[survives]
         self.n_refused += int((~survives).sum())
