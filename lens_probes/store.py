@@ -22,10 +22,9 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
-from filelock import FileLock, Timeout
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
@@ -231,16 +230,11 @@ class Stock:
         folder = self.folder
         try:
             folder.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(folder.path / LOCK, blocking=False)
-            lock.acquire()
-        except Timeout as error:
-            raise InputError(
-                f"another run is writing the same activations to {folder.path}: wait for it, then "
-                "run this again (it will use them), or name another store."
-            ) from error
+            lock = (folder.path / LOCK).open("ab")
         except OSError as error:
             raise storage_error(folder.path, 0, error) from error
-        try:
+        with lock:
+            _hold(lock, folder.path)
             remove_leftovers(folder.path)
             whole = folder.whole_shards(len(self.shards))
             if whole:
@@ -249,8 +243,6 @@ class Stock:
             write_atomic(folder.path / PLAN, self.plan)
             write_atomic(folder.path / MANIFEST, seal({"made_from": self.parts, "shards": {}}))
             yield whole
-        finally:
-            lock.release()
 
     def finish(self, digests: Mapping[int, str]) -> StoredArrays:
         """Write the manifest of a whole store and give its arrays."""
@@ -270,3 +262,18 @@ class Stock:
                 f"at {self.root}: name a store on another disk, or ask for fewer examples, sites "
                 "or layers."
             )
+
+
+def _hold(lock: BinaryIO, folder: Path) -> None:
+    """Keep other runs out for as long as the file is open; the system lets go when a run dies."""
+    import fcntl  # noqa: PLC0415  (not on Windows, where all but the store works)
+
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InputError(
+            f"another run is writing the same activations to {folder}: wait for it, then run this "
+            "again (it will use them), or name another store."
+        ) from error
+    except OSError as error:
+        raise storage_error(folder / LOCK, 0, error) from error

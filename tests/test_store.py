@@ -237,7 +237,7 @@ def test_two_runs_cannot_fill_one_folder(
     folder = only_folder(tmp_path)
     (folder / "manifest.json").unlink()
     code = (
-        "import sys; from filelock import FileLock; lock = FileLock(sys.argv[1]); lock.acquire(); "
+        "import sys, fcntl; lock = open(sys.argv[1], 'ab'); fcntl.flock(lock, fcntl.LOCK_EX); "
         "print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

@@ -1,0 +1,50 @@
+"""Dask distributed: a cluster on this machine, a running scheduler, or workers in Slurm jobs."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import Executor
+
+from lens_probes.errors import InputError, one_line
+from lens_probes.execute.optional import optional_package
+
+
+@contextlib.contextmanager
+def dask_executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
+    """An executor whose calls run on Dask workers; see `open_executor` for `scheduler`.
+
+    Dask tries a call again on another worker when the one that had it dies, three times.
+    """
+    distributed = optional_package("distributed", "dask")
+    with contextlib.ExitStack() as stack:
+        try:
+            if scheduler is None:
+                threads = max(1, (os.cpu_count() or 1) // workers)
+                environ = {f"{name}_NUM_THREADS": threads for name in ("OMP", "MKL", "OPENBLAS")}
+                environ["HF_HUB_DISABLE_PROGRESS_BARS"] = 1
+                dask = importlib.import_module("dask")
+                stack.enter_context(
+                    dask.config.set({"distributed.nanny.pre-spawn-environ": environ})
+                )
+                cluster = distributed.LocalCluster(
+                    n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address=None
+                )
+                stack.enter_context(cluster)
+            elif scheduler == "slurm":
+                cluster = optional_package("dask_jobqueue", "dask").SLURMCluster()
+                stack.enter_context(cluster)
+                cluster.scale(jobs=workers)
+            else:
+                cluster = scheduler
+            client = stack.enter_context(distributed.Client(cluster, timeout="30s"))
+        except (OSError, ValueError, TimeoutError) as error:
+            where = "workers on this machine" if scheduler is None else f"{scheduler!r}"
+            raise InputError(
+                f"cannot start Dask with {where}: {one_line(error)}. Give --scheduler the address "
+                "that `dask scheduler` printed, or leave it out."
+            ) from error
+        executor: Executor = stack.enter_context(client.get_executor(pure=False))
+        yield executor
