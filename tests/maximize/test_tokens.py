@@ -211,8 +211,8 @@ def test_refusals(tiny_model: LensModel) -> None:
 @pytest.mark.bundled
 def test_two_units_of_the_bundled_model() -> None:
     model = lp.load_model("bundled")
-    for site, layer, unit in (("mlp_pre", 3, 700), ("v", 5, 40)):
-        found = maximize_tokens(model, site=site, layer=layer, unit=unit, steps=8, n_candidates=32)
+    for site, layer, unit in (("mlp_pre", 2, 700), ("v", 1, 40)):
+        found = maximize_tokens(model, site=site, layer=layer, unit=unit, steps=6, n_candidates=24)
         ids = model.tokenizer(found.text[0])["input_ids"]
         assert ids == found.tokens[0].tolist()
         examples = lp.Examples.from_tokens([ids], -1, [0])
