@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from lens_probes.ablate.card import CausalCard
 from lens_probes.ablate.design import Design
 from lens_probes.ablate.effects import TOKENS_PER_PASS, Job, measure
-from lens_probes.ablate.rerun import prefix_is_exact
+from lens_probes.ablate.rerun import Way, exact_way
 from lens_probes.ablate.sets import Halves, draw_sets, draw_windows, evidence, halves, rank
 from lens_probes.ablate.steering import PREFIXES, steer_best
 from lens_probes.ablate.tables import (
@@ -60,7 +60,7 @@ def ablate(
     n_nulls: int = 100,
     n_unit_nulls: int | None = None,
     n_controls: int = 20,
-    n_windows: int | None = 60,
+    n_windows: int | None = 50,
     after: int = 10,
     alpha: float = 0.05,
     words: tuple[Sequence[str], Sequence[str]] | None = None,
@@ -122,12 +122,12 @@ def ablate(
     chosen = [_candidates(activations, key, examples, split, result, design) for key in activations]
     timings = {"activations and sets": time.perf_counter() - clock}
     clock = time.perf_counter()
-    exact = positions == "read" and _prefix_is_exact(model, groups)
+    way: Way = _way(model, groups) if positions == "read" else "whole"
     measuring = _Measuring(model, examples, activations, split, rows, design)
     jobs = [job for one in chosen for job in measuring.jobs(one)]
     with tqdm(total=sum(len(job.sets) for job in jobs) * len(rows), desc="ablations",
               unit="window", disable=not progress) as bar:  # fmt: skip
-        effects = measure(model, groups, jobs, positions=positions, keep_prefix=exact,
+        effects = measure(model, groups, jobs, positions=positions, way=way,
                           tokens_per_pass=tokens_per_pass, advance=bar.update)  # fmt: skip
     timings["ablations"] = time.perf_counter() - clock
     clock = time.perf_counter()
@@ -136,7 +136,7 @@ def ablate(
     table = set_table(every, plan)
     verdict, why = overall(table)
     steering, slopes, notes = steer_best(model, examples, chosen, words, prefixes)
-    if positions == "read" and not exact:
+    if positions == "read" and way == "whole":
         notes.append("whole windows were run again: kept keys and values are not exact here")
     timings["verdicts and steering"] = time.perf_counter() - clock
     return CausalCard(
@@ -151,8 +151,9 @@ def ablate(
             "model": model.provenance,
             "examples": _about(examples, split, rows),
             "sweep": None if result is None else dict(result.provenance["decision"]),
+            "way": way,
             "options": asdict(design) | {key: list(value) for key, value in keys.items()},
-            "notes": [*split.notes, *(note for one in chosen for note in one.sets.notes), *notes],
+            "notes": [*split.notes, *_set_notes(chosen), *notes],
         },
         timings=timings,
     )
@@ -235,7 +236,7 @@ class _Measuring:
     design: Design
 
     def jobs(self, one: Candidates) -> tuple[Job, Job]:
-        """All sets, and the single random units, which need fewer tokens."""
+        """One of all tokens, and one that may do with the read position."""
         design, x = self.design, self.activations[one.layer, one.site]
         new = replacement(
             self.model, (one.layer, one.site), design.kind, design.positions,
@@ -243,17 +244,23 @@ class _Measuring:
             measured=(self.examples.select(self.rows), x[self.rows]),
             donors=draw_donors(len(self.rows), design.seed), after=design.after,
         )  # fmt: skip
-        sets = masks(one.all_sets, x.shape[1])
-        single = masks([np.array([unit]) for unit in one.sets.matched_units], x.shape[1])
-        short = design.unit_measures(one.site) == ("kl",)
-        return Job(one.layer, one.site, sets, new), Job(one.layer, one.site, single, new, short)
+        full, short = (
+            masks([units for sets in kinds.values() for units in sets], x.shape[1])
+            for kinds in (one.full, one.short)
+        )
+        brief = design.unit_measures(one.site) == ("kl",)
+        return Job(one.layer, one.site, full, new), Job(one.layer, one.site, short, new, brief)
 
 
-def _prefix_is_exact(model: LensModel, groups: list[Group]) -> bool:
+def _way(model: LensModel, groups: list[Group]) -> Way:
     longest = max(groups, key=lambda group: group.tokens.shape[1])
     with torch.inference_mode():
         tokens = torch.from_numpy(longest.tokens[:2].astype(np.int64)).to(model.device)
-        return prefix_is_exact(model, tokens)
+        return exact_way(model, tokens)
+
+
+def _set_notes(chosen: list[Candidates]) -> list[str]:
+    return [f"L{one.layer}.{one.site}: {note}" for one in chosen for note in one.sets.notes]
 
 
 def _about(examples: Examples, split: Halves, rows: NDArray[np.int64]) -> dict[str, Any]:

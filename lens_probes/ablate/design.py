@@ -23,7 +23,7 @@ class Design:
     n_nulls: int = 100
     n_unit_nulls: int | None = None
     n_controls: int = 20
-    n_windows: int | None = 60
+    n_windows: int | None = 50
     after: int = 10
     alpha: float = 0.05
     seed: int = 0

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
-from lens_probes.ablate.rerun import Start, rerun, start
+from lens_probes.ablate.rerun import Start, Way, rerun, start
 from lens_probes.ablate.windows import Group, Positions, Replacement
 from lens_probes.model import LensModel
 from lens_probes.sites import SITES
@@ -64,7 +64,7 @@ def measure(
     jobs: list[Job],
     *,
     positions: Positions = "read",
-    keep_prefix: bool = True,
+    way: Way = "prefix",
     tokens_per_pass: int = TOKENS_PER_PASS,
     advance: Callable[[int], Any] = lambda _: None,
 ) -> list[Effects]:
@@ -75,9 +75,10 @@ def measure(
 
     Parameters
     ----------
-    keep_prefix
-        Keep keys and values of the tokens before the target, which `positions="read"` cannot
-        change, instead of running them again (see `rerun.prefix_is_exact`).
+    way
+        `"prefix"`: keep keys and values of the tokens before the target, which `positions="read"`
+        cannot change; `"packed"`: the same, with copies behind one another; `"whole"`: run whole
+        windows again, as `positions="all"` always does (see `rerun.exact_way`).
     tokens_per_pass
         Copies in one pass, as a number of tokens.
     advance
@@ -87,13 +88,14 @@ def measure(
     found = [_empty(len(job.sets), n) for job in jobs]
     with torch.inference_mode():
         for group in (part for whole in groups for part in whole.part(_WINDOWS)):
-            first = group.target if positions == "read" and keep_prefix else 0
+            first = group.target if positions == "read" and way != "whole" else 0
             tokens = torch.from_numpy(group.tokens.astype(np.int64)).to(model.device)
             last = max(group.read + 1, tokens.shape[1] - 1)
             begun = start(model, tokens[:, :last], first, [job.layer for job in jobs])
             scorer = _Scorer(group, tokens, first, begun)
             for job, effects in zip(jobs, found, strict=True):
-                _measure_job(model, job, effects, scorer, begun, positions, tokens_per_pass)
+                packed = way == "packed" and first > 0
+                _measure_job(model, job, effects, scorer, begun, positions, tokens_per_pass, packed)
                 advance(len(job.sets) * len(group.rows))
     return found
 
@@ -106,6 +108,7 @@ def _measure_job(
     begun: Start,
     positions: Positions,
     tokens_per_pass: int,
+    packed: bool,
 ) -> None:
     group, n_windows = scorer.group, len(scorer.group.rows)
     length = begun.logits.shape[1]
@@ -118,16 +121,18 @@ def _measure_job(
     bytes_per_row = 4 * n_positions * begun.logits.shape[2]
     rows = min(tokens_per_pass // n_positions, _LOGIT_BYTES // bytes_per_row)
     size = max(1, rows // n_windows)
+    if packed:  # one sequence must not be longer than the model's context
+        size = max(1, min(size, (int(model.cfg.n_ctx) - scorer.first) // n_positions))
     name = SITES[job.site].hook_name(job.layer)
     for at in range(0, len(job.sets), size):
         here = slice(at, at + size)
         mask = torch.from_numpy(job.sets[here]).to(model.device)
         hook = replace_units(mask, values, where, n_windows)
         logits = rerun(
-            model, begun, job.layer, len(mask), fwd_hooks=[(name, hook)], n_positions=n_positions
-        )
-        copies = logits.view(-1, n_windows, *logits.shape[1:])
-        scorer.score(copies, effects, here, short=job.short)
+            model, begun, job.layer, len(mask), fwd_hooks=[(name, hook)], n_positions=n_positions,
+            packed=packed,
+        )  # fmt: skip
+        scorer.score(logits, effects, here, short=job.short)
 
 
 def replace_units(

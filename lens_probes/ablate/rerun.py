@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
 from transformers import DynamicCache
 
+from lens_probes.ablate.packing import by_copy, can_pack, on_copies, pack, packing_hooks
 from lens_probes.model import LensModel
 from lens_probes.model_parts import Hook, ModelParts
 from lens_probes.sites import SITES
 
 _CLOSE = {torch.float64: 1e-6, torch.float32: 1e-3, torch.bfloat16: 0.2, torch.float16: 0.1}
 
+Way = Literal["whole", "prefix", "packed"]
 KeysValues = list[tuple[torch.Tensor, torch.Tensor]]
 
 
@@ -79,32 +81,55 @@ def rerun(
     *,
     fwd_hooks: Sequence[Hook] = (),
     n_positions: int | None = None,
-) -> Float[torch.Tensor, "copy_window position d_vocab"]:
-    """Logits of `copies` copies of the windows from `layer` on: row `copy * n_windows + window`.
+    packed: bool = False,
+) -> Float[torch.Tensor, "copy window position d_vocab"]:
+    """Logits of copies of the windows, run from `layer` on.
 
-    Hooks see these rows. `n_positions` stops after so many tokens.
+    Parameters
+    ----------
+    fwd_hooks
+        They see rows [copy window, position, ...]: row `copy * n_windows + window`.
+    n_positions
+        Stop after so many tokens.
+    packed
+        Copies behind one another instead of in the batch: see `packing`.
     """
-    residual = begun.residual[layer][:, :n_positions].repeat(copies, 1, 1)
-    return continued(model, begun.prefix).run_from(layer, residual, fwd_hooks=fwd_hooks)
+    residual = begun.residual[layer][:, :n_positions]
+    after = continued(model, begun.prefix)
+    if not packed:
+        rows = after.run_from(layer, residual.repeat(copies, 1, 1), fwd_hooks=fwd_hooks)
+        return rows.view(copies, len(residual), *rows.shape[1:])
+    first = 0 if begun.prefix is None else begun.prefix[0][0].shape[1]
+    hooks = [on_copies(hook, copies) for hook in fwd_hooks]
+    hooks += packing_hooks(model, range(layer, model.n_layers), copies, first)
+    return by_copy(after.run_from(layer, pack(residual, copies), fwd_hooks=hooks), copies)
 
 
-def prefix_is_exact(model: LensModel, tokens: Int[torch.Tensor, "window position"]) -> bool:
-    """Whether a pass that goes on after kept keys and values is the whole pass, for this model.
+def exact_way(model: LensModel, tokens: Int[torch.Tensor, "window position"]) -> Way:
+    """The fastest way to run copies that gives what whole windows give, for this model.
 
-    Measured on some windows: back ends and architectures differ in what they keep and in how they
-    number the positions after it. Where it is not, whole windows have to run.
+    Measured on some windows: back ends and architectures differ in what they keep, in how they
+    number the positions after it, and in which tokens see each other.
     """
     first = tokens.shape[1] // 2
     if first == 0:
-        return True
-    tolerance = _CLOSE.get(model.cfg.dtype, 1e-3)
-    try:
-        part = start(model, tokens, first, ()).logits
-    except (ValueError, RuntimeError, TypeError, AttributeError, IndexError):
-        return False
+        return "whole"
     whole = model.run_with_hooks(tokens, fwd_hooks=[], return_type="logits")[:, first:]
-    difference = part.float().log_softmax(-1) - whole.float().log_softmax(-1)
-    return bool(difference.abs().max() <= tolerance)
+    wanted = whole.float().log_softmax(-1)
+    tolerance = _CLOSE.get(model.cfg.dtype, 1e-3)
+
+    def close(logits: torch.Tensor) -> bool:
+        return bool((logits.float().log_softmax(-1) - wanted).abs().max() <= tolerance)
+
+    try:
+        begun = start(model, tokens, first, [0])
+        if not close(begun.logits):
+            return "whole"
+        if can_pack(model) and close(rerun(model, begun, 0, 3, packed=True)):
+            return "packed"
+        return "prefix"
+    except (ValueError, RuntimeError, TypeError, AttributeError, IndexError):
+        return "whole"
 
 
 def continued(model: ModelParts, prefix: KeysValues | None) -> ModelParts:

@@ -20,6 +20,7 @@ from lens_probes.validate.folds import passage_ids
 Units = NDArray[np.int64]
 _NEAREST = 10
 _NEAREST_SHARE = 20
+_CLOSE_SD = 1.25
 _DOSES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
@@ -165,6 +166,12 @@ def draw_sets(
     notes = []
     nearest = _nearest(ranking, best, others)
     matched = [_matched(nearest, rng) for _ in range(n_nulls)]
+    ratio = float(ranking.sd[np.concatenate(matched)].mean() / ranking.sd[best].mean())
+    if not 1 / _CLOSE_SD < ratio < _CLOSE_SD:
+        notes.append(
+            f"the units of the random sets have {ratio:.2f} of the top units' standard deviation: "
+            "none are nearer"
+        )
     quiet = others[ranking.log10_p[others] > np.log10(0.05)]
     nonsignificant = []
     if len(quiet) >= top:
@@ -194,7 +201,8 @@ def match_table(ranking: Ranking, sets: Sets) -> dict[str, float]:
 
 def _nearest(ranking: Ranking, best: Units, others: Units) -> list[Units]:
     """For each top unit the other units, nearest in mean and log variance first."""
-    features = np.stack([ranking.mean, np.log(ranking.sd)], axis=1)
+    varies = np.where(ranking.sd > 0, ranking.sd, 1.0)  # constant units are in no order
+    features = np.stack([ranking.mean, np.log(varies)], axis=1)
     spread = features[ranking.order].std(axis=0)
     features = features / np.where(spread > 0, spread, 1.0)
     return [

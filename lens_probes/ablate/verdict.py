@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,8 +11,6 @@ import pandas as pd
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from lens_probes import stats
-
 Verdict = Literal["encoded and used", "encoded, no measured use", "undecided"]
 USED: Verdict = "encoded and used"
 UNUSED: Verdict = "encoded, no measured use"
@@ -20,8 +18,7 @@ UNDECIDED: Verdict = "undecided"
 
 N_BOOTSTRAP = 1000
 _LEVEL = 0.95
-
-Array = NDArray[np.float64]
+_IN_WORDS = {"kl": "the next-token distribution", "loss_after": "the loss after the target"}
 
 
 @dataclass(frozen=True)
@@ -114,24 +111,21 @@ def excess(
     return (point, *percentile_interval(draws))
 
 
-def corrected_unit_p(p: Float[np.ndarray, " unit"]) -> Array:
-    """Benjamini-Hochberg over the units of one layer and site."""
-    adjusted: Array = stats.adjust(p, method="bh")
-    return adjusted
-
-
 def decide_use(
     *,
     encoded: str,
     p: float,
     resolution: float,
     alpha: float,
-    low: float,
-    high: float,
     what: str,
     measure: str,
+    beyond: Mapping[str, tuple[float, float, float]],
 ) -> tuple[Verdict, str]:
     """The verdict on one set or unit, and its reason in one line.
+
+    Used: the corrected p is at most alpha, and so far beyond the 1 - alpha quantile of random ones
+    that the interval is. Not used: by no measure does the interval reach beyond that quantile.
+    All else is undecided.
 
     Parameters
     ----------
@@ -139,29 +133,24 @@ def decide_use(
         "" where the property is encoded, else why it is not known to be.
     p, resolution
         Corrected p, and the smallest that could have come out.
-    low, high
-        Interval of its effect beyond the 1 - alpha quantile of random ones; `high` is the larger
-        one where there are several measures, `low` that of the measure that decides.
     what, measure
-        "random sets" or "random units"; the measure that decides, in words.
+        "random sets" or "random units"; the measure that stands out most.
+    beyond
+        By measure, `excess`.
     """
-    share = f"{100 * (1 - alpha):g} % of {what}"
+    share, said = f"{100 * (1 - alpha):g} % of {what}", f"corrected p = {p:.2g}"
+    low, high = beyond[measure][1], max(top for _, _, top in beyond.values())
     if encoded:
         return UNDECIDED, encoded
     if resolution > alpha:
-        return UNDECIDED, (f"{what} are too few: p cannot be below {resolution:.2g}; ask for more")
+        return UNDECIDED, f"too few {what}: p cannot be below {resolution:.2g}; ask for more"
     if p <= alpha and low > 0:
-        return USED, f"{measure} changes more than without {share} (corrected p = {p:.2g})"
+        return USED, f"without it {_IN_WORDS[measure]} changes more than without {share} ({said})"
     if high <= 0:
-        return UNUSED, f"its effect is within {share}, so is its interval (corrected p = {p:.2g})"
+        return UNUSED, f"its effect is within {share}, and so is its interval ({said})"
     if low > 0:
-        return UNDECIDED, (
-            f"its effect is beyond {share}, but p = {p:.2g} after correction: more random ones"
-        )
-    return UNDECIDED, (
-        f"the interval of its effect lies across that of {share} (corrected p = {p:.2g}): measure "
-        "more windows"
-    )
+        return UNDECIDED, f"beyond {share}, but not after correction ({said}): ask for more of them"
+    return UNDECIDED, f"its interval lies across {share} ({said}): measure more windows"
 
 
 def overall(sets: pd.DataFrame) -> tuple[Verdict, str]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from tiny_models import byte_level_tokenizer
-from transformers import GPT2Config, GPT2LMHeadModel
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from lens_probes.examples import Examples
 from lens_probes.model import LensModel, load_model
@@ -59,7 +59,10 @@ def planted_folder(folder: Path, seed: int) -> Path:
         model.lm_head.weight[n_words : n_words + FILLER // 2, 2] = 1.5
         model.lm_head.weight[n_words + FILLER // 2 :, 3] = 1.5
     model.save_pretrained(folder)
-    byte_level_tokenizer().save_pretrained(folder)
+    vocabulary = {f"w{i}": i for i in range(config.vocab_size)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="w0"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="w0").save_pretrained(folder)
     return folder
 
 
@@ -75,6 +78,6 @@ def planted_examples(seed: int) -> Examples:
     tokens[:, 8] = word
     passages = [f"passage {i % PASSAGES}" for i in rng.permutation(len(word))]
     return Examples.from_tokens(
-        tokens, 8, (word < WORDS).astype(int), [f"word {i}" for i in word], passages,
+        tokens, 8, (word < WORDS).astype(int), [f"w{i}" for i in word], passages,
         class_names=("without", "with"),
     )  # fmt: skip

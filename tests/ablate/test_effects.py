@@ -14,7 +14,7 @@ from hugging_face import MODULES, changed, raw_effects, raw_model
 from tiny_models import CONFIGS
 
 from lens_probes.ablate.effects import Effects, Job, measure, replace_units
-from lens_probes.ablate.rerun import prefix_is_exact, rerun, start
+from lens_probes.ablate.rerun import exact_way, rerun, start
 from lens_probes.ablate.windows import Replacement, grouped, masks, replacement
 from lens_probes.activations import collect
 from lens_probes.examples import Examples
@@ -85,9 +85,12 @@ def test_effects_are_those_of_hugging_face(
     n_units = model.shapes[site].n_units
     values = np.linspace(-1, 1, n_units).astype(np.float32)
     sets = [np.array([2]), np.array([0, 5, n_units - 1])]
-    found = effects_of(model, examples, layer, site, sets, Replacement(values), positions=positions)
-    where = slice(None) if positions == "all" else slice(READ, READ + 1)
     tokens = torch.from_numpy(examples.tokens)
+    found = effects_of(
+        model, examples, layer, site, sets, Replacement(values),
+        positions=positions, way=exact_way(model, tokens),
+    )  # fmt: skip
+    where = slice(None) if positions == "all" else slice(READ, READ + 1)
     with torch.inference_mode():
         intact = raw(tokens).logits
         for row, units in enumerate(sets):
@@ -113,21 +116,24 @@ def test_a_restart_is_the_whole_pass(
 ) -> None:
     model, tokens = models[name, back_end], torch.from_numpy(examples.tokens)
     with torch.inference_mode():
-        assert prefix_is_exact(model, tokens)
+        way = exact_way(model, tokens)
+        local = name == "gpt_neo"  # its local layers count tokens between a query and a key
+        assert way == ("packed" if back_end == "hooked" and not local else "prefix")
         whole = model.run_with_hooks(tokens, fwd_hooks=[], return_type="logits")
         for first in (0, 1, READ, LENGTH - 1):
             begun = start(model, tokens, first, range(model.n_layers))
             torch.testing.assert_close(begun.logits, whole[:, first:], atol=3e-6, rtol=1e-5)
             for layer in range(model.n_layers):
-                again = rerun(model, begun, layer, 3)
-                wanted = whole[:, first:].repeat(3, 1, 1)
-                torch.testing.assert_close(again, wanted, atol=3e-6, rtol=1e-5)
-                short = rerun(model, begun, layer, 2, n_positions=1)
-                assert short.shape[:2] == (2 * N, 1)
-                torch.testing.assert_close(short, wanted[: 2 * N, :1], atol=3e-6, rtol=1e-5)
+                for packed in {False, way == "packed"}:
+                    again = rerun(model, begun, layer, 3, packed=packed)
+                    wanted = whole[:, first:].expand(again.shape)
+                    torch.testing.assert_close(again, wanted, atol=3e-6, rtol=1e-5)
+                    short = rerun(model, begun, layer, 2, n_positions=1, packed=packed)
+                    assert short.shape[:3] == (2, N, 1)
+                    torch.testing.assert_close(short, wanted[:2, :, :1], atol=3e-6, rtol=1e-5)
 
 
-def test_a_prefix_at_wrong_positions_is_noticed(
+def test_a_prefix_that_is_not_whole_is_noticed(
     models: dict[tuple[str, str], LensModel],
     examples: Examples,
     monkeypatch: pytest.MonkeyPatch,
@@ -143,7 +149,7 @@ def test_a_prefix_at_wrong_positions_is_noticed(
     tokens = torch.from_numpy(examples.tokens)
     monkeypatch.setattr(module, "continued", forgetful)
     with torch.inference_mode():
-        assert not prefix_is_exact(models["gpt2", BACK_ENDS[-1]], tokens)
+        assert exact_way(models["gpt2", BACK_ENDS[-1]], tokens) == "whole"
 
 
 @pytest.mark.parametrize("back_end", BACK_ENDS)
@@ -214,11 +220,12 @@ def test_without_its_units_a_branch_leaves_its_bias(
 def test_many_sets_in_a_pass_are_as_one_by_one(
     models: dict[tuple[str, str], LensModel], examples: Examples
 ) -> None:
-    model = models["llama", "bridge"]
+    model = models["llama", BACK_ENDS[-1]]
     sets = [np.array([i, i + 1]) for i in range(7)]
     zeros = Replacement(np.zeros(model.shapes["mlp_pre"].n_units, np.float32))
     run = lambda **options: effects_of(model, examples, 1, "mlp_pre", sets, zeros, **options)  # noqa: E731
-    together, alone, whole = run(), run(tokens_per_pass=1), run(keep_prefix=False)
+    way = exact_way(model, torch.from_numpy(examples.tokens))
+    together, alone, whole = run(way=way), run(tokens_per_pass=1), run(way="whole")
     for measured in MEASURES:
         for other in (alone, whole):
             np.testing.assert_allclose(
@@ -239,7 +246,7 @@ def test_windows_of_unequal_length_and_short_runs(
     found = effects_of(model, examples, 0, "mlp_post", [units], zeros)
     for row, (ids, read) in enumerate(zip(tokens, reads, strict=True)):
         alone = Examples.from_tokens([ids, ids], read, [0, 1])
-        one = effects_of(model, alone, 0, "mlp_post", [units], zeros, keep_prefix=False)
+        one = effects_of(model, alone, 0, "mlp_post", [units], zeros, way="whole")
         for measured in MEASURES:
             np.testing.assert_allclose(
                 getattr(found, measured)[0, row], getattr(one, measured)[0, 0], atol=3e-6

@@ -1,0 +1,186 @@
+"""The causal card on a model whose circuit is known, and what it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from planted import DECOY, FILLER, READ, WORDS, planted_examples, planted_model
+
+from lens_probes.ablate import CausalCard, ablate, steer
+from lens_probes.ablate.verdict import UNUSED, USED
+from lens_probes.errors import InputError
+from lens_probes.examples import Examples
+from lens_probes.model import LensModel
+from lens_probes.sweep import sweep
+
+pytestmark = pytest.mark.model
+
+PLANTED = READ + DECOY
+QUICK = {"layers": [0], "top": PLANTED, "n_nulls": 40, "n_unit_nulls": 88, "n_windows": 24,
+         "n_controls": 5}  # fmt: skip
+FIRST_HALF = [f"w{2 * WORDS + i}" for i in range(FILLER // 2)]
+SECOND_HALF = [f"w{2 * WORDS + FILLER // 2 + i}" for i in range(FILLER // 2)]
+STEERING = {"words": (SECOND_HALF, FIRST_HALF), "prefixes": ["w30 w40 w50", "w60 w24 w70 w33"]}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> LensModel:
+    return planted_model(tmp_path_factory.mktemp("planted"), 0)
+
+
+@pytest.fixture(scope="module")
+def examples() -> Examples:
+    return planted_examples(0)
+
+
+@pytest.fixture(scope="module")
+def card(model: LensModel, examples: Examples) -> CausalCard:
+    return ablate(model, examples, **QUICK, **STEERING)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_planted_unit_gets_its_verdict(seed: int, tmp_path: Path) -> None:
+    card = ablate(planted_model(tmp_path, seed), planted_examples(seed), **QUICK, seed=seed)
+    verdicts = card.units.set_index("unit")["verdict"].to_dict()
+    wanted = dict.fromkeys(range(READ), USED) | dict.fromkeys(range(READ, PLANTED), UNUSED)
+    assert verdicts == wanted, card.units[["name", "kl", "p_corrected", "why"]].to_string()
+    assert card.verdict == USED
+
+
+def test_only_decoys_on_top_are_not_used(model: LensModel, examples: Examples) -> None:
+    tl = model.tl
+    kept = tl.original_model.transformer.h[0].mlp.c_proj if hasattr(tl, "original_model") else None
+    if kept is None:
+        pytest.skip("weights are edited in the Hugging Face model of a bridge")
+    weight = next(p for n, p in kept.named_parameters() if n.endswith("weight"))
+    saved = weight.detach().clone()
+    try:
+        weight.data[:READ] = 0.0
+        card = ablate(model, examples, **QUICK)
+    finally:
+        weight.data.copy_(saved)
+    assert card.verdict == UNUSED
+    assert (card.units["verdict"] == UNUSED).all()
+    assert card.sets["kl"][0] == 0
+
+
+def test_the_card_holds_what_it_says(card: CausalCard, examples: Examples) -> None:
+    row = card.sets.iloc[0]
+    assert row["p_kl"] == row["p_resolution"] == pytest.approx(1 / 41)
+    assert row["p_nonsignificant"] == row["p_shuffled"] == pytest.approx(1 / 6)
+    assert row["kl_low"] < row["kl"] < row["kl_high"]
+    assert row["kl"] > 3 * row["kl_matched_quantile"]
+    assert row["kl"] == pytest.approx((row["kl_0"] + row["kl_1"]) / 2)
+    assert row["loss_target"] == row["loss_elsewhere"] == 0
+    counts = card.nulls["kind"].value_counts().to_dict()
+    assert counts == {"matched": 40, "nonsignificant": 5, "shuffled": 5, "matched unit": 88}
+    matched = card.nulls[card.nulls["kind"] == "matched"]
+    assert row["kl_matched"] == pytest.approx(matched["kl"].mean())
+    assert (matched["k"] == PLANTED).all()
+    assert card.doses["k"].tolist() == [1, 2, 5, PLANTED]
+    assert card.doses["kl"].iloc[-1] == row["kl"]
+    first = card.units.iloc[0]
+    assert card.doses["kl"].iloc[0] == pytest.approx(first["kl"], rel=1e-5)
+    assert card.unit(first["name"])["kl"] == first["kl"]
+    with pytest.raises(KeyError):
+        card.unit("L9.mlp_pre.0")
+    said = card.provenance
+    assert said["examples"]["n_measured"] == [12, 12]
+    assert said["examples"]["sha256"] == examples.digest
+    assert said["options"]["kind"] == "mean"
+
+
+def test_units_are_chosen_without_the_measured_half(
+    model: LensModel, examples: Examples, card: CausalCard
+) -> None:
+    from lens_probes.ablate.sets import halves
+
+    split, tokens = halves(examples), examples.tokens.copy()
+    tokens[split.measured, examples.position[0]] = 2 * WORDS  # a filler in place of the words
+    silent = replace(examples, tokens=tokens)
+    assert halves(silent).chosen.tolist() == split.chosen.tolist()
+    other = ablate(model, silent, **QUICK)
+    assert other.units["unit"].tolist() == card.units["unit"].tolist()
+    assert (card.units["auc_measured"] - 0.5).abs().min() > 0.45
+    assert (other.units["auc_measured"] - 0.5).abs().max() < 0.3
+
+
+@pytest.mark.parametrize("kind", ["zero", "resample"])
+def test_other_ablations_find_the_same_units(
+    model: LensModel, examples: Examples, kind: str
+) -> None:
+    card = ablate(model, examples, **QUICK, kind=kind)
+    used = card.units[card.units["verdict"] == USED]["unit"]
+    assert set(used) == set(range(READ))
+
+
+def test_all_positions_reach_the_tokens_before(model: LensModel, examples: Examples) -> None:
+    few = QUICK | {"n_nulls": 20, "n_unit_nulls": 20, "n_windows": 8}
+    card = ablate(model, examples, **few, positions="all")
+    row = card.sets.iloc[0]
+    assert row["loss_elsewhere"] != 0
+    assert row["loss_target"] != 0
+    assert card.provenance["way"] == "whole"
+
+
+def test_a_sweep_gives_sites_layers_and_what_is_encoded(
+    model: LensModel, examples: Examples
+) -> None:
+    result = sweep(
+        model, examples, sites=["mlp_pre", "mlp_out"], layers=[0], untrained=False,
+        n_permutations=200,
+    )  # fmt: skip
+    few = {"n_nulls": 20, "n_unit_nulls": 20, "n_windows": 8, "top": PLANTED}
+    card = ablate(model, examples, result=result, **few)
+    assert card.sets[["layer", "site"]].to_numpy().tolist() == [[0, "mlp_pre"], [0, "mlp_out"]]
+    units = result.units.set_index("name")["significant"]
+    here = card.units[card.units["not_encoded"] != "it is not significantly tuned"]
+    assert units[here["name"]].all()
+    with pytest.raises(InputError, match="a sweep of other examples"):
+        ablate(model, examples.select(np.arange(200)), result=result)
+    with pytest.raises(InputError, match="layer 1, site mlp_pre is not in the sweep"):
+        ablate(model, examples, result=result, layers=[1])
+
+
+def test_steering_a_unit_moves_the_words_that_read_it(card: CausalCard, model: LensModel) -> None:
+    curves = steer(model, (0, "mlp_post"), [0, READ], np.ones(2), **STEERING)
+    read, decoy = (curves[curves["unit"] == unit] for unit in (0, READ))
+    assert (np.diff(read["log_odds"]) > 0).all()
+    assert read["log_odds"].iloc[-1] - read["log_odds"].iloc[0] > 1
+    assert np.ptp(decoy["log_odds"]) < 1e-4
+    assert np.allclose(np.exp(read["log_p0"]) + np.exp(read["log_p1"]), 1, atol=0.6)
+    assert len(card.steering) == 7
+    assert {"steered", "steering_slope", "steering_p"} <= set(card.sets)
+
+
+def test_steering_is_left_out_with_a_note(model: LensModel, examples: Examples) -> None:
+    few = QUICK | {"n_nulls": 5, "n_unit_nulls": 0, "n_windows": 4, "n_controls": 0}
+    card = ablate(model, examples, **few, words=(["w3"], ["w3"]))
+    assert card.steering.empty
+    assert "no steering: no word has a first token" in " ".join(card.provenance["notes"])
+    assert card.units["why"].eq("no random units were measured").all()
+    with pytest.raises(InputError, match="name others"):
+        steer(model, (0, "mlp_pre"), [0], np.ones(1), (["w3"], ["w3"]))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kind": "men"}, "unknown kind 'men': choose from zero, mean, resample. Did you mean"),
+        ({"positions": "last"}, "unknown positions 'last'"),
+        ({"top": 0}, "top must be 1 or more; got 0"),
+        ({"n_windows": 1}, "n_windows must be 2 or more"),
+        ({"alpha": 1.5}, "alpha must lie between 0 and 1"),
+        ({"sites": ["mlp_pre_linear"]}, "this model has no site"),
+        ({"top": 60, "layers": [0]}, "layer 0, site mlp_pre: 96 units vary here"),
+    ],
+)
+def test_mistakes_are_said_in_one_line(
+    model: LensModel, examples: Examples, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        ablate(model, examples, **options)
+    assert "\n" not in str(caught.value)

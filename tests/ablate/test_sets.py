@@ -1,0 +1,147 @@
+"""Halves, rankings, matched random sets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from lens_probes.ablate.sets import draw_sets, draw_windows, evidence, halves, match_table, rank
+from lens_probes.errors import InputError
+from lens_probes.examples import Examples
+from lens_probes.sites import SiteShape
+
+N, UNITS = 120, 200
+
+
+def examples_of(n: int = N, **options: object) -> Examples:
+    tokens = np.random.default_rng(0).integers(0, 50, (n, 6))
+    return Examples.from_tokens(tokens, 3, np.arange(n) % 2, **options)
+
+
+def activations(seed: int = 0) -> np.ndarray:
+    """Units of several means and scales; 0 to 4 are tuned, 5 is constant."""
+    rng = np.random.default_rng(seed)
+    scale = np.exp(rng.normal(size=UNITS))
+    x = rng.normal(size=(N, UNITS)) + rng.normal(size=UNITS)
+    x[:, :5] += 3.0 * (np.arange(N) % 2)[:, None]
+    x *= scale
+    x[:, 5] = 1.0
+    return x.astype(np.float32)
+
+
+OPTIONS = {"top": 5, "n_nulls": 100, "n_unit_nulls": 60, "n_controls": 10}
+
+
+def test_the_ranking_is_that_of_scipys_correlation() -> None:
+    x, examples = activations(), examples_of()
+    ranking = rank(x, examples)
+    r = [scipy_stats.pearsonr(x[:, u], examples.label).statistic for u in range(UNITS) if u != 5]
+    wanted = np.array([u for u in range(UNITS) if u != 5])[np.argsort(-np.abs(r), kind="stable")]
+    assert ranking.order.tolist() == wanted.tolist()
+    assert set(ranking.order[:5]) == {0, 1, 2, 3, 4}
+    p = scipy_stats.chi2.sf(N * np.array(r) ** 2, 1)
+    np.testing.assert_allclose(10 ** np.delete(ranking.log10_p, 5), p, rtol=1e-9)
+    assert np.isnan(ranking.r[5])
+    assert ranking.p_holm[5] == 1
+
+
+def test_matched_sets_have_the_top_units_means_and_spreads() -> None:
+    x, examples = activations(), examples_of()
+    ranking = rank(x, examples)
+    sets = draw_sets(ranking, x, examples, **OPTIONS)
+    assert set(sets.top) == {0, 1, 2, 3, 4}
+    assert len(sets.matched) == 100
+    assert len({tuple(units) for units in sets.matched}) > 90
+    features = np.stack([ranking.mean, np.log(np.maximum(ranking.sd, 1e-9))], axis=1)
+    features /= np.nanstd(features[ranking.order], axis=0)
+    by_chance = np.random.default_rng(1).choice(ranking.order[5:], (100, 5))
+    nearest = np.abs(features[sets.top].mean(0) - features[np.stack(sets.matched)].mean(1)).mean()
+    chance = np.abs(features[sets.top].mean(0) - features[by_chance].mean(1)).mean()
+    assert nearest < 0.5 * chance
+    for units in sets.matched:
+        assert len(set(units)) == 5
+        assert not set(units) & {0, 1, 2, 3, 4, 5}
+    said = match_table(ranking, sets)
+    assert said["sd_top"] == pytest.approx(ranking.sd[:5].mean())
+    assert len(set(sets.matched_units)) == 60
+    assert not set(sets.matched_units) & {0, 1, 2, 3, 4, 5}
+    again = draw_sets(ranking, x, examples, **OPTIONS)
+    assert all((a == b).all() for a, b in zip(sets.matched, again.matched, strict=True))
+    assert [len(units) for units in sets.doses] == [1, 2, 5]
+
+
+def test_control_sets_hold_no_tuned_units() -> None:
+    x, examples = activations(), examples_of(word=[f"w{i % 24}" for i in range(N)])
+    ranking = rank(x, examples)
+    sets = draw_sets(ranking, x, examples, **OPTIONS)
+    p = 10**ranking.log10_p
+    assert all((p[units] > 0.05).all() for units in sets.nonsignificant)
+    assert len(sets.nonsignificant) == len(sets.shuffled) == 10
+    tuned = [len(set(units) & {0, 1, 2, 3, 4}) for units in sets.shuffled]
+    assert np.mean(tuned) < 2
+    assert all(len(units) == 5 for units in sets.shuffled)
+
+
+def test_units_that_are_all_tuned_leave_no_quiet_sets_and_say_so() -> None:
+    x, examples = activations(), examples_of()
+    x += 2.0 * x.std(0) * examples.label[:, None]
+    sets = draw_sets(rank(x, examples), x, examples, **OPTIONS)
+    assert sets.nonsignificant == []
+    assert "no sets of non-significant units" in " ".join(sets.notes)
+
+
+def test_too_few_units_are_an_error_that_says_how_many_would_do() -> None:
+    x, examples = activations()[:, :8], examples_of()
+    with pytest.raises(InputError, match=r"7 units vary here.*top of 3 or fewer"):
+        draw_sets(rank(x, examples), x, examples, **OPTIONS)
+
+
+def test_random_sets_that_cannot_be_matched_are_noted() -> None:
+    x, examples = activations(), examples_of()
+    x[:, :5] *= 100
+    sets = draw_sets(rank(x, examples), x, examples, **OPTIONS)
+    assert "of the top units' standard deviation" in sets.notes[0]
+
+
+def test_halves_share_no_passage() -> None:
+    passages = [f"speaker {i // 5}" for i in range(N)]
+    examples = examples_of(source=passages)
+    split = halves(examples, seed=3)
+    source = np.array(passages)
+    assert not set(source[split.chosen]) & set(source[split.measured])
+    assert sorted([*split.chosen, *split.measured]) == list(range(N))
+    assert split.notes == ()
+    assert halves(examples, seed=4).chosen.tolist() != split.chosen.tolist()
+
+
+def test_halves_without_passages_are_noted_and_even() -> None:
+    split = halves(examples_of())
+    assert "no passages are known" in split.notes[0]
+    label = np.arange(N) % 2
+    assert label[split.chosen].sum() == label[split.measured].sum() == N // 4
+    with pytest.raises(InputError, match="4 or more are needed in each"):
+        halves(examples_of(6))
+
+
+def test_windows_are_drawn_evenly_from_both_classes() -> None:
+    examples = examples_of()
+    rows = np.concatenate([np.flatnonzero(examples.label == 0), np.arange(1, 20, 2)])
+    assert examples.label[draw_windows(examples, rows, 30)].sum() == 10
+    assert examples.label[draw_windows(examples, rows, 12)].sum() == 6
+    assert draw_windows(examples, rows, None).tolist() == rows.tolist()
+    assert len(draw_windows(examples, rows, 30)) == 30
+
+
+def test_a_unit_is_encoded_where_its_direction_holds_on_the_other_half() -> None:
+    x, examples = activations(), examples_of()
+    ranking = rank(x, examples)
+    units = np.array([0, 1, 9])
+    other = x.copy()
+    other[:, 1] *= -1
+    significant = ranking.p_holm <= 0.05
+    table = evidence(ranking, units, significant, other, examples, names=(3, "q", SiteShape(4, 50)))
+    assert table["encoded"].tolist() == [True, False, False]
+    assert "direction does not hold" in table["not_encoded"][1]
+    assert "not significantly tuned" in table["not_encoded"][2]
+    assert table["name"].tolist() == ["L3.q.h0.0", "L3.q.h0.1", "L3.q.h0.9"]
