@@ -16,26 +16,44 @@ if TYPE_CHECKING:
     from lens_probes.examples import Examples
     from lens_probes.model import LensModel, load_model
     from lens_probes.paint import paint
-    from lens_probes.probes import NegationProbe, Probe
+    from lens_probes.probes import (
+        CategoryProbe,
+        ContextProbe,
+        GrammarProbe,
+        NegationProbe,
+        Probe,
+        ProperNounProbe,
+        TextProbe,
+        TokenLengthProbe,
+    )
     from lens_probes.result import SweepResult
     from lens_probes.sites import SITES
     from lens_probes.sweep import sweep
-    from lens_probes.texts import Text, load_text
+    from lens_probes.texts import Document, Text, load_text
+    from lens_probes.validate.replicate import replicate
 
 _WHERE = {
     "Activations": "activations",
+    "CategoryProbe": "probes",
+    "ContextProbe": "probes",
+    "Document": "texts",
     "Examples": "examples",
+    "GrammarProbe": "probes",
     "InputError": "errors",
     "LensModel": "model",
     "NegationProbe": "probes",
     "Probe": "probes",
+    "ProperNounProbe": "probes",
     "SITES": "sites",
     "SweepResult": "result",
     "Text": "texts",
+    "TextProbe": "probes",
+    "TokenLengthProbe": "probes",
     "collect": "activations",
     "load_model": "model",
     "load_text": "texts",
     "paint": "paint",
+    "replicate": "validate.replicate",
     "stats": "",
     "sweep": "sweep",
 }
@@ -43,17 +61,25 @@ _WHERE = {
 __all__ = [
     "SITES",
     "Activations",
+    "CategoryProbe",
+    "ContextProbe",
+    "Document",
     "Examples",
+    "GrammarProbe",
     "InputError",
     "LensModel",
     "NegationProbe",
     "Probe",
+    "ProperNounProbe",
     "SweepResult",
     "Text",
+    "TextProbe",
+    "TokenLengthProbe",
     "collect",
     "load_model",
     "load_text",
     "paint",
+    "replicate",
     "stats",
     "sweep",
 ]

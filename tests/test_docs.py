@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from lens_probes.cli import main
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -25,6 +27,25 @@ def test_first_sweep_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert result.provenance["decision"]["level"] == "word"
     assert len(own.units) == 1536
     assert (tmp_path / "runs" / "first" / "report.html").stat().st_size > 1e6
+
+
+@pytest.mark.bundled
+def test_the_page_on_probes_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "write-a-probe.md").read_text()
+    define, use = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (contrast,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert define.count("\n") <= 36, "a probe should fit in about 30 lines"
+    names: dict[str, Any] = {"__name__": "page"}
+    exec(define, names)
+    exec(use.replace("layers=[0, 10]", "layers=[0]"), names)
+    result = names["result"]
+    assert result.provenance["examples"]["n_words_per_class"] == [3, 3]
+    assert result.provenance["examples"]["n_per_class"] == [12, 12]
+    assert contrast.count("\n") == 12
+    (tmp_path / "colours.toml").write_text(contrast)
+    given = f"--words {tmp_path / 'colours.toml'} --layers 0,1 --no-untrained --quiet"
+    assert main(["sweep", "category", *given.split(), "--out", str(tmp_path / "run")]) == 0
+    assert "Which units tell colours from numbers?" in capsys.readouterr().out
 
 
 def test_links_between_pages_lead_somewhere() -> None:

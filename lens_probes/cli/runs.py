@@ -63,15 +63,16 @@ def replicate(
     from lens_probes.folders import check_output_folder
     from lens_probes.result import SweepResult
 
-    result = SweepResult.load(run)
-    target = check_output_folder(out or run / "replication")
     given = {"text": text, "words": words, "sentences": sentences, "seed": seed}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if not changes:
         raise InputError(
             "say what is new: --text, --words, --sentences or --seed (another draw from the text)."
         )
+    result = SweepResult.load(run)
+    target = check_output_folder(out or run / "replication")
     from lens_probes.probes.again import probe_again
+    from lens_probes.report import write_report
     from lens_probes.texts import load_text
     from lens_probes.validate.replicate import replicate as run_again
 
@@ -83,4 +84,5 @@ def replicate(
     )
     for line in found.text_lines():
         print(line)
-    print(f"\nReplication: {found.save(target)}")
+    saved = found.save(target)
+    print(f"\nReport: {write_report(result, saved / 'report.html', replication=found)}")

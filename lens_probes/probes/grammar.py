@@ -16,6 +16,7 @@ from lens_probes.probes.word_sets import bundled_set, word_classes
 from lens_probes.tagging import TaggedWord, TaggerName, load_tagger
 from lens_probes.targets import Candidate, Tokenised
 from lens_probes.texts import Document, Text, some_documents
+from lens_probes.windows import Window
 
 if TYPE_CHECKING:
     from lens_probes.model import LensModel
@@ -82,6 +83,12 @@ class GrammarProbe(TextProbe):
         super().__post_init__()
         word_classes(self._lists(), CLASSES)
 
+    @property
+    def window(self) -> Window:
+        """A lone word is the whole of its document, with the space before it."""
+        window = super().window
+        return window if self.text is not None else replace(window, context="sentence")
+
     def examples(self, model: LensModel) -> Examples:
         """Lone words with their pairs, or targets in a text."""
         lists = self._lists()
@@ -89,7 +96,8 @@ class GrammarProbe(TextProbe):
             return self._lone(model, lists)
         text = some_documents(self.text, self.characters, self.seed)
         if self.tagger is None:
-            return self.from_words(model, text, word_classes(lists, CLASSES))
+            classes = word_classes(lists, CLASSES)
+            return self.from_words(model, text, classes, word_set=self._word_set)
         return self._tagged(model, text, dict(zip(TAGS, (0, 1), strict=True)))
 
     def others(self, model: LensModel) -> Examples | None:
@@ -109,7 +117,11 @@ class GrammarProbe(TextProbe):
         sides = [list(lists[name]) for name in CLASSES]
         text = lone_words([*sides[0], *sides[1]], leading_space=self.leading_space)
         examples = replace(self, max_per_class=None).from_words(
-            model, text, word_classes(lists, CLASSES), text=text_origin(text)
+            model,
+            text,
+            word_classes(lists, CLASSES),
+            text=text_origin(text),
+            word_set=self._word_set,
         )
         assert examples.word is not None
         place = {word: k for side in sides for k, word in enumerate(side)}
@@ -141,6 +153,10 @@ class GrammarProbe(TextProbe):
         return self.from_candidates(
             model, text, candidates, classes=classes, tagger_version=tagger.version
         )
+
+    @property
+    def _word_set(self) -> str:
+        return self.words if isinstance(self.words, str) else "custom"
 
     def _lists(self) -> Mapping[str, Sequence[str]]:
         return bundled_set("grammar", "course") if isinstance(self.words, str) else self.words

@@ -14,7 +14,7 @@ import numpy as np
 from lens_probes.errors import unknown
 from lens_probes.examples import Examples
 from lens_probes.probes.base import TextProbe
-from lens_probes.targets import Candidate, Tokenised
+from lens_probes.targets import Candidate, Tokenised, locate
 from lens_probes.texts import Text, some_documents
 
 if TYPE_CHECKING:
@@ -85,7 +85,10 @@ class ProperNounProbe(TextProbe):
         """Common words with a capital, at the start of a sentence; None if the text has none."""
         text = some_documents(self.text, self.characters, self.seed)
         _, common = _types(text)
-        return self.from_candidates(model, text, _initial(common), classes=(0,))
+        found = locate(text, model.tokenizer, _initial(common), self.window)
+        if len(found.usable) < 2:
+            return None
+        return self.drawn(model, text, found, classes=(0,))
 
     def _considered(self, types: Counter[str], label: int) -> dict[str, int]:
         """Some types (a few times as many as are drawn), so that not all words are looked up."""
@@ -108,7 +111,7 @@ def _course_tokens(document: Tokenised) -> Iterator[Candidate]:
             begin = start + len(piece) - len(piece.lstrip())
             capital = word[0].isupper() and before.strip()[-1:] not in tuple(_SENTENCE_END)
             yield Candidate(begin, begin + len(word), word, int(capital))
-        before = piece
+            before = piece
 
 
 @functools.lru_cache(maxsize=1)

@@ -95,7 +95,10 @@ def _try(
             if examples.value is not None:
                 return stats.folds_by_value(examples.value, groups, n_folds=n_folds, seed=seed)
             fold: Fold = make(examples.label, groups, n_folds=n_folds, seed=seed)
-            return fold
+            sizes = [np.bincount(fold[examples.label == k], minlength=n_folds) for k in (0, 1)]
+            if np.min(sizes) >= 2:
+                return fold
+            reason = "a fold would have fewer than 2 examples of a class"
         except ValueError as error:
             reason = str(error)
     notes.append(f"no held-out scores by {kind}: {reason}")

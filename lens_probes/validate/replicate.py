@@ -72,9 +72,8 @@ def replicate(
     lines, whole = [], None
     for kind, rows, note in _kinds(result, examples):
         line, units = _line(result, read, examples, rows, asked, model.tokenizer)
-        lines.append(
-            {"kind": kind} | line | {"note": "; ".join(filter(None, (note, line["note"])))}
-        )
+        said = "; ".join(filter(None, (note, line["note"])))
+        lines.append(line | {"kind": kind, "note": said})
         whole = units if kind == KINDS[0] else whole
     return Replication(
         pd.DataFrame(lines)[list(LINES)],

@@ -1,0 +1,163 @@
+"""Replication: planted units come back on new words, word identity does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lens_probes as lp
+from lens_probes.cli import main
+from lens_probes.validate.toy import TUNED, toy_model
+
+pytestmark = pytest.mark.model
+
+FILLER = 40
+
+
+def toy_examples(words: range, seed: int, source: str = "one") -> lp.Examples:
+    """Five contexts of some words of the toy model; the first twenty words are class 1."""
+    rng = np.random.default_rng(seed)
+    word = np.repeat(np.array([*words, *(20 + w for w in words)]), 5)
+    tokens = rng.integers(40, 40 + FILLER, (len(word), 8))
+    tokens[:, -1] = word
+    names = [f"word {i}" for i in word]
+    sources = [f"{source} {i % 10}" for i in range(len(word))]
+    return lp.Examples.from_tokens(tokens, -1, word < 20, names, sources)
+
+
+@pytest.fixture(scope="module")
+def model() -> lp.LensModel:
+    return toy_model(0)
+
+
+@pytest.fixture(scope="module")
+def first(model: lp.LensModel) -> lp.SweepResult:
+    return lp.sweep(model, toy_examples(range(12), 0), sites=["mlp_pre"], untrained=False)
+
+
+def line(replication: object, kind: str) -> dict[str, object]:
+    table = replication.lines.set_index("kind")  # type: ignore[attr-defined]
+    return dict(table.loc[kind])
+
+
+def test_planted_units_come_back_on_new_words(model: lp.LensModel, first: lp.SweepResult) -> None:
+    assert first.units["significant"][:TUNED].all()
+    again = lp.replicate(first, toy_examples(range(12, 20), 1, "two"), model=model)
+    new_words = line(again, "new words")
+    assert new_words["n_words"] == "8 v 8"
+    assert new_words["sign_agreement"] == 1
+    assert new_words["share_significant_again"] == 1
+    assert new_words["auc_heldout"] > 0.99
+    assert new_words["level"] == "word"
+    assert "2 examples of each class" in str(line(again, "new sentences")["note"])
+    assert line(again, "new passages")["n"] == "40 v 40"
+    assert "no text is known" in str(line(again, "new corpus")["note"])
+    both = again.units[again.units["group"] == "both"]
+    assert set(both["unit"]) == set(range(TUNED))
+    assert (np.sign(both["t1"]) == np.sign(both["t2"])).all()
+
+
+def test_word_identity_comes_back_in_new_sentences_and_not_in_new_words(
+    model: lp.LensModel,
+) -> None:
+    """The trap that the separate lines are for: the same words carry their identity along."""
+    random = np.random.default_rng(3).permutation(40)
+
+    def shuffled(examples: lp.Examples) -> lp.Examples:
+        label = np.array([random[int(w.split()[1])] % 2 for w in examples.word])
+        return replace(examples, label=label)
+
+    result = lp.sweep(
+        model,
+        shuffled(toy_examples(range(12), 0)),
+        sites=["mlp_pre"],
+        method="holm",
+        untrained=False,
+    )
+    assert result.units["significant"].sum() > 20
+    sentences = lp.replicate(result, shuffled(toy_examples(range(12), 5)), model=model)
+    words = lp.replicate(result, shuffled(toy_examples(range(12, 20), 5)), model=model)
+    same, new = line(sentences, "new sentences"), line(words, "new words")
+    assert same["sign_agreement"] > 0.95
+    assert same["effect_correlation"] > 0.9
+    assert abs(new["sign_agreement"] - 0.5) < 0.35
+    assert abs(new["effect_correlation"]) < 0.5
+
+
+def test_windows_read_before_are_left_out(model: lp.LensModel, first: lp.SweepResult) -> None:
+    same = toy_examples(range(12), 0)
+    with pytest.raises(lp.InputError, match="all 120 examples were read by the first sweep"):
+        lp.replicate(first, same, model=model)
+    new = toy_examples(range(12), 9)
+    both = lp.Examples.from_tokens(
+        np.concatenate([same.tokens, new.tokens]), -1, np.concatenate([same.label, new.label]),
+        [*same.word, *new.word],
+    )  # fmt: skip
+    again = lp.replicate(first, both, model=model)
+    assert line(again, "all new examples")["n"] == "60 v 60"
+    counts = again.provenance["second"]["counts"]
+    assert counts["left out: read by the first sweep"] == 120
+
+
+def test_refusals(model: lp.LensModel, first: lp.SweepResult) -> None:
+    new = toy_examples(range(12), 9)
+    with pytest.raises(lp.InputError, match="has the classes class 0 and class 1, these"):
+        lp.replicate(first, replace(new, class_names=("a", "b")), model=model)
+    with pytest.raises(lp.InputError, match="has other weights than the model of the first"):
+        lp.replicate(first, new, model=toy_model(1))
+    values = lp.Examples.from_tokens(
+        new.tokens, -1, value=np.arange(len(new)), class_names=("class 0", "class 1")
+    )
+    with pytest.raises(lp.InputError, match="one of the two has a continuous label"):
+        lp.replicate(first, values, model=model)
+
+
+def test_a_continuous_label_replicates(model: lp.LensModel) -> None:
+    def made(words: range, seed: int) -> lp.Examples:
+        base = toy_examples(words, seed)
+        value = base.label + 0.1 * np.array([int(w.split()[1]) % 7 for w in base.word])
+        return lp.Examples.from_tokens(base.tokens, -1, word=base.word.tolist(), value=value)
+
+    result = lp.sweep(model, made(range(12), 0), sites=["mlp_pre"], untrained=False)
+    again = lp.replicate(result, made(range(12, 20), 1), model=model)
+    row = line(again, "new words")
+    assert row["sign_agreement"] == 1
+    assert row["auc_heldout"] > 0.8
+
+
+def test_the_command(
+    tiny_folders: dict[str, Path],
+    prose_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    other = tmp_path / "other.txt"
+    words = np.random.default_rng(1).permutation(prose_file.read_text().split())
+    other.write_text(" ".join(words))
+    run = tmp_path / "run"
+    given = f"--model {tiny_folders['llama']} --text {prose_file} --words course --layers 1 --quiet"
+    options = "--max-per-class 20 --before 9 --after 2 --no-untrained"
+    assert main(["sweep", "negation", *given.split(), *options.split(), "--out", str(run)]) == 0
+    capsys.readouterr()
+    assert main(["replicate", str(run), "--text", str(other), "--quiet"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("all new examples:")
+    assert "new corpus:" in printed
+    assert f"Report: {run / 'replication' / 'report.html'}" in printed
+    assert {p.name for p in (run / "replication").iterdir()} >= {
+        "lines.parquet", "units.parquet", "replication.json",
+    }  # fmt: skip
+    for arguments, message in [
+        ([str(run), "--quiet"], "say what is new"),
+        ([str(run), "--text", str(other)], "already holds files"),
+        ([str(tmp_path / "no"), "--seed", "1"], "no result in"),
+        (
+            [str(run), "--words", "corse", "--out", str(tmp_path / "x"), "--quiet"],
+            "unknown word set",
+        ),
+    ]:
+        assert main(["replicate", *arguments]) == 2
+        assert message in capsys.readouterr().err
