@@ -28,6 +28,7 @@ _TESTS = {
     "welch_p": "Welch t test (welch_p)",
     "word_p": "Welch t test of word means (word_p)",
     "p_family": "permutation of classes over word types, largest |t| of the family (p_family)",
+    "paired_p": "paired t test of a word in the two conditions (paired_p)",
     "r_p": "t test of the Pearson correlation (r_p)",
 }
 _TESTS_OF_VALUES = {

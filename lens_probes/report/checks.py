@@ -48,6 +48,31 @@ def null_table(result: SweepResult) -> Table | None:
     return Table.of(caption, pd.DataFrame(rows), columns) if rows else None
 
 
+def split_table(result: SweepResult) -> Table | None:
+    """The real split of the words into classes beside other splits of the same words."""
+    splits = result.validation.get("splits")
+    if not splits:
+        return None
+    columns = (
+        Column("units that pass", ("share",), _share),
+        Column("under other splits, median", ("other_splits_median",), _share),
+        Column("5th percentile", ("other_splits_low",), _share),
+        Column("95th percentile", ("other_splits_high",), _share),
+        Column("most", ("other_splits_max",), _share),
+        Column("splits", ("n",), whole),
+        Column("p", ("p",), lambda value: fixed(value, 3)),
+    )
+    caption = (
+        "Words split otherwise: units that pass the token-level test (Bonferroni over the sweep) "
+        "when the same words are divided into classes of the same sizes in other ways"
+    )
+    return Table.of(caption, pd.DataFrame([splits]), columns)
+
+
+def _share(value: Any) -> str:
+    return percent(value, 2)
+
+
 def confound_table(result: SweepResult) -> Table | None:
     """What else differs between the classes."""
     confounds = result.validation.get("confounds") or {}
@@ -61,11 +86,10 @@ def confound_table(result: SweepResult) -> Table | None:
         Column(f"mean, {class0}", ("mean0",), number_or_text),
         Column(f"mean, {class1}", ("mean1",), number_or_text),
         Column("AUC by itself", ("auc",), lambda value: fixed(value, 3)),
-        Column("r with the label", ("r",), lambda value: fixed(value, 3)),
     )
     caption = "Confounds: what else differs between the classes (AUC 0.5: nothing)"
     if value_name(result) is not None:
-        caption = f"Confounds: what else goes with {value_name(result)} (r 0: nothing)"
+        caption = "Confounds: what else differs between the groups of values (AUC 0.5: nothing)"
     return Table.of(caption, pd.DataFrame(rows), columns) if rows else None
 
 

@@ -118,6 +118,7 @@ def report_html(
         layers=tables.layer_table(result),
         notes=checks.notes(result),
         nulls=checks.null_table(result),
+        splits=checks.split_table(result),
         confounds=checks.confound_table(result),
         unit_charts=[
             Chart.of("effects", unit_figures.effect_and_significance(result)),

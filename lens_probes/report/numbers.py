@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -25,10 +26,12 @@ def fixed(value: Any, digits: int = 2) -> str:
     """Number of a known range, such as an AUC; -0.00 is 0.00."""
     if missing(value):
         return NONE
-    text = f"{float(value):,.{digits}f}"
+    if math.isinf(value):
+        return "∞" if value > 0 else f"{MINUS}∞"
+    text = _rounded(value, f",.{digits}f")
     if float(text.replace(",", "")) == 0:
         text = text.lstrip("-")
-    return text.replace("-", MINUS).replace("inf", "∞")
+    return text.replace("-", MINUS)
 
 
 def percent(value: Any, digits: int = 1) -> str:
@@ -45,7 +48,7 @@ def general(value: Any, digits: int = 3) -> Markup:
         return Markup("∞" if number > 0 else f"{MINUS}∞")
     if number == 0:
         return Markup("0")
-    mantissa, power_of_ten = f"{number:.{digits - 1}e}".split("e")
+    mantissa, power_of_ten = _rounded(number, f".{digits - 1}e").split("e")
     exponent = int(power_of_ten)
     if -4 < exponent < 5:
         rounded = float(f"{mantissa}e{exponent}")
@@ -72,6 +75,12 @@ def power(log10_p: Any) -> Markup:
 def seconds(value: Any) -> str:
     """Duration in seconds."""
     return NONE if missing(value) else f"{float(value):,.2f} s"
+
+
+def _rounded(value: Any, form: str) -> str:
+    """Formatted with exact ties away from zero, as the script of a page rounds them."""
+    with localcontext(rounding=ROUND_HALF_UP):
+        return format(Decimal(float(value)), form)
 
 
 def _times_power(mantissa: str, exponent: int) -> Markup:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 
+from lens_probes.decision import rank_column
 from lens_probes.result import SweepResult
 
 RANKS = {"log10_score_p": "score p", "log10_r_p": "p of r"}
 
 
-def rank_column(units: pd.DataFrame) -> str:
-    """Column of `units` that orders them by evidence, smallest first."""
-    return next((column for column in RANKS if column in units), "log10_p_corrected")
-
-
 def rank_name(units: pd.DataFrame) -> str:
     """What `rank_column` holds, in the words of the tables."""
-    return RANKS.get(rank_column(units), "corrected p")
+    return RANKS[rank_column(units)]
 
 
 def strongest(units: pd.DataFrame, n: int) -> pd.DataFrame:

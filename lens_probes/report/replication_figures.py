@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -26,13 +27,18 @@ _GROUPS = {
 class Replicated(Protocol):
     """What a replication has to hold to be drawn and tabled.
 
-    units: one row a unit: name, t1, t2, group ("both", "first", "second" or "none": significant
-    where). lines: one row a kind of replication, as `replication_table` lists.
+    units: one row a unit: name, t1, t2 (t, or r with a continuous label), group ("both", "first",
+    "second" or "none": significant where). lines: one row a kind of replication, with the
+    columns of `replication_table`.
     """
 
     @property
     def units(self) -> pd.DataFrame:
         """One row a unit."""
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """`["first"]["examples"]`: that of the first sweep."""
 
     @property
     def lines(self) -> pd.DataFrame:
@@ -44,7 +50,7 @@ def replication_scatter(replication: Replicated) -> go.Figure:
     units = replication.units
     x, y = units["t1"].to_numpy(float), units["t2"].to_numpy(float)
     known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
-    figure = go.Figure()
+    figure, t = go.Figure(), _measure(replication)
     codes = pd.Categorical(units["group"], categories=list(_GROUPS)).codes.astype(np.int64)
     if len(known):
         drawn = known[_both_ways(x[known], y[known], codes[known])]
@@ -54,34 +60,45 @@ def replication_scatter(replication: Replicated) -> go.Figure:
         _diagonal(figure, np.concatenate([x[known], y[known]]))
     else:
         drawn = known
-    figure.update_xaxes(title={"text": "t, first round"}, zeroline=True)
-    figure.update_yaxes(title={"text": "t, second round"}, zeroline=True)
+    figure.update_xaxes(title={"text": f"{t}, first round"}, zeroline=True)
+    figure.update_yaxes(title={"text": f"{t}, second round"}, zeroline=True)
     caption = (
         f"Points: {whole(len(drawn))} of {whole(len(units))} units, the extremes and one for each "
         "occupied cell of a grid. Units that were picked because they are strong in the first "
-        "round lie below the diagonal in the second, in size: regression to the mean. t counts "
-        "tokens."
+        "round lie below the diagonal in the second, in size: regression to the mean. "
+        f"{t} counts tokens."
     )
     if len(units) > len(known):
-        caption += f" {whole(len(units) - len(known))} units have no t in one of the rounds."
-    return frame(figure, _title(units.iloc[known], x[known], y[known]), caption, height=460)
+        caption += f" {whole(len(units) - len(known))} units have no {t} in one of the rounds."
+    title = _title(units.iloc[known], x[known], y[known], t)
+    return frame(figure, title, caption, height=460)
 
 
 def replication_table(replication: Replicated) -> Table:
     """Every kind of replication by itself: agreement of signs, found again, held-out, effects."""
+    score = "AUC" if _measure(replication) == "t" else "r"
     columns = (
         Column("new", ("kind",), text, "what differs from the first round", number=False),
-        Column("examples", ("n",), whole),
-        Column("word types", ("n_words",), whole),
+        Column("examples", ("n",), text),
+        Column("word types", ("n_words",), text),
         Column("units compared", ("units_compared",), whole),
+        Column("significant before", ("n_significant1",), whole),
         Column("sign agrees", ("sign_agreement",), percent),
         Column("significant again", ("share_significant_again",), percent),
-        Column("AUC held-out", ("auc_heldout",), auc),
+        Column("counting", ("level",), text, number=False),
+        Column(score, ("auc_heldout",), auc),
+        Column(f"{score}, best unit", ("best_auc_heldout",), auc),
         Column("r of effects", ("effect_correlation",), auc),
         Column("concordance", ("concordance",), auc),
         Column("note", ("note",), text, number=False),
     )
     return Table.of("Replication, one line for each kind", replication.lines, columns)
+
+
+def _measure(replication: Replicated) -> str:
+    """What t1 and t2 are."""
+    described = replication.provenance.get("first", {}).get("examples", {})
+    return "t" if described.get("value_name") is None else "r"
 
 
 def _both_ways(
@@ -126,11 +143,11 @@ def _diagonal(figure: go.Figure, values: NDArray[np.float64]) -> None:
     )
 
 
-def _title(units: pd.DataFrame, x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
+def _title(units: pd.DataFrame, x: NDArray[np.float64], y: NDArray[np.float64], t: str) -> str:
     if len(x) < 3 or not (x.std() and y.std()):
-        return "No unit has a t in both rounds"
+        return f"No unit has a {t} in both rounds"
     r = float(np.corrcoef(x, y)[0, 1])
-    said = f"t of the two rounds correlates at r = {fixed(r)} over {whole(len(x))} units"
+    said = f"{t} of the two rounds correlates at r = {fixed(r)} over {whole(len(x))} units"
     first = int(units["group"].isin(["both", "first"]).sum())
     if not first:
         return f"{said}; none was significant in the first"

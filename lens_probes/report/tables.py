@@ -121,6 +121,9 @@ _LAYER_HEADERS = {
     "best_unit": "best unit",
     "best_auc": "its AUC",
     "best_accuracy": "its accuracy",
+    "best_auc_others": "its AUC against further negatives",
+    "pair_similarity": "r of pairs",
+    "other_pair_similarity": "r of other pairs",
     "sd_r": "sd of r",
     "q05_r": "r, 5th percentile",
     "q25_r": "r, 25th percentile",
@@ -135,7 +138,12 @@ def _layer_column(name: str) -> Column:
     header = _LAYER_HEADERS.get(name, name.replace("_", " "))
     if name == "layer" or name.startswith("n_"):
         return Column(header, (name,), whole)
-    if "auc" in name or name == "selectivity" or re.search(r"_r(_|$)", name):
+    if (
+        "auc" in name
+        or name == "selectivity"
+        or "similarity" in name
+        or re.search(r"_r(_|$)", name)
+    ):
         return Column(header, (name,), auc)
     if "share" in name or "accuracy" in name:
         return Column(header, (name,), percent)

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lens_probes.decision import rank_column
 from lens_probes.report.numbers import whole
-from lens_probes.report.ranking import rank_column, rank_name, strongest
+from lens_probes.report.ranking import rank_name, strongest
 from lens_probes.report.tables import Table
 from lens_probes.report.unit_columns import side_names, unit_columns
 from lens_probes.result import SweepResult
@@ -45,7 +46,7 @@ def unit_browser(result: SweepResult, *, most: int = MOST, cards: frozenset[str]
     """
     units, columns = result.units, unit_columns(result)
     ranked = units.sort_values(rank_column(units), kind="stable", na_position="last").head(most)
-    first = strongest(units, FIRST_PAGE)
+    first = _as_packed(strongest(units, FIRST_PAGE))
     caption = (
         f"The {len(first)} units with the smallest {rank_name(units)} of {whole(len(units))}, "
         "smallest first"
@@ -84,6 +85,12 @@ def _caption(shown: int, total: int, rank: str) -> str:
             "page: they are in units.parquet of the saved result."
         )
     return text
+
+
+def _as_packed(units: pd.DataFrame) -> pd.DataFrame:
+    """Numbers as the script will have them, so that it writes the same digits."""
+    floats = units.select_dtypes("float")
+    return units.assign(**floats.astype(np.float32).astype(np.float64))
 
 
 def pack(column: pd.Series) -> dict[str, Any]:

@@ -11,10 +11,11 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from lens_probes.decision import rank_column
 from lens_probes.report.frame import frame, plain
 from lens_probes.report.numbers import fixed, whole
 from lens_probes.report.palette import CLASS_COLOURS, GREY
-from lens_probes.report.ranking import rank_column, sides
+from lens_probes.report.ranking import sides
 from lens_probes.result import SweepResult
 
 EFFECTS: Mapping[str, str] = {
@@ -66,7 +67,7 @@ def effect_and_significance(result: SweepResult) -> go.Figure:
 
 def _shown_p(units: pd.DataFrame, decision: Mapping[str, Any]) -> str:
     """The p-value that decides; a permutation p has a floor, so the word-level p in its place."""
-    for column in (decision["p_column"], "word_p"):
+    for column in (decision["p_column"], "word_p", "paired_p"):
         if f"log10_{column}" in units and units[f"log10_{column}"].notna().any():
             return str(column)
     return rank_column(units).removeprefix("log10_")

@@ -50,6 +50,7 @@ def make_continuous(n=180, layers=LAYERS, width=40):
         layers=layer_table(units),
         examples=_examples(word, value),
         evidence=pd.DataFrame(evidence),
+        validation={"held_out_by": "word", "notes": []},
         provenance=_provenance(two_classes.provenance, value, units),
     )
 

@@ -27,6 +27,7 @@ class StandIn:
 
     units: pd.DataFrame
     lines: pd.DataFrame
+    provenance: dict
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +42,13 @@ def replication(result):
     lines = pd.DataFrame(
         {
             "kind": ["new words", "new passage"],
-            "n": [120, 240],
+            "n": ["60 v 60", "0 v 0"],
             "sign_agreement": [0.875, np.nan],
             "effect_correlation": [0.5, 0.75],
             "note": ["", "2 words left out"],
         }
     )
-    return StandIn(units, lines)
+    return StandIn(units, lines, {"first": {"examples": result.provenance["examples"]}})
 
 
 def title(figure):
@@ -162,7 +163,7 @@ def test_replication_lines_are_a_table(replication):
     assert [c.header for c in table.columns] == [
         "new", "examples", "sign agrees", "r of effects", "note",
     ]  # fmt: skip
-    assert table.rows[0][:3] == ("new words", "120", "87.5%")
+    assert table.rows[0][:3] == ("new words", "60 v 60", "87.5%")
     assert table.rows[1][2] == "–"
 
 

@@ -6,27 +6,39 @@
   // The palette's blue is too dim on a dark page; the same hue, lighter.
   const BLUE = /#0072B2/g;
   const LIGHTER_BLUE = "#3B98DD";
+  const sources = new Map(
+    [...document.querySelectorAll("script[data-for]")].map((s) => [s.dataset.for, s.textContent]),
+  );
+  const drawn = new Set();
 
-  // A figure in a folded part has no width: it is drawn when the part is opened.
-  const folded = (element) => element.closest("details:not([open])") !== null;
-
-  function draw(within = document) {
-    for (const source of within.querySelectorAll("script[data-for]")) {
-      if (folded(source)) continue;
-      const name = source.dataset.for;
-      const text = source.textContent;
-      const figure = JSON.parse(dark.matches ? text.replace(BLUE, LIGHTER_BLUE) : text);
-      figure.layout.template = dark.matches ? themes.dark : themes.light;
-      // A finger that drags over a figure scrolls the page.
-      if (touch) figure.layout.dragmode = false;
-      Plotly.react(name, figure.data, figure.layout, {
-        responsive: true,
-        displaylogo: false,
-        modeBarButtons: [["resetScale2d", "toImage"]],
-        toImageButtonOptions: { format: "svg", filename: name },
-      });
-    }
+  function draw(name) {
+    const text = sources.get(name);
+    const figure = JSON.parse(dark.matches ? text.replace(BLUE, LIGHTER_BLUE) : text);
+    figure.layout.template = dark.matches ? themes.dark : themes.light;
+    // A finger that drags over a figure scrolls the page.
+    if (touch) figure.layout.dragmode = false;
+    drawn.add(name);
+    Plotly.react(name, figure.data, figure.layout, {
+      responsive: true,
+      displaylogo: false,
+      modeBarButtons: [["resetScale2d", "toImage"]],
+      toImageButtonOptions: { format: "svg", filename: name },
+    });
   }
+
+  // A figure is drawn when the reader comes near it: a long report opens at once. One in a folded
+  // part has no size, so it waits until that is opened.
+  const near = new IntersectionObserver(
+    (seen) => {
+      for (const { target, isIntersecting } of seen) {
+        if (!isIntersecting) continue;
+        near.unobserve(target);
+        if (!drawn.has(target.id)) draw(target.id);
+      }
+    },
+    { rootMargin: "800px 0px" },
+  );
+  for (const name of sources.keys()) near.observe(document.getElementById(name));
 
   // A link to a folded part, or into one, opens it.
   function unfold() {
@@ -37,17 +49,13 @@
     target.scrollIntoView();
     part.querySelector("summary").focus({ preventScroll: true });
   }
-
-  draw();
-  for (const part of document.querySelectorAll("details")) {
-    part.addEventListener("toggle", () => part.open && draw(part));
-  }
   addEventListener("hashchange", unfold);
   unfold();
-  dark.addEventListener("change", () => draw());
-  // What is folded on the screen is part of a printed page.
+
+  dark.addEventListener("change", () => drawn.forEach(draw));
+  // What is folded or far away on the screen is part of a printed page.
   addEventListener("beforeprint", () => {
     for (const part of document.querySelectorAll("details")) part.open = true;
-    draw();
+    for (const name of sources.keys()) if (!drawn.has(name)) draw(name);
   });
 })();

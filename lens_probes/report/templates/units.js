@@ -26,6 +26,7 @@
 
   const grouped = (text) => text.replace(/\B(?=(\d{3})+(?!\d))/g, ",");
   function fixed(value, digits = 2) {
+    if (!Number.isFinite(value)) return (value < 0 ? MINUS : "") + "∞";
     let text = Math.abs(value).toFixed(digits);
     const sign = value < 0 && Number(text) !== 0 ? MINUS : "";
     const [whole, part] = text.split(".");
@@ -38,6 +39,7 @@
   }
   function general(value) {
     if (value === 0) return "0";
+    if (!Number.isFinite(value)) return fixed(value);
     const [mantissa, power] = value.toExponential(2).split("e");
     const exponent = Number(power);
     if (exponent > -4 && exponent < 5) {
@@ -46,6 +48,7 @@
     return timesPower(fixed(Number(mantissa), 2), exponent);
   }
   function power(log10) {
+    if (log10 === -Infinity) return "0";
     if (log10 >= -3) return String(Number((10 ** log10).toPrecision(2)));
     let exponent = Math.floor(log10);
     let mantissa = Math.round(10 ** (log10 - exponent) * 10) / 10;

@@ -1,0 +1,121 @@
+"""A small page for one question: answer, figures, tokens in their contexts; and its numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from lens_probes.folders import write_folder
+from lens_probes.report.chart import Chart, embedded, theme
+from lens_probes.report.numbers import general
+from lens_probes.report.repeat import flat
+from lens_probes.report.unit_card import ShownContext
+
+PAGE = "report.html"
+NUMBERS = "numbers.json"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was asked of a model and what came out, ready to be printed, drawn and kept.
+
+    Attributes
+    ----------
+    kind, question
+        What was done, and of what.
+    answer
+        Sentences; the command prints the same ones.
+    figures
+        By a name of letters and hyphens; drawn once.
+    contexts
+        Tokens of a corpus with the text around them, by heading.
+    tables
+        Written as NAME.parquet.
+    numbers
+        Written as JSON; NaN becomes null.
+    recorded
+        Settings and model: shown on the page and part of the JSON.
+    """
+
+    kind: str
+    question: str
+    answer: tuple[str, ...]
+    figures: Mapping[str, go.Figure]
+    numbers: Mapping[str, Any]
+    recorded: Mapping[str, Any]
+    contexts: Mapping[str, Sequence[ShownContext]] = field(default_factory=dict)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+    def save(self, folder: str | Path, *, command: str = "") -> Path:
+        """Write page, numbers and tables into a new folder, all or nothing; the page's path.
+
+        Raises
+        ------
+        InputError
+            The folder holds something already, or cannot be written.
+        """
+        page = self.html(command=command)
+
+        def fill(work: Path) -> None:
+            (work / PAGE).write_bytes(page.encode("utf-8", "replace"))
+            numbers = {"command": command, "answer": self.answer, "recorded": self.recorded}
+            numbers |= {"numbers": self.numbers}
+            (work / NUMBERS).write_text(json.dumps(_plain(numbers), indent=1, allow_nan=False))
+            for name, table in self.tables.items():
+                table.to_parquet(work / f"{name}.parquet", index=False)
+
+        return write_folder(folder, fill) / PAGE
+
+    def html(self, *, command: str = "") -> str:
+        """The page: one file that asks no network for anything."""
+        environment = Environment(
+            loader=PackageLoader("lens_probes.report"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+        environment.filters["general"] = general
+        return environment.get_template("finding.html.j2").render(
+            kind=self.kind,
+            question=self.question,
+            answer=self.answer,
+            charts=[Chart.of(key, go.Figure(figure)) for key, figure in self.figures.items()],
+            contexts=self.contexts,
+            command=command,
+            recorded=flat(_plain(self.recorded)),
+            templates=embedded({"light": theme("plotly_white"), "dark": theme("plotly_dark")}),
+            style=_file(environment, "style.css"),
+            script=_file(environment, "charts.js"),
+            plotly_js=Markup(get_plotlyjs()),
+        )
+
+
+def _plain(value: Any) -> Any:
+    """Arrays as lists and NaN as None, for JSON."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _file(environment: Environment, name: str) -> Markup:
+    assert environment.loader is not None
+    return Markup(environment.loader.get_source(environment, name)[0])

@@ -1,0 +1,106 @@
+"""Reports in a real browser: Chromium without a network, driven by Playwright.
+
+Both may be missing (neither is needed to use the library): then these tests are skipped and say so.
+"""
+
+import os
+import shutil
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+def find_chromium():
+    """Path of the browser: $LENS_PROBES_BROWSER, or the first of `BROWSERS` there is."""
+    named = os.environ.get("LENS_PROBES_BROWSER")
+    return named or next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+@dataclass
+class Opened:
+    """A page and what went wrong or was asked for while it was open."""
+
+    page: object
+    errors: list = field(default_factory=list)
+    requests: list = field(default_factory=list)
+    dialogs: list = field(default_factory=list)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    path = find_chromium()
+    if path is None:
+        pytest.skip("no Chromium found; name one in LENS_PROBES_BROWSER")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@contextmanager
+def opened(browser, path, *, width=1280, height=900, dark=False, javascript=True):
+    """Open a file in a context of its own, offline, and watch it."""
+    context = browser.new_context(
+        offline=True,
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if dark else "light",
+        java_script_enabled=javascript,
+    )
+    seen = Opened(context.new_page())
+    page = seen.page
+    page.on("console", lambda m: m.type in ("error", "warning") and seen.errors.append(m.text))
+    page.on("pageerror", lambda error: seen.errors.append(str(error)))
+    page.on("request", lambda request: seen.requests.append(request.url))
+    page.on("requestfailed", lambda request: seen.errors.append(f"failed: {request.url}"))
+    page.on("dialog", lambda dialog: (seen.dialogs.append(dialog.message), dialog.dismiss()))
+    page.goto(Path(path).as_uri())
+    try:
+        yield seen
+    finally:
+        context.close()
+
+
+def wait_until(page, expression, argument=None, *, seconds=30):
+    """Wait until an expression holds. (Playwright's own wait evaluates text, which the page's
+    security policy forbids: as it should.)"""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression, argument):
+        assert time.monotonic() < end, f"still not so after {seconds} s: {expression}"
+        page.wait_for_timeout(30)
+
+
+def open_all(page):
+    """Unfold every folded part and draw every figure, as for printing."""
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    wait_until(
+        page,
+        "[...document.querySelectorAll('.plot')].every((p) => p.querySelector('.main-svg'))",
+    )
+
+
+@pytest.fixture(scope="session")
+def reports(tmp_path_factory):
+    """Reports of two kinds of sweep, and the results they were made from."""
+    import pages
+
+    return pages.write_all(tmp_path_factory.mktemp("pages"))
+
+
+@pytest.fixture(scope="session")
+def result(reports):
+    return reports["classes"][1]
+
+
+@pytest.fixture
+def opened_report(browser, reports):
+    with opened(browser, reports["classes"][0]) as seen:
+        yield seen
