@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from lens_probes.ablate.verdict import Verdict
+from lens_probes.errors import InputError, one_line
+from lens_probes.folders import write_folder
+from lens_probes.model_files import sha256
+
+CARD = "causal.json"
+_TABLES = ("sets", "units", "doses", "nulls", "steering")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,3 +69,49 @@ class CausalCard:
         if found.empty:
             raise KeyError(name)
         return found.iloc[0]
+
+    def save(self, folder: str | Path) -> Path:
+        """Write parquet tables and causal.json with their digests, all at once or not at all.
+
+        Raises
+        ------
+        InputError
+            The folder holds something already, or cannot be written.
+        """
+
+        def fill(work: Path) -> None:
+            for name in _TABLES:
+                getattr(self, name).to_parquet(work / f"{name}.parquet", index=False)
+            said = {
+                "format": 1,
+                "verdict": self.verdict,
+                "why": self.why,
+                "provenance": self.provenance,
+                "timings": self.timings,
+                "files": {name: sha256(work / f"{name}.parquet") for name in _TABLES},
+            }
+            (work / CARD).write_text(json.dumps(said, indent=1, allow_nan=False))
+
+        return write_folder(folder, fill)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> CausalCard:
+        """Read a saved card; an error if a file is missing or changed since it was written."""
+        path = Path(folder).expanduser()
+        try:
+            said = json.loads((path / CARD).read_text("utf-8"))
+            for name in _TABLES:
+                if sha256(path / f"{name}.parquet") != said["files"][name]:
+                    raise InputError(f"card {path} is damaged: {name}.parquet has changed.")
+            tables = {name: pd.read_parquet(path / f"{name}.parquet") for name in _TABLES}
+            return cls(
+                said["verdict"], said["why"], **tables,
+                provenance=said["provenance"], timings=said["timings"],
+            )  # fmt: skip
+        except FileNotFoundError as error:
+            missing = Path(str(error.filename)).name
+            raise InputError(f"no causal card in {path}: it has no {missing}.") from error
+        except InputError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"cannot read the card in {path}: {one_line(error)}.") from error

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from planted import DECOY, FILLER, READ, WORDS, planted_examples, planted_model
 
@@ -91,6 +92,24 @@ def test_the_card_holds_what_it_says(card: CausalCard, examples: Examples) -> No
     assert said["examples"]["n_measured"] == [12, 12]
     assert said["examples"]["sha256"] == examples.digest
     assert said["options"]["kind"] == "mean"
+
+
+def test_a_saved_card_is_read_as_it_was(card: CausalCard, tmp_path: Path) -> None:
+    folder = card.save(tmp_path / "run" / "causal")
+    again = CausalCard.load(folder)
+    assert (again.verdict, again.why) == (card.verdict, card.why)
+    for name in ("sets", "units", "doses", "nulls", "steering"):
+        pd.testing.assert_frame_equal(getattr(again, name), getattr(card, name))
+    assert again.provenance["options"]["top"] == PLANTED
+    replace(card, steering=pd.DataFrame()).save(tmp_path / "no steering")
+    assert CausalCard.load(tmp_path / "no steering").steering.empty
+    with pytest.raises(InputError, match="already holds files"):
+        card.save(folder)
+    with pytest.raises(InputError, match=r"it has no causal\.json"):
+        CausalCard.load(tmp_path)
+    (folder / "units.parquet").write_bytes(b"other")
+    with pytest.raises(InputError, match=r"damaged: units\.parquet has changed"):
+        CausalCard.load(folder)
 
 
 def test_units_are_chosen_without_the_measured_half(
