@@ -31,6 +31,7 @@ class Reader:
         self.model = model
         self.keys = tuple(keys)
         self.max_tokens: int | None = None
+        _lay_out_weights(model)
 
     def read(self, batch: Batch) -> dict[Key, Float[np.ndarray, "example unit"]]:
         """Activations of the examples of a batch, in its order.
@@ -83,6 +84,29 @@ class Reader:
                 np.add.reduceat(read, starts, axis=0) / spans[:, None] if averaged else read
             )
         return values
+
+
+def _lay_out_weights(model: LensModel) -> None:
+    """Keep HookedTransformer's weights in the order in memory in which it multiplies by them.
+
+    It brings these into that order anew at every pass otherwise: a tenth of the time. Values,
+    shapes and results stay the same to the bit. A bridge has Hugging Face's own weights.
+    """
+    for block in model.tl.blocks:
+        attention, mlp = getattr(block, "attn", None), getattr(block, "mlp", None)
+        _order_in_memory(attention, "W_Q", (0, 2, 1))
+        _order_in_memory(attention, "W_O", (2, 0, 1))
+        if "W_gate" in getattr(mlp, "_parameters", ()):
+            for name in ("W_gate", "W_in", "W_out"):
+                _order_in_memory(mlp, name, (1, 0))
+
+
+def _order_in_memory(module: torch.nn.Module | None, name: str, order: tuple[int, ...]) -> None:
+    """Lay a weight out so that its axes in this order are contiguous."""
+    weight = None if module is None else module._parameters.get(name)
+    if weight is not None and weight.ndim == len(order):
+        back = [order.index(axis) for axis in range(len(order))]
+        weight.data = weight.data.permute(order).contiguous().permute(back)
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hooked_tiny import hooked_tiny
 from raw_activations import raw_activations, sites_of
 from transformers import AutoModelForCausalLM
 
@@ -14,6 +15,7 @@ import lens_probes as lp
 from lens_probes import activations as module
 from lens_probes import forward
 from lens_probes.model import LensModel
+from lens_probes.model_backends import HAS_HOOKED_TRANSFORMER
 from lens_probes.model_files import bundled_gguf, converted_gguf
 
 pytestmark = pytest.mark.model
@@ -99,6 +101,29 @@ def test_batch_size_and_order_do_not_matter(
         scale = np.abs(whole[key]).max()
         np.testing.assert_allclose(one[key], whole[key], atol=1e-6 * scale)
         np.testing.assert_allclose(shuffled[key], whole[key][order], atol=1e-6 * scale)
+
+
+@pytest.mark.skipif(not HAS_HOOKED_TRANSFORMER, reason="a bridge has Hugging Face's own weights")
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+def test_the_order_of_weights_in_memory_changes_no_bit(
+    architecture: str, tiny_folders: dict[str, Path]
+) -> None:
+    model = hooked_tiny(tiny_folders[architecture], processing="none")
+    weights = {name: value.clone() for name, value in model.tl.named_parameters()}
+    digest = model.weights_digest
+    tokens = torch.from_numpy(random_examples(8, 400).tokens[:, :30])
+    _, before = model.run_with_cache(tokens)
+    forward.Reader(model, [(0, "q")])
+    _, after = model.run_with_cache(tokens)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert all(torch.equal(weights[name], value) for name, value in model.tl.named_parameters())
+    model.__dict__.pop("weights_digest")
+    assert model.weights_digest == digest
+    block = model.tl.blocks[1]
+    assert block.attn.W_O.permute(2, 0, 1).is_contiguous()
+    assert block.attn.W_Q.permute(0, 2, 1).is_contiguous()
+    if architecture == "llama":
+        assert all(w.T.is_contiguous() for w in (block.mlp.W_gate, block.mlp.W_in, block.mlp.W_out))
 
 
 def test_what_follows_the_target_is_not_read(tiny_model: LensModel) -> None:
