@@ -12,7 +12,9 @@ import sys
 from cyclopts import App, CycloptsError
 
 from lens_probes.cli import facts, runs
+from lens_probes.cli.maximize import maximize
 from lens_probes.cli.options import parse_layers
+from lens_probes.cli.residual import residual
 from lens_probes.cli.sweep import command_line, sweep_app
 from lens_probes.errors import InputError
 
@@ -24,6 +26,8 @@ app = App(
     version_flags=["--version"],
 )
 app.command(sweep_app)
+app.command(maximize)
+app.command(residual)
 for command in (runs.report, runs.replicate, facts.audit, facts.models, facts.sites, facts.texts):
     app.command(command)
 

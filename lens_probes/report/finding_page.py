@@ -36,6 +36,8 @@ class Finding:
         What was done, and of what.
     answer
         Sentences; the command prints the same ones.
+    listing
+        Further lines for a terminal; on a page without contexts they stand below the figures.
     figures
         By a name of letters and hyphens; drawn once.
     contexts
@@ -54,6 +56,7 @@ class Finding:
     figures: Mapping[str, go.Figure]
     numbers: Mapping[str, Any]
     recorded: Mapping[str, Any]
+    listing: tuple[str, ...] = ()
     contexts: Mapping[str, Sequence[ShownContext]] = field(default_factory=dict)
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
@@ -93,6 +96,7 @@ class Finding:
             question=self.question,
             answer=self.answer,
             charts=[Chart.of(key, go.Figure(figure)) for key, figure in self.figures.items()],
+            listing="" if self.contexts else "\n".join(self.listing),
             contexts=self.contexts,
             command=command,
             recorded=flat(_plain(self.recorded)),

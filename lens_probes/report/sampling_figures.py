@@ -105,7 +105,9 @@ def context_strip(contexts: TopContexts, unit: int) -> go.Figure:
         f"Quantile and random examples are from {whole(contexts.n_sampled)} tokens drawn at "
         "random. The top alone always looks meaningful: read the rows below it too."
     )
-    return frame(figure, contexts_sentence(contexts, unit, name), caption, height=60 + 44 * len(rows))
+    return frame(
+        figure, contexts_sentence(contexts, unit, name), caption, height=60 + 44 * len(rows)
+    )
 
 
 def contexts_sentence(contexts: TopContexts, unit: int, name: str) -> str:
