@@ -135,7 +135,7 @@ def ablate(
     plan = Plan(split.passage[rows], examples.label[rows], design)
     table = set_table(every, plan)
     verdict, why = overall(table)
-    steering, slopes, notes = steer_best(model, examples, chosen, words, prefixes)
+    steering, slopes, notes = steer_best(model, examples, chosen, words, prefixes, way)
     if positions == "read" and way == "whole":
         notes.append("whole windows were run again: kept keys and values are not exact here")
     timings["verdicts and steering"] = time.perf_counter() - clock

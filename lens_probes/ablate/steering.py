@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from lens_probes.ablate.rerun import Way, rerun, start
 from lens_probes.ablate.tables import Candidates
 from lens_probes.ablate.verdict import empirical_p
 from lens_probes.errors import InputError
@@ -83,6 +85,7 @@ def steer(
     *,
     prefixes: Sequence[str] = PREFIXES,
     scales: Sequence[float] = SCALES,
+    way: Way = "whole",
 ) -> pd.DataFrame:
     """Add multiples of a unit's standard deviation at the last token of some texts.
 
@@ -94,6 +97,8 @@ def steer(
         [unit] standard deviation of each of `units`.
     words
         Of class 0 and of class 1: possible next words.
+    way
+        `"whole"`, or any other to run the last token of a text only (see `rerun.exact_way`).
 
     Returns
     -------
@@ -119,15 +124,17 @@ def steer(
     with torch.inference_mode():
         for prefix in prefixes:
             ids = model.tokenizer(prefix, add_special_tokens=False)["input_ids"]
-            tokens = torch.tensor(ids, device=model.device)
+            tokens = torch.tensor([ids], device=model.device)
+            first = 0 if way == "whole" else len(ids) - 1
+            begun = start(model, tokens, first, [layer])
             for at in range(0, len(added), _ROWS):
                 here = slice(at, at + _ROWS)
                 hook = _push(which[here], added[here])
-                batch = tokens.expand(len(which[here]), -1)
-                logits = model.run_with_hooks(batch, fwd_hooks=[(name, hook)], return_type="logits")
-                log_p = logits[:, -1].float().log_softmax(-1)
-                for label, first in enumerate(chosen.tokens):
-                    of_class = log_p[:, torch.from_numpy(first).to(model.device)].logsumexp(-1)
+                logits = rerun(model, begun, layer, len(which[here]), fwd_hooks=[(name, hook)])
+                log_p = logits[:, 0, -1].float().log_softmax(-1)
+                for label, ids_of_class in enumerate(chosen.tokens):
+                    of_class = log_p[:, torch.from_numpy(ids_of_class).to(model.device)]
+                    of_class = of_class.logsumexp(-1)
                     total[here, label] += of_class.cpu().numpy()
     log_p0, log_p1 = (total / len(prefixes)).T
     shape = model.shapes[site]
@@ -151,6 +158,7 @@ def steer_best(
     chosen: Sequence[Candidates],
     words: tuple[Sequence[str], Sequence[str]] | None,
     prefixes: Sequence[str],
+    way: Way,
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Steer the best unit of each layer and site: curves, slopes with p, notes.
 
@@ -167,8 +175,9 @@ def steer_best(
     for one in chosen:
         key, sd = (one.layer, one.site), one.ranking.sd
         best, nulls = one.sets.top[:1], one.sets.matched_units[:_NULLS]
-        curve = steer(model, key, best, sd[best], words, prefixes=prefixes)
-        random = steer(model, key, nulls, sd[nulls], words, prefixes=prefixes, scales=_NULL_SCALES)
+        run = functools.partial(steer, model, key, words=words, prefixes=prefixes, way=way)
+        curve = run(best, sd[best])
+        random = run(nulls, sd[nulls], scales=_NULL_SCALES)
         slope, sizes = slopes(curve)[0], np.abs(slopes(random))
         rows.append(
             {
@@ -190,7 +199,9 @@ def slopes(curves: pd.DataFrame) -> Float[np.ndarray, " unit"]:
     return np.array(fits, dtype=np.float64)
 
 
-def _push(units: NDArray[np.int64], amounts: Float[np.ndarray, " row"]) -> object:
+def _push(
+    units: NDArray[np.int64], amounts: Float[np.ndarray, " row"]
+) -> Callable[..., torch.Tensor]:
     """Hook that adds to one unit in each row, at the last position."""
     rows = np.arange(len(units))
 
