@@ -1,0 +1,111 @@
+"""L23: negation in queries, keys and values: one family of q + k + v in each layer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+import numpy as np
+
+import lens_probes as lp
+from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
+from lens_probes.findings.drawings import lines
+from lens_probes.findings.negation import (
+    counted,
+    course_values,
+    held_out_values,
+    keys_of,
+    negation_reading,
+    word_values,
+)
+from lens_probes.findings.profiles import (
+    Decide,
+    layer_shares,
+    max_t_threshold,
+    wald,
+    words_beyond,
+)  # fmt: skip
+from lens_probes.findings.spread import INTERVAL, NULL, Profile, Sample, pick, spread
+
+LESSON = Lesson(
+    "L23", "Negation in Q, K and V", "gpt2-large", ("L23.a", "L23.b", "L23.c"), (109_200, 18_200)
+)
+SITES = ("q", "k", "v")
+
+
+def by_site(decide: Decide) -> Profile:
+    """Share of significant units of each site, the least of them, and the ratio of their |g|."""
+
+    def profile(sample: Sample) -> Mapping[str, float]:
+        share, size = {}, {}
+        for site in SITES:
+            keys = [key for key in sample.arrays if key[1] == site]
+            passed = [decide(sample, [key]).significant for key in keys]
+            g = [np.abs(lp.stats.ttest(sample.arrays[key], sample.label).hedges_g) for key in keys]
+            share[site] = float(np.mean(np.concatenate(passed)))
+            chosen = np.concatenate(g)[np.concatenate(passed)]
+            size[site] = float(chosen.mean()) if len(chosen) else np.nan
+        ratio = max(size.values()) / min(size.values())
+        return {
+            "least_share": min(share.values()), "ratio": ratio,
+            **{f"share_{site}": share[site] for site in SITES},
+        }  # fmt: skip
+
+    return profile
+
+
+def run(setting: Setting) -> Outcome:
+    """Every layer's q, k and v."""
+    reading = negation_reading(setting)
+    keys = keys_of(reading, *SITES)
+    sample = reading.sample().only(keys)
+    course, words = course_values(setting, reading, keys), word_values(setting, reading, keys)
+    honest = held_out_values(setting, reading, keys)
+    few = max(5, setting.draws // 4)
+    threshold = max_t_threshold(sample, seed=setting.seed)
+    sites = {
+        "course": spread(by_site(wald), reading, draws=few, seed=setting.seed, keys=keys),
+        "rigorous": spread(
+            by_site(words_beyond(threshold)), reading, draws=few, seed=setting.seed, keys=keys
+        ),
+    }
+    by_word, null = INTERVAL["word"].format(n=setting.draws), NULL.format(n=setting.draws)
+    n = counted(reading)
+    depth = "early: highest of the first third of the layers; late: mean of the last sixth"
+    low = "low: mean of the first third of the layers; highest: the last layer"
+    distinct = [len(np.unique(sample.arrays[0, site], axis=0)) for site in SITES]
+    shown = {}
+    for site in SITES:
+        layers, share, _ = layer_shares(sample.only(keys_of(reading, site)), wald)
+        shown[site] = (layers, share)
+    return Outcome(
+        (
+            Measured("L23.a", "course", pick(course, "early", "late"), n,
+                     f"Wald p, one family of q + k + v a layer; {depth}", by_word, null),
+            Measured("L23.a", "rigorous", pick(words, "early", "late"), n,
+                     f"max-T over word types, all layers and sites; {depth}", by_word, null),
+            Measured("L23.b", "course", pick(course, "low_layers", "highest"), n,
+                     f"in-sample accuracy of significant positive units; {low}", by_word, null),
+            Measured("L23.b", "rigorous", pick(honest, "low_layers", "highest"), n,
+                     f"chosen on some word types, scored on others; {low}", by_word, null),
+            Measured("L23.c", "course", sites["course"], n, "Wald p, a family a site and layer",
+                     INTERVAL["word"].format(n=few), NULL.format(n=few)),
+            Measured("L23.c", "rigorous", sites["rigorous"], n, "max-T over word types",
+                     INTERVAL["word"].format(n=few), NULL.format(n=few)),
+        ),
+        {
+            "share": lines(
+                shown, title="Significant units of q, k and v by layer", x="layer", percent=True,
+                y="share of units", caption=f"{n}. Each site its own family here.",
+            )
+        },
+        lines=(
+            "layer 0 rows of q, k, v with distinct values: "
+            + ", ".join(f"{s} {d} of {len(sample.label)}" for s, d in zip(SITES, distinct,
+                                                                          strict=True)),
+        ),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(script_main(LESSON, run, __file__))

@@ -1,0 +1,86 @@
+"""The three kinds of figure that lessons draw beside the figures of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from lens_probes.report.frame import evenly, frame, jitter, plain
+from lens_probes.report.palette import line_style
+
+_MOST_POINTS = 4000
+
+
+def lines(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    title: str,
+    caption: str,
+    x: str,
+    y: str,
+    percent: bool = False,
+) -> go.Figure:
+    """One line a name: (x values, y values)."""
+    figure = go.Figure()
+    for number, (name, (across, up)) in enumerate(series.items()):
+        colour, symbol, dash = line_style(number)
+        figure.add_scatter(
+            x=list(across), y=[float(v) for v in up], name=plain(name), mode="lines+markers",
+            line={"color": colour, "dash": dash}, marker={"symbol": symbol},
+        )  # fmt: skip
+    figure.update_xaxes(title={"text": plain(x)})
+    figure.update_yaxes(title={"text": plain(y)}, tickformat=".0%" if percent else None)
+    return frame(figure, title, caption, height=340)
+
+
+def points(
+    groups: Mapping[str, tuple[Sequence[Any], Sequence[Any]]],
+    *,
+    title: str,
+    caption: str,
+    x: str,
+    y: str,
+) -> go.Figure:
+    """One cloud a name; very many points are thinned evenly, which the caption says."""
+    figure = go.Figure()
+    n_all = n_drawn = 0
+    for number, (name, (across, up)) in enumerate(groups.items()):
+        colour, symbol, _ = line_style(number)
+        rows = evenly(len(across), _MOST_POINTS)
+        n_all, n_drawn = n_all + len(across), n_drawn + len(rows)
+        figure.add_scatter(
+            x=np.asarray(across, float)[rows], y=np.asarray(up, float)[rows], name=plain(name),
+            mode="markers", marker={"color": colour, "symbol": symbol, "size": 5, "opacity": 0.6},
+        )  # fmt: skip
+    figure.update_xaxes(title={"text": plain(x)})
+    figure.update_yaxes(title={"text": plain(y)})
+    thinned = f" {n_drawn:,} of {n_all:,} points are drawn." if n_drawn < n_all else ""
+    return frame(figure, title, caption + thinned, height=380)
+
+
+def strips(
+    groups: Mapping[str, Mapping[str, Sequence[float]]], *, title: str, caption: str, y: str
+) -> go.Figure:
+    """Values by category (a word), one colour a group (a class)."""
+    figure = go.Figure()
+    names: list[str] = []
+    for number, (group, categories) in enumerate(groups.items()):
+        colour, symbol, _ = line_style(number)
+        across: list[float] = []
+        up: list[float] = []
+        for category, values in categories.items():
+            across += (len(names) + 0.5 * jitter(len(values))).tolist()
+            up += [float(v) for v in values]
+            names.append(category)
+        figure.add_scatter(
+            x=across, y=up, name=plain(group), mode="markers",
+            marker={"color": colour, "symbol": symbol},
+        )  # fmt: skip
+    figure.update_xaxes(
+        tickmode="array", tickvals=list(range(len(names))), ticktext=[plain(n) for n in names]
+    )
+    figure.update_yaxes(title={"text": plain(y)})
+    return frame(figure, title, caption, height=380)

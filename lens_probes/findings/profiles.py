@@ -1,0 +1,161 @@
+"""Numbers that several lessons take from a sweep: shares and accuracies by depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lens_probes import stats
+from lens_probes.decision import MIN_PER_WORD
+from lens_probes.findings.spread import Key, Profile, Sample
+
+ALPHA = 0.05
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Tests:
+    """One layer (its sites joined): which units are significant, their direction and accuracy."""
+
+    significant: Bools
+    direction: Floats
+    accuracy: Floats
+
+
+Decide = Callable[[Sample, list[Key]], Tests]
+
+
+def wald(sample: Sample, keys: list[Key]) -> Tests:
+    """The course's decision for L19 to L23: Wald p of the logit, Bonferroni over the family.
+
+    Separated units have no Wald p and count as not significant.
+    """
+    fits = [stats.logistic(sample.arrays[key], sample.label) for key in keys]
+    p = np.concatenate([fit.wald_p for fit in fits])
+    beta = np.concatenate([fit.beta for fit in fits])
+    n_tested = sum(int((fit.status != "constant").sum()) for fit in fits)
+    passed = np.nan_to_num(p, nan=1.0) <= ALPHA / max(1, n_tested)
+    return Tests(passed, np.nan_to_num(np.sign(beta)), np.concatenate([f.accuracy for f in fits]))
+
+
+def student(sample: Sample, keys: list[Key]) -> Tests:
+    """The course's decision for L15: Student's t, Bonferroni over the family."""
+    fits = [stats.ttest(sample.arrays[key], sample.label) for key in keys]
+    p, t = (np.concatenate([getattr(fit, name) for fit in fits]) for name in ("t_p", "t"))
+    passed = np.nan_to_num(p, nan=1.0) <= ALPHA / max(1, int(np.isfinite(p).sum()))
+    return Tests(passed, np.nan_to_num(np.sign(t)), np.full(len(t), np.nan))
+
+
+def words_beyond(threshold: float, min_per_word: int = MIN_PER_WORD) -> Decide:
+    """The rigorous decision: |t| of word-type means beyond a max-T threshold over all units."""
+
+    def decide(sample: Sample, keys: list[Key]) -> Tests:
+        t = np.concatenate([word_t(sample, key, min_per_word) for key in keys])
+        sign = np.nan_to_num(np.sign(t))
+        return Tests(np.nan_to_num(np.abs(t)) > threshold, sign, np.full(len(t), np.nan))
+
+    return decide
+
+
+def word_t(sample: Sample, key: Key, min_per_word: int = 1) -> Floats:
+    """Student's t [unit] of the unweighted means of word types; NaN with fewer than 2 a class."""
+    n = np.bincount(sample.copy)
+    rows = np.flatnonzero(n[sample.copy] >= min_per_word)
+    rows = rows[np.argsort(sample.copy[rows], kind="stable")]
+    _, starts, sizes = np.unique(sample.copy[rows], return_index=True, return_counts=True)
+    label = sample.label[rows][starts]
+    x = sample.arrays[key]
+    if min((label == 0).sum(), (label == 1).sum()) < 2:
+        return np.full(x.shape[1], np.nan)
+    means = np.add.reduceat(x[rows].astype(np.float64), starts, axis=0) / sizes[:, None]
+    return np.asarray(stats.ttest(means, label).t, np.float64)
+
+
+def max_t_threshold(
+    sample: Sample,
+    *,
+    min_per_word: int = MIN_PER_WORD,
+    n_permutations: int = 1000,
+    seed: int = 0,
+) -> float:
+    """Threshold of |t| over word types and all units; inf where so few words cannot decide."""
+    n = np.bincount(sample.copy)
+    part = sample.take(np.flatnonzero(n[sample.copy] >= min_per_word))
+    for label in (0, 1):
+        if len(set(part.copy[part.label == label])) < 2:
+            return float("inf")
+    test = stats.max_permutation(
+        list(part.arrays.values()), part.label, groups=part.copy, n_permutations=n_permutations,
+        seed=seed, alpha=ALPHA,
+    )  # fmt: skip
+    return float(np.max(test.threshold))
+
+
+def by_layer(keys: Sequence[Key]) -> dict[int, list[Key]]:
+    """Layer -> its keys: the sites of a layer are one family."""
+    found: dict[int, list[Key]] = {}
+    for key in keys:
+        found.setdefault(key[0], []).append(key)
+    return found
+
+
+def share_profile(decide: Decide) -> Profile:
+    """Share of significant units by depth.
+
+    early: the highest share of the first third of the layers; late: the mean of the last sixth.
+    low_layers, highest: mean accuracy of significant units that are higher for class 1, in the
+    first third of the layers and in the last. share: mean over layers; last, before: of the last
+    quarter of the layers and of the rest. share_positive: of the significant units of all layers.
+    """
+
+    def profile(sample: Sample) -> Mapping[str, float]:
+        tests = {
+            layer: decide(sample, keys) for layer, keys in by_layer(list(sample.arrays)).items()
+        }
+        layers = sorted(tests)
+        share = np.array([tests[layer].significant.mean() for layer in layers])
+        signs = np.concatenate([t.direction[t.significant] for t in tests.values()])
+        n = len(layers)
+        third, sixth, quarter = max(1, n // 3), max(1, n // 6), max(1, n // 4)
+        low = [_accuracy(tests[layer]) for layer in layers[:third]]
+        return {
+            "early": float(share[:third].max()),
+            "late": float(share[-sixth:].mean()),
+            "low_layers": _mean(low),
+            "highest": _accuracy(tests[layers[-1]]),
+            "share": float(share.mean()),
+            "last": float(share[-quarter:].mean()),
+            "before": float(share[:-quarter].mean()) if n > quarter else float("nan"),
+            "share_positive": float((signs > 0).mean()) if len(signs) else float("nan"),
+        }
+
+    return profile
+
+
+def layer_shares(sample: Sample, decide: Decide) -> tuple[list[int], Floats, Floats]:
+    """Layers, and in each the share of significant units and the accuracy of positive ones."""
+    tests = {layer: decide(sample, keys) for layer, keys in by_layer(list(sample.arrays)).items()}
+    layers = sorted(tests)
+    share = np.array([tests[layer].significant.mean() for layer in layers])
+    return layers, share, np.array([_accuracy(tests[layer]) for layer in layers])
+
+
+def balanced_rows(label: NDArray[Any], n: int, seed: int) -> NDArray[np.int64]:
+    """n rows of each class at random, in their order."""
+    rng = np.random.default_rng([seed, n])
+    rows = [rng.choice(np.flatnonzero(label == k), n, replace=False) for k in (0, 1)]
+    return np.sort(np.concatenate(rows))
+
+
+def _accuracy(tests: Tests) -> float:
+    return _mean(tests.accuracy[tests.significant & (tests.direction > 0)].tolist())
+
+
+def _mean(values: list[float]) -> float:
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else float("nan")

@@ -1,0 +1,184 @@
+"""A number with its interval, its word-type null and its untrained value: one function, four times.
+
+A profile turns activations and labels into a few numbers. Run on the examples it gives the value,
+on word types drawn with replacement the interval, on labels shuffled over word types the null, and
+on the activations of untrained weights what the architecture alone gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lens_probes.activations import Activations
+from lens_probes.examples import Examples
+from lens_probes.findings.claim import Value
+
+Key = tuple[int, str]
+Array = NDArray[np.floating[Any]]
+By = Literal["word", "sequence"]
+
+INTERVAL = {
+    "word": "95 % of {n} draws of word types with replacement, within classes",
+    "sequence": "95 % of {n} draws of sequences with replacement",
+}
+NULL = "mean of {n} relabellings of word types, class sizes kept"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Activations [example, unit] by layer and site, with the labels and words of their rows.
+
+    `copy` numbers the word types: a type that was drawn twice has two numbers.
+    """
+
+    arrays: Mapping[Key, Array]
+    label: NDArray[Any]
+    word: NDArray[np.object_]
+    copy: NDArray[np.int64]
+
+    def take(self, rows: NDArray[np.int64], copy: NDArray[np.int64] | None = None) -> Sample:
+        """Some rows, in this order."""
+        return Sample(
+            {key: x[rows] for key, x in self.arrays.items()},
+            self.label[rows],
+            self.word[rows],
+            self.copy[rows] if copy is None else copy,
+        )
+
+    def relabelled(self, label: NDArray[Any]) -> Sample:
+        """The same rows with other labels."""
+        return Sample(self.arrays, label, self.word, self.copy)
+
+    def only(self, keys: list[Key]) -> Sample:
+        """Some layers and sites."""
+        arrays = {key: self.arrays[key] for key in keys}
+        return Sample(arrays, self.label, self.word, self.copy)
+
+
+Profile = Callable[[Sample], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Examples, what was read at them, and the same of untrained weights (or None)."""
+
+    examples: Examples
+    activations: Activations
+    untrained: Activations | None = None
+
+    def sample(self, *, untrained: bool = False) -> Sample:
+        """All of it as a sample."""
+        arrays = self.untrained if untrained else self.activations
+        assert arrays is not None
+        words = word_types(self.examples)
+        _, copy = np.unique(words.astype(str), return_inverse=True)
+        label = self.examples.label if self.examples.value is None else self.examples.value
+        return Sample(arrays.arrays, label, words, copy.astype(np.int64))
+
+
+def word_types(examples: Examples) -> NDArray[np.object_]:
+    """Word types for resampling; a type with examples of both classes is two types."""
+    n = len(examples)
+    if examples.word is None:
+        return np.array([f"example {i}" for i in range(n)], dtype=object)
+    pairs = set(zip(examples.word, examples.label.tolist(), strict=True))
+    if len(pairs) == len(set(examples.word)) or examples.value is not None:
+        return examples.word
+    both = zip(examples.word, examples.label, strict=True)
+    return np.array([f"{word} ({label})" for word, label in both], dtype=object)
+
+
+def spread(
+    profile: Profile,
+    reading: Reading,
+    *,
+    draws: int,
+    null_draws: int | None = None,
+    seed: int = 0,
+    keys: list[Key] | None = None,
+) -> dict[str, Value]:
+    """Every number of a profile with interval, null and untrained value.
+
+    Parameters
+    ----------
+    draws, null_draws
+        Bootstrap samples of word types, and relabellings (as many, by default).
+    keys
+        Layers and sites that the profile reads; None is all.
+    """
+    sample = reading.sample()
+    keys = list(sample.arrays) if keys is None else keys
+    sample = sample.only(keys)
+    found = profile(sample)
+    drawn = _table(profile, bootstrap(sample, draws, seed))
+    null = _table(profile, shuffles(sample, draws if null_draws is None else null_draws, seed))
+    bare: Mapping[str, float] = {}
+    if reading.untrained is not None:
+        bare = profile(reading.sample(untrained=True).only(keys))
+    return {
+        name: Value(
+            float(value), *interval(drawn.get(name, [])), mean(null.get(name, [])),
+            float(bare.get(name, np.nan)),
+        )
+        for name, value in found.items()
+    }  # fmt: skip
+
+
+def bootstrap(sample: Sample, n: int, seed: int) -> Iterator[Sample]:
+    """Samples in which each class has as many word types as there are, drawn with replacement."""
+    rng = np.random.default_rng([seed, 1])
+    rows_of = [np.flatnonzero(sample.copy == k) for k in range(int(sample.copy.max()) + 1)]
+    if sample.label.dtype.kind == "f":
+        groups = [np.arange(len(rows_of))]
+    else:
+        of = np.array([sample.label[rows[0]] for rows in rows_of])
+        groups = [np.flatnonzero(of == label) for label in np.unique(of)]
+    for _ in range(n):
+        chosen = np.concatenate([rng.choice(group, len(group)) for group in groups])
+        rows = [rows_of[k] for k in chosen]
+        copy = np.repeat(np.arange(len(rows)), [len(part) for part in rows])
+        yield sample.take(np.concatenate(rows), copy)
+
+
+def shuffles(sample: Sample, n: int, seed: int) -> Iterator[Sample]:
+    """The same sample with labels (or values) shuffled over word types."""
+    rng = np.random.default_rng([seed, 2])
+    _, first = np.unique(sample.copy, return_index=True)
+    of_type = sample.label[first]
+    for _ in range(n):
+        yield sample.relabelled(rng.permutation(of_type)[sample.copy])
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """2.5 and 97.5 % quantiles of the finite values; NaN for fewer than five."""
+    known = np.array(values)[np.isfinite(values)] if len(values) else np.empty(0)
+    if len(known) < 5:
+        return float("nan"), float("nan")
+    low, high = np.quantile(known, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def mean(values: list[float]) -> float:
+    """Mean of the finite values; NaN without one."""
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def pick(values: Mapping[str, Value], *names: str) -> dict[str, Value]:
+    """Some numbers, in this order."""
+    return {name: values[name] for name in names}
+
+
+def _table(profile: Profile, samples: Iterator[Sample]) -> dict[str, list[float]]:
+    table: dict[str, list[float]] = {}
+    for sample in samples:
+        if len(np.unique(sample.label)) < 2:
+            continue
+        for name, value in profile(sample).items():
+            table.setdefault(name, []).append(float(value))
+    return table
