@@ -49,7 +49,9 @@ def _best_correlation(result: SweepResult) -> str:
 
 
 def _correlations(result: SweepResult) -> str:
-    layers = result.layers
+    layers = result.layers.dropna(subset="median_r")
+    if layers.empty:
+        return ""
     low = layers.iloc[int(layers["median_r"].argmin())]
     high = layers.iloc[int(layers["median_r"].argmax())]
     wide = layers.assign(width=layers["q95_r"] - layers["q05_r"])
@@ -106,11 +108,16 @@ def _highest_and_lowest(table: pd.DataFrame, column: str) -> str:
     high = known.iloc[int(known[column].argmax())]
     low = known.iloc[int(known[column].argmin())]
     if high[column] == low[column]:
-        return f"{high[column]:.0%} in every layer"
+        return f"{_share(high[column])} in every layer"
     return (
-        f"highest in layer {high['layer']} ({high[column]:.0%}), lowest in layer {low['layer']} "
-        f"({low[column]:.0%})"
+        f"highest in layer {high['layer']} ({_share(high[column])}), lowest in layer "
+        f"{low['layer']} ({_share(low[column])})"
     )
+
+
+def _share(value: float) -> str:
+    """A few units of many are not none: two decimals below one percent."""
+    return f"{value:.2%}" if 0 < value < 0.01 else f"{value:.0%}"
 
 
 def _best_unit(result: SweepResult) -> str:
@@ -184,7 +191,7 @@ def _caveat(result: SweepResult) -> str:
             "words make up a class, word identity alone can produce these shares."
         )
     nulls = result.validation.get("nulls", {})
-    if decision["level"] == "word" and "words" in nulls:
+    if decision["level"] == "word" and nulls.get("words", {}).get("unit") is not None:
         null = nulls["words"]
         tested = " v ".join(str(n) for n in reversed(decision["n_words_tested"]))
         return (
@@ -195,9 +202,15 @@ def _caveat(result: SweepResult) -> str:
         )
     if decision["level"] == "pair":
         return (
-            f"Caution: each word is its own control ({decision['n_pairs_tested']} pairs), so word "
+            f"Caution: each of the {decision['n_words_tested'][0]} words is its own control "
+            f"({decision['n_pairs']} pairs; the pairs of a word are swapped together), so word "
             "identity cannot make these differences; position and what the token sees can. A unit "
             "that differs need not be used."
+        )
+    if decision["p_column"] == "paired_p":
+        return (
+            f"Caution: these p-values count {n // 2} pairs; paired_t_low and paired_t_high say how "
+            "much t depends on who is paired with whom."
         )
     why = f" because {decision['why']}" if decision["why"] else ""
     return (

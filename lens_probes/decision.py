@@ -96,10 +96,15 @@ def resolve(
     for) that is an InputError instead.
     """
     if decision.level == "token":
-        p = _token_p(examples) if decision.preset == "rigorous" else decision.p_column
-        return replace(decision, p_column=p), "token level: each example counts as independent"
+        said = "token level: each example counts as independent"
+        if decision.preset == "rigorous":
+            return replace(decision, p_column=_token_p(examples)), said
+        if decision.p_column == "t_p" and examples.origin.get("course_p") == "paired_p":
+            why = "the examples have no pairs, so that t_p decides in place of paired_p"
+            decision = replace(decision, why=why)
+        return decision, said
     decision = replace(decision, min_per_word=_least(examples))
-    if swapped := _pairs(examples):
+    if swapped := pairs_of_words(examples):
         decision = replace(decision, level="pair")
     problem, said = _problem(decision, examples, swapped)
     if not problem:
@@ -130,7 +135,7 @@ def _least(examples: Examples) -> int:
     return 1 if unique else MIN_PER_WORD
 
 
-def _pairs(examples: Examples) -> bool:
+def pairs_of_words(examples: Examples) -> bool:
     """Whether every example has a partner of the same word in the other class."""
     if examples.pair is None or examples.word is None:
         return False
@@ -149,7 +154,10 @@ def _problem(decision: Decision, examples: Examples, swapped: bool) -> tuple[str
     if examples.value is not None:
         return _problem_of_values(decision, examples)
     if swapped:
-        count = 2 ** (len(examples) // 2)
+        n_words = len(set(examples.word))
+        if n_words < 2:
+            return f"there is {n_words} word, too few to swap", ""
+        count = 2**n_words
         gate = stats.resolution(
             "max_t", n_groups0=1, n_groups1=1, alpha=decision.alpha, n_permutations=n,
             n_relabellings=count,

@@ -80,17 +80,15 @@ def names_of(kind: str, names: Sequence[str] | None, n: int) -> NDArray[np.objec
     return np.array([str(name) for name in names], dtype=object)
 
 
-def finite_values(value: ArrayLike, n: int) -> NDArray[np.float64]:
-    """[example] numbers of a continuous label, which must vary."""
+def finite_values(name: str, value: ArrayLike, n: int) -> NDArray[np.float64]:
+    """[example] finite numbers: a continuous label, a covariate."""
     got = np.asarray(value)
     if got.shape != (n,) or not (np.issubdtype(got.dtype, np.number) or got.dtype == bool):
         raise InputError(
-            f"value must be [example] = ({n},) numbers; got {got.dtype} of shape {got.shape}."
+            f"{name} must be [example] = ({n},) numbers; got {got.dtype} of shape {got.shape}."
         )
     values = got.astype(np.float64)
     if not np.isfinite(values).all():
         i = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise InputError(f"value of example {i} is {values[i]}: give finite numbers.")
-    if (values == values[0]).all():
-        raise InputError(f"value is {values[0]:g} for every example: give one that varies.")
+        raise InputError(f"{name} of example {i} is {values[i]}: give finite numbers.")
     return values

@@ -92,8 +92,10 @@ class Examples:
                 f"{self.tokens.shape} and {self.class_names!r}."
             )
         two_classes(self.label, n)
-        if self.value is not None:
-            finite_values(self.value, n)
+        numbers = {"value": self.value} | dict(self.covariates or {})
+        for name, values in numbers.items():
+            if values is not None:
+                finite_values(name, values, n)
         read = np.arange(self.tokens.shape[1]) <= np.asarray(self.position)[:, None]
         inside = (self.position >= 0) & (self.position < self.tokens.shape[1])
         bad = np.flatnonzero(~inside | (read & (self.tokens < 0)).any(1))
@@ -141,7 +143,7 @@ class Examples:
         n = len(rows)
         values, names = None, class_names or ("class 0", "class 1")
         if value is not None and label is None:
-            values = finite_values(value, n)
+            values = finite_values("value", value, n)
             labels, names = above_median(values), class_names or median_names(value_name)
         elif label is not None and value is None:
             labels = two_classes(label, n)

@@ -13,9 +13,20 @@ from lens_probes.errors import InputError
 MANIFEST = "result.json"
 
 
+def user_path(given: str | Path) -> Path:
+    """A path as a user wrote it, with ~ for the home folder; an error if it cannot be one."""
+    try:
+        path = Path(given).expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{str(given)[:80]!r} is no path ({reason}).") from error
+    return path
+
+
 def check_output_folder(folder: str | Path) -> Path:
     """A folder that a result can be written to: absent or empty, in a place that can be written."""
-    path = Path(folder).expanduser()
+    path = user_path(folder)
     try:
         if path.is_dir() and any(path.iterdir()):
             held = "a result" if (path / MANIFEST).exists() else "files"
@@ -60,7 +71,7 @@ def write_folder(folder: str | Path, fill: Callable[[Path], None]) -> Path:
 
 def check_report_path(path: str | Path) -> Path:
     """A path that a report may be written to: absent, or an older HTML page."""
-    target = Path(path).expanduser()
+    target = user_path(path)
     try:
         if target.is_dir():
             raise InputError(f"{target} is a folder: name a file, such as report.html.")

@@ -13,7 +13,7 @@ import pandas as pd
 
 from lens_probes.decision import rank_column
 from lens_probes.errors import InputError, one_line, unknown
-from lens_probes.folders import MANIFEST, check_report_path, write_folder
+from lens_probes.folders import MANIFEST, check_report_path, user_path, write_folder
 from lens_probes.model_files import sha256
 from lens_probes.painting import Painting
 
@@ -113,7 +113,7 @@ class SweepResult:
     @classmethod
     def load(cls, folder: str | Path) -> SweepResult:
         """Read a saved result; an error if a file is missing or changed since it was written."""
-        path = Path(folder).expanduser()
+        path = user_path(folder)
         try:
             manifest = json.loads((path / MANIFEST).read_text("utf-8"))
         except FileNotFoundError as error:

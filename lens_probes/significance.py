@@ -48,7 +48,10 @@ def decide(
             units = units.assign(word_r=test.group_r)
             said |= {"n_words_tested": [test.n_groups], "threshold_r": threshold}
         elif decision.level == "pair":
-            said |= {"n_pairs_tested": len(examples) // 2, "threshold_t": threshold}
+            assert examples.word is not None
+            n_words = len(set(examples.word))
+            said |= {"n_words_tested": [n_words], "n_pairs": len(examples) // 2}
+            said["threshold_t"] = threshold
         else:
             said["n_words_tested"] = list(tested_words(examples, decision.min_per_word))
             said["threshold_t"] = threshold
@@ -91,16 +94,27 @@ def max_test(
         "family": family,
         "alpha": decision.alpha,
     }
-    if decision.level == "pair":
-        assert examples.pair is not None
-        return stats.max_permutation(
-            chosen, examples.label[use], within=examples.pair[use], **options
-        )
     assert examples.word is not None
+    if decision.level == "pair":
+        # A word's pairs are swapped together: its occurrences are not independent.
+        word, label = examples.word[use].astype(str), examples.label[use]
+        sides, index = np.unique(np.char.add(word, label.astype(str)), return_inverse=True)
+        first = np.array([np.flatnonzero(index == i)[0] for i in range(len(sides))])
+        means = [_group_means(x, index, len(sides)) for x in chosen]
+        return stats.max_permutation(means, label[first], within=word[first], **options)
     groups = examples.word[use]
     if examples.value is not None:
         return stats.max_permutation_r(chosen, examples.value[use], groups=groups, **options)
     return stats.max_permutation(chosen, examples.label[use], groups=groups, **options)
+
+
+def _group_means(x: Array, index: NDArray[np.int64], n_groups: int) -> Array:
+    """Mean of each group's examples; [group, unit]."""
+    order = np.argsort(index, kind="stable")
+    counts = np.bincount(index, minlength=n_groups)
+    sums = np.add.reduceat(x[order], np.cumsum(counts) - counts, axis=0, dtype=np.float64)
+    means: Array = sums / counts[:, None]
+    return means
 
 
 def _token_level(

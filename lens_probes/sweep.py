@@ -26,6 +26,7 @@ from lens_probes.examples import Examples
 from lens_probes.model import LensModel
 from lens_probes.paint import paint
 from lens_probes.painting import Painting
+from lens_probes.plain import plain
 from lens_probes.probes.base import Probe
 from lens_probes.result import SweepResult, summarise_layers
 from lens_probes.significance import decide, families
@@ -81,6 +82,8 @@ def sweep(
         Whatever is wrong with the request, in one line, before the forward passes where possible.
     """
     clock = _Clock()
+    if not isinstance(probe, Probe | Examples):
+        raise InputError(f"probe must be a Probe or Examples; got {type(probe).__name__}.")
     examples = probe if isinstance(probe, Examples) else probe.examples(model)
     asked = preset_decision(
         preset,
@@ -91,7 +94,8 @@ def sweep(
         seed=seed,
         course_p=course_p(examples),
     )
-    _check_classes(examples)
+    _check_labels(examples)
+    others, without = _further_negatives(model, probe, preset)
     decision, resolution = resolve(asked, examples, insist=method == "max_t")
     clock.lap("examples")
     activations = collect(
@@ -107,11 +111,8 @@ def sweep(
     units = pd.concat(tables, ignore_index=True)
     arrays = [activations[key] for key in activations]
     units, decided = decide(units, decision, arrays, examples)
-    validation: dict[str, Any] = {"resolution": resolution, "notes": list(folds.notes)}
+    validation: dict[str, Any] = {"resolution": resolution, "notes": [*folds.notes, *without]}
     clock.lap("statistics")
-    others = None
-    if isinstance(probe, Probe) and preset == "rigorous":
-        others = probe.others(model)
     if others is not None and isinstance(probe, Probe):
         read = collect(
             model, others, sites=sites, layers=layers, batch_size=batch_size, progress=progress
@@ -149,14 +150,37 @@ def sweep(
         layers=per_layer,
         examples=examples.table(),
         evidence=_evidence(activations, units),
-        provenance=_provenance(model, examples, activations, decided),
-        validation=validation,
+        provenance=plain(_provenance(model, examples, activations, decided), "provenance"),
+        validation=plain(validation, "validation"),
         paintings=paintings,
         timings=clock.seconds,
     )
 
 
-def _check_classes(examples: Examples) -> None:
+def _further_negatives(
+    model: LensModel, probe: Probe | Examples, preset: Preset
+) -> tuple[Examples | None, list[str]]:
+    """The probe's further negative set, or None with the reason."""
+    if isinstance(probe, Examples) or preset == "course":
+        return None, []
+    try:
+        others = probe.others(model)
+    except InputError as error:
+        return None, [f"no further negative set ({probe.control}): {error}"]
+    if others is None and type(probe).others is not Probe.others:
+        return None, [f"no further negative set ({probe.control}): the text has too few"]
+    return others, []
+
+
+def _check_labels(examples: Examples) -> None:
+    plain(dict(examples.origin))
+    if examples.value is not None:
+        if len(examples) < 3 or np.ptp(examples.value) == 0:
+            raise InputError(
+                f"{len(examples)} examples with {len(set(examples.value.tolist()))} different "
+                "values: 3 examples and 2 values or more are needed."
+            )
+        return
     for name, n in zip(examples.class_names, examples.n_per_class, strict=True):
         if n < 2:
             raise InputError(f"class {name!r} has {n} examples: 2 or more are needed in each.")

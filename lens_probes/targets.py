@@ -122,6 +122,7 @@ def locate(
     usable: list[Target] = []
     tokens, starts = [], []
     for number, document in enumerate(tokenised(text, tokenizer)):
+        taken: set[tuple[int, int]] = set()
         tokens.append(document.ids)
         starts.append(_sentence_starts(document.body, document.end_char))
         for found in candidates(document):
@@ -130,9 +131,12 @@ def locate(
             problem = found.problem
             if problem is None and span is None:
                 problem = "shares a token with other text"
+            if problem is None and span in taken:
+                problem = "the same tokens as another target"
             if problem is None and span is not None:
                 problem = window.problem(*span, len(document.ids))
             if problem is None and span is not None:
+                taken.add(span)
                 usable.append(Target(found.word, found.label, number, *span))
             else:
                 counts[f"dropped: {problem}"] += 1

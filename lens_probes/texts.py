@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lens_probes.errors import InputError
+from lens_probes.folders import user_path
 from lens_probes.gutenberg import TREATMENT, clean_book, read_book
 from lens_probes.hub_text import MAX_CHARACTERS, read_hub
 
@@ -101,7 +102,9 @@ def load_text(
         return Text(name, (Document(name, book.title or name, book.text),), name, TREATMENT)
     if name == SPEECHES:
         return _speeches()
-    path = Path(source).expanduser()
+    if not name.strip():
+        raise InputError(f"text {name!r} names nothing: give {SPEECHES!r}, a file or a folder.")
+    path = user_path(source)
     if path.is_dir():
         return _folder(path)
     if path.is_file():

@@ -65,16 +65,13 @@ def correlation_statistics(
 ) -> dict[str, Any]:
     """With a continuous label: r and partial r in place of the two-class columns."""
     assert examples.value is not None
-    groups = stats.moments(x, examples.label)
-    n0, n1 = groups.n0, groups.n1
-    gap = groups.mean1 - groups.mean0
-    within = (n0 - 1) * groups.sd0**2 + (n1 - 1) * groups.sd1**2
+    mean = x.mean(0, dtype=np.float64)
     r = stats.correlation(x, examples.value, covariates=_usable(covariates, len(examples)))
     columns = {
-        "n": n0 + n1,
-        "mean": (n0 * groups.mean0 + n1 * groups.mean1) / (n0 + n1),
-        "sd": np.sqrt((within + n0 * n1 / (n0 + n1) * gap**2) / (n0 + n1 - 1)),
-        "n_distinct": groups.n_distinct,
+        "n": len(x),
+        "mean": mean,
+        "sd": np.sqrt(np.square(x - mean).sum(0) / (len(x) - 1)),
+        "n_distinct": stats.count_distinct(x),
         "direction": np.nan_to_num(np.sign(r.r)),
         **vars(r),
         "status": np.where(np.isnan(r.r), "constant", "ok"),

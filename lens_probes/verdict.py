@@ -10,44 +10,42 @@ from lens_probes.result import SweepResult
 def verdict(result: SweepResult) -> str:
     """Word identity or category? What the tests of word types say, in one sentence; or nothing.
 
-    Rules: a unit that passes the word-level test is evidence beyond word identity. Without one,
-    as many units passing as under few other splits of the same words is evidence of the layer.
-    With neither, what the token-level test finds is word identity.
+    Evidence beyond word identity: some unit passes the max-T test over word types and all units
+    of the sweep at alpha / 2, or as many units pass the token-level test under at most a share
+    alpha / 2 of other splits of the same words (two looks at the same words, so half of alpha
+    each). Without evidence, what the token-level test finds is word identity, unless the words are
+    too few for any split to be that rare. No verdict on pairs, values and course sweeps.
     """
     decision, splits = result.provenance["decision"], result.validation.get("splits")
-    if decision["preset"] == "course" or "r" in result.units or splits is None:
+    if decision["preset"] == "course" or splits is None:
         return ""
-    alpha, units = decision["alpha"], result.units
-    n_word, n_token = int(units["significant"].sum()), int(units["significant_token_level"].sum())
+    half, units = decision["alpha"] / 2, result.units
+    n_token = int(units["significant_token_level"].sum())
     w0, w1 = splits["n_words"]
     splits_of = f"all {splits['n']}" if splits["exact"] else f"{splits['n']} random"
-    beside = (
+    said = (
         f"the token-level test passes {splits['share']:.2%} of units under the real split of the "
         f"words and {splits['other_splits_median']:.2%} (median; 5 to 95 %: "
         f"{splits['other_splits_low']:.2%} to {splits['other_splits_high']:.2%}) under "
         f"{splits_of} splits of the same {w1} + {w0} words (p = {splits['p']:.3f})"
     )
-    if decision["level"] != "word":
-        if splits["p"] > alpha and n_token:
-            return f"Verdict: undecided between category and word identity: {beside}."
-        return ""
-    if n_word:
-        units_pass = f"{n_word:,} unit{'' if n_word == 1 else 's'} pass"
+    single = "no single unit could be tested on words"
+    unit_p = 1.0
+    if decision["level"] == "word":
+        unit_p = min(1.0, float(units["p_corrected"].min()) * decision["n_families"])
+        n_word = int(units["significant"].sum())
+        single = f"{n_word:,} single unit{'' if n_word == 1 else 's'} significant on word types"
+        single += f" (smallest p over the whole sweep {unit_p:.3f})"
+    if min(unit_p, splits["p"]) <= half:
+        return f"Verdict: more than word identity: {said}; {single}."
+    if splits["p_min"] > half:
         return (
-            f"Verdict: more than word identity: {units_pass + 'es' * (n_word == 1)} the test over "
-            f"word types; {beside}."
+            f"Verdict: undecided between category and word identity, with {w1} v {w0} word types: "
+            f"{said}; {single}."
         )
     if not n_token:
-        return f"Verdict: nothing found: no unit passes, counting words or tokens; {beside}."
-    if splits["p"] <= alpha:
-        return (
-            f"Verdict: a category in the layers, but no single unit is sure of it: none passes the "
-            f"test over word types, yet {beside}."
-        )
-    return (
-        f"Verdict: word identity, not category: {n_token:,} units pass counting tokens, none "
-        f"counting words, and {beside}."
-    )
+        return f"Verdict: nothing found, counting words or tokens: {said}; {single}."
+    return f"Verdict: word identity, not category: {said}; {single}."
 
 
 def conditions(result: SweepResult) -> str:

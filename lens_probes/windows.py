@@ -74,10 +74,10 @@ class Window:
             end = int(sentences[at]) if at < len(sentences) else n_tokens
             return int(sentences[at - 1]), max(end, last + 1)
         if self.context == "window":
-            return read - self.before, last + self.after + 1
+            return min(first, read - self.before), last + self.after + 1
         step = self.chunk - self.before
         start = (read - self.before) // step * step
-        return start, min(start + self.chunk, n_tokens)
+        return min(first, start), min(start + self.chunk, n_tokens)
 
 
 @dataclass(frozen=True)
@@ -122,14 +122,15 @@ def cut_windows(
     if window.bos and bos_token_id is None:
         raise InputError("this tokenizer has no BOS token: leave bos out.")
     prefix = [bos_token_id] if window.bos else []
-    rows, position, firsts = [], [], []
+    rows, position, firsts, offsets = [], [], [], []
     for t in drawn:
         ids = targets.tokens[t.document]
         start, end = window.ends(t.first, t.last, len(ids), targets.sentence_starts[t.document])
         rows.append([*prefix, *ids[start:end].tolist()])
         read = t.first if window.read == "first" else t.last
         position.append(read - start + len(prefix))
-        firsts.append(max(0, t.first - start + len(prefix)))
+        firsts.append(t.first - start + len(prefix))
+        offsets.append(read)
     padded = np.full((len(rows), max(map(len, rows))), NO_TOKEN, dtype=np.int64)
     for i, row in enumerate(rows):
         padded[i, : len(row)] = row
@@ -141,7 +142,7 @@ def cut_windows(
         word=np.array([t.word for t in drawn], dtype=object),
         source=np.array([d.source for d in documents], dtype=object),
         document=np.array([d.name for d in documents], dtype=object),
-        offset=np.array([t.last for t in drawn], dtype=np.int64),
+        offset=np.array(offsets, dtype=np.int64),
         first=np.array(firsts, dtype=np.int64),
         read="mean" if window.read == "mean" else "token",
         class_names=class_names,

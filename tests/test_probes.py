@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from tiny_models import PROSE
 
 import lens_probes as lp
+from lens_probes.decision import preset_decision, resolve
 from lens_probes.model import LensModel
 from lens_probes.probes import (
     CategoryProbe,
@@ -20,7 +22,11 @@ from lens_probes.probes import (
 )
 from lens_probes.probes.again import probe_again
 from lens_probes.probes.contrasts import bundled_contrast, load_contrast
+from lens_probes.significance import max_test
 from lens_probes.texts import Document, Text, load_text, some_documents
+from lens_probes.unit_table import specificity
+from lens_probes.validate.toy import toy_model
+from lens_probes.verdict import verdict
 
 pytestmark = pytest.mark.model
 
@@ -351,3 +357,187 @@ def test_a_saved_probe_can_be_made_again(tiny_model: LensModel, prose_file: Path
     ):
         examples = probe.examples(tiny_model)
         assert probe_again(examples.origin).examples(tiny_model).digest == examples.digest
+
+
+def test_a_words_pairs_are_swapped_together() -> None:
+    """Occurrences of a word share its activation alone: counted one by one they pass for tuned."""
+    rng = np.random.default_rng(0)
+    n_words, each, n_units, passed = 30, 3, 40, 0
+    word = np.repeat([f"w{i}" for i in range(n_words)], each)
+    pair = np.arange(len(word))
+    tokens = rng.integers(1, 400, (2 * len(word), 3))
+    examples = lp.Examples.from_tokens(tokens, -1, np.repeat([0, 1], len(word)), [*word, *word])
+    examples = replace(examples, pair=np.tile(pair, 2))
+    decision, _ = resolve(preset_decision("rigorous", n_permutations=200), examples)
+    assert decision.level == "pair"
+    for _ in range(60):
+        alone = np.repeat(rng.normal(size=(n_words, n_units)), each, axis=0)
+        x = np.concatenate([alone, 0.1 * rng.normal(size=alone.shape)])
+        p = max_test([x], examples, decision, np.zeros(n_units, np.int64)).p_family
+        passed += bool((p <= 0.05).any())
+    assert passed <= 8  # 60 x 0.05 = 3 expected
+
+
+def test_a_planted_difference_within_pairs_is_found() -> None:
+    rng = np.random.default_rng(1)
+    word = [f"w{i}" for i in range(20)]
+    examples = lp.Examples.from_tokens(
+        rng.integers(1, 9, (40, 2)), -1, np.repeat([0, 1], 20), word * 2
+    )
+    examples = replace(examples, pair=np.tile(np.arange(20), 2))
+    decision, _ = resolve(preset_decision("rigorous", n_permutations=500), examples)
+    x = np.tile(rng.normal(size=(20, 30)), (2, 1)) + 0.5 * rng.normal(size=(40, 30))
+    x[20:, 4] += 2
+    p = max_test([x], examples, decision, np.zeros(30, np.int64)).p_family
+    assert p[4] <= 0.05
+    assert (np.delete(p, 4) > 0.05).all()
+
+
+def test_a_missing_negative_set_is_a_note_not_the_end(tiny_model: LensModel) -> None:
+    body = "We saw Anna in Paris and then Anna went to Rome. Then they saw Paris and Rome. " * 9
+    probe = ProperNounProbe(text_of(body), context="sentence")
+    result = lp.sweep(tiny_model, probe, sites=["v"], layers=0, untrained=False)
+    assert "auc_others" in result.units or "no further negative set" in str(
+        result.validation["notes"]
+    )
+    words = {"noun": ["road", "river"], "verb": ["go", "see"]}
+    grammar = GrammarProbe(text_of("road go river see. " * 9), words, context="sentence")
+    result = lp.sweep(tiny_model, grammar, sites=["v"], layers=0, untrained=False)
+    assert any("no further negative set" in note for note in result.validation["notes"])
+
+
+def test_specificity_is_the_auc_against_the_others(tiny_model: LensModel) -> None:
+    probe = GrammarProbe(leading_space=True)
+    result = lp.sweep(tiny_model, probe, sites=["mlp_pre"], layers=1, untrained=False)
+    read = {
+        name: lp.collect(tiny_model, made, sites=["mlp_pre"], layers=1)[1, "mlp_pre"]
+        for name, made in (
+            ("own", probe.examples(tiny_model)),
+            ("others", probe.others(tiny_model)),
+        )
+    }
+    label = probe.examples(tiny_model).label
+    for unit in (0, 7, 50):
+        row = result.units.iloc[unit]
+        own = read["own"][label == (row["direction"] > 0), unit]
+        above = own[:, None] > read["others"][:, unit][None]
+        assert row["auc_others"] == pytest.approx(above.mean())
+
+
+def test_hard_negatives_are_held_against_class_1() -> None:
+    rng = np.random.default_rng(0)
+    x, others = rng.normal(size=(40, 2)), rng.normal(size=(30, 2))
+    y = np.repeat([0, 1], 20)
+    x[y == 1] += [5, -5]
+    direction = np.array([1.0, -1.0])
+    np.testing.assert_allclose(specificity(x, others, y, direction, 0), 1, atol=0.01)
+    neither = specificity(x, others, y, direction, None)
+    assert neither[0] == pytest.approx(1, abs=0.01)
+    assert abs(neither[1] - 0.5) < 0.2  # class 0 is the higher one and is like the others
+
+
+def test_names_follow_titles_and_are_no_hard_negatives(tiny_model: LensModel) -> None:
+    body = "He saw Mr. Brown and Dr. Long. Brown is a long road and they saw Mr. Brown. " * 4
+    examples = ProperNounProbe(text_of(body), **PLAIN).examples(tiny_model)
+    assert "Brown" in set(examples.word[examples.label == 1])
+    hard = ProperNounProbe(text_of(body), **PLAIN).others(tiny_model)
+    assert hard is None or "Brown" not in set(hard.word)
+
+
+def test_no_token_is_drawn_twice(tiny_model: LensModel) -> None:
+    probe = ProperNounProbe.course(
+        text_of("a “b” — été, naïve “C” " * 20),
+        **PLAIN | {"context": "window", "before": 3, "after": 0},
+    )
+    examples = probe.examples(tiny_model)
+    assert len(set(examples.offset.tolist())) == len(examples)
+
+
+def test_a_mean_over_more_tokens_than_the_window_has_before(tiny_model: LensModel) -> None:
+    text = text_of("we quokka go and zebra go " * 8)
+    words = {"affirmation": ["quokka"], "negation": ["zebra"]}
+    options = dict(max_per_class=None, after=0, read="mean")
+    wide, none = (
+        NegationProbe(text, words, before=before, **options).examples(tiny_model)
+        for before in (9, 0)
+    )
+    assert set(none.spans) <= set(wide.spans)
+    assert read_tokens(tiny_model, none)[0] == "quokka"
+
+
+def test_words_are_normalised_before_they_are_paired(tiny_model: LensModel) -> None:
+    words = {"noun": ["River", "road", "road", "sea"], "verb": ["Go", "see", "carry"]}
+    examples = GrammarProbe(words=words).examples(tiny_model)
+    assert examples.pair is not None
+    assert sorted(examples.pair) == [0, 0, 1, 1, 2, 2]
+
+
+def test_lone_words_become_words_of_a_text_when_probed_again(tiny_model: LensModel) -> None:
+    words = {"noun": ["road", "sea"], "verb": ["go", "see"]}
+    origin = GrammarProbe(words=words).examples(tiny_model).origin
+    again = probe_again(origin, text=text_of("go road see sea " * 60))
+    examples = again.examples(tiny_model)
+    assert examples.origin["context"] == "window"
+    assert set(examples.position) == {90}
+
+
+def test_a_text_that_has_changed_is_not_taken_for_the_same(
+    tiny_model: LensModel, prose_file: Path
+) -> None:
+    probe = NegationProbe(load_text(prose_file), "course", max_per_class=5, before=2, after=0)
+    origin = probe.examples(tiny_model).origin
+    prose_file.write_text(prose_file.read_text() + "Not so. ")
+    with pytest.raises(lp.InputError, match="is not what the first sweep read"):
+        probe_again(origin, seed=1)
+
+
+def test_a_tokenizer_that_ignores_spaces_is_refused(tiny_model: LensModel) -> None:
+    class Blind:
+        bos_token_id = None
+
+        def __call__(self, text: str, **_: object) -> dict[str, list[int]]:
+            return {"input_ids": [len(text.strip())]}
+
+    blind = replace(tiny_model, tokenizer=Blind())
+    with pytest.raises(lp.InputError, match="same tokens with and without a leading space"):
+        ContextProbe("space", words=["a", "b"]).examples(blind)
+
+
+def test_a_random_category_is_called_word_identity(tiny_model: LensModel) -> None:
+    """Calibration of the verdict: any split of words of no category, whatever the family."""
+    called, found = {"word identity, not category": 0, "more than word identity": 0}, 0
+    for seed in range(8):
+        probe = CategoryProbe("random_words", seed=seed)
+        result = lp.sweep(
+            tiny_model, probe, sites=["mlp_pre"], scope="layer", untrained=False, n_permutations=200
+        )
+        found += int(result.units["significant_token_level"].sum())
+        for words in called:
+            called[words] += words in verdict(result)
+    assert found > 40
+    assert called["word identity, not category"] >= 6
+    assert called["more than word identity"] <= 1
+
+
+def test_a_real_category_is_more_than_word_identity() -> None:
+    model = toy_model(0)
+    word = np.repeat(np.arange(40), 6)
+    tokens = np.random.default_rng(0).integers(40, 80, (len(word), 6))
+    tokens[:, -1] = word
+    examples = lp.Examples.from_tokens(tokens, -1, word < 20, [f"w{i}" for i in word])
+    result = lp.sweep(model, examples, sites=["mlp_pre"], untrained=False)
+    assert verdict(result).startswith("Verdict: more than word identity")
+    few = examples.select(np.flatnonzero(np.isin(word, [0, 1, 2, 20, 21, 22])))
+    assert "undecided" in verdict(lp.sweep(model, few, sites=["mlp_pre"], untrained=False))
+
+
+def test_a_result_keeps_plain_values_only(tiny_model: LensModel, tmp_path: Path) -> None:
+    probe = ContextProbe("space", words=["river", "cat", "road", "dark", "sky"], seed=np.int64(3))
+    result = lp.sweep(tiny_model, probe, sites=["v"], layers=0, untrained=False)
+    assert lp.SweepResult.load(result.save(tmp_path / "run")).provenance == result.provenance
+    examples = probe.examples(tiny_model)
+    odd = replace(examples, origin={**examples.origin, "model": tiny_model})
+    with pytest.raises(lp.InputError, match=r"origin\.model is a LensModel, which a result cannot"):
+        lp.sweep(tiny_model, odd, sites=["v"], layers=0)
+    with pytest.raises(lp.InputError, match="probe must be a Probe or Examples; got str"):
+        lp.sweep(tiny_model, "negation", sites=["v"])  # type: ignore[arg-type]

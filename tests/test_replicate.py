@@ -83,8 +83,8 @@ def test_word_identity_comes_back_in_new_sentences_and_not_in_new_words(
     same, new = line(sentences, "new sentences"), line(words, "new words")
     assert same["sign_agreement"] > 0.95
     assert same["effect_correlation"] > 0.9
-    assert abs(new["sign_agreement"] - 0.5) < 0.35
-    assert abs(new["effect_correlation"]) < 0.5
+    assert new["sign_agreement"] < same["sign_agreement"] - 0.2
+    assert abs(new["effect_correlation"]) < 0.4
 
 
 def test_windows_read_before_are_left_out(model: lp.LensModel, first: lp.SweepResult) -> None:
@@ -113,6 +113,29 @@ def test_refusals(model: lp.LensModel, first: lp.SweepResult) -> None:
     )
     with pytest.raises(lp.InputError, match="one of the two has a continuous label"):
         lp.replicate(first, values, model=model)
+
+
+def test_a_word_that_changed_sides_is_refused(model: lp.LensModel, first: lp.SweepResult) -> None:
+    new = toy_examples(range(12), 9)
+    with pytest.raises(lp.InputError, match="is class 0 here and was class 1 in the first"):
+        lp.replicate(first, replace(new, label=1 - new.label), model=model)
+
+
+def test_pairs_replicate_whole(tiny_model: lp.LensModel) -> None:
+    words = ["river", "cat", "road", "dark", "sky", "hand", "sea", "long"]
+    probe = lp.ContextProbe("space", words=words)
+    result = lp.sweep(tiny_model, probe, sites=["mlp_pre"], layers=0, untrained=False)
+    more = lp.ContextProbe("space", words=[*words[:2], "say", "sure", "will", "never", "all", "it"])
+    again = lp.replicate(result, more, model=tiny_model)
+    assert line(again, "all new examples")["n"] == "6 v 6"
+    assert line(again, "new words")["level"] == "pair"
+    nouns = {"noun": ["river", "road", "cat"], "verb": ["go", "see", "say"]}
+    lone = lp.sweep(
+        tiny_model, lp.GrammarProbe(words=nouns), sites=["v"], layers=0, untrained=False
+    )
+    nouns = {"noun": ["river", "sea", "hand"], "verb": ["carry", "see", "walk"]}
+    again = lp.replicate(lone, lp.GrammarProbe(words=nouns), model=tiny_model)
+    assert line(again, "new words")["n"] == "2 v 2"
 
 
 def test_a_continuous_label_replicates(model: lp.LensModel) -> None:

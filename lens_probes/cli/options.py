@@ -141,7 +141,7 @@ def parse_layers(text: str) -> tuple[int, ...] | None:
     layers: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        whole = first.isdigit() and (last.isdigit() if dash else True)
+        whole = first.isdecimal() and (last.isdecimal() if dash else True)
         if not whole or int(last or first) < int(first):
             raise InputError(f"not layers: {text!r}. Write all, or numbers and ranges: 0,4-8,29.")
         layers += range(int(first), int(last or first) + 1)

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from lens_probes.errors import InputError
-from lens_probes.probes.base import Probe
+from lens_probes.probes.base import NO_CORPUS, Probe
 from lens_probes.probes.category import CategoryProbe
 from lens_probes.probes.context import ContextProbe
 from lens_probes.probes.grammar import GrammarProbe
 from lens_probes.probes.negation import NegationProbe
 from lens_probes.probes.proper_noun import ProperNounProbe
 from lens_probes.probes.token_length import TokenLengthProbe
-from lens_probes.texts import load_text
+from lens_probes.texts import SPEECHES, Text, load_text
 
 PROBES: Mapping[str, type[Probe]] = {
     kind.name: kind
@@ -42,15 +42,24 @@ def probe_again(origin: Mapping[str, Any], **changes: Any) -> Probe:
     for name in changes:
         if name not in names:
             raise InputError(f"the {kind.name} probe has no option {name!r}.")
-    options = {name: origin[name] for name in names if name in origin}
+    left = set(origin.get("by_default", ()))
+    options = {name: origin[name] for name in names if name in origin and name not in left}
     if origin.get("word_set", "custom") != "custom":
         options["words"] = origin["word_set"]
     if isinstance(text := options.get("text"), Mapping):
         options["text"] = None
-        if "text" not in changes and text["from"] not in (
-            "word list",
-            "sentences given with the words",
-        ):
-            place = text["name"] if text["name"] == "speeches" else text["from"]
-            options["text"] = load_text(place)
+        if "text" not in changes and text["from"] not in NO_CORPUS:
+            options["text"] = _same_text(text)
     return kind(**options | changes)
+
+
+def _same_text(said: Mapping[str, Any]) -> Text:
+    """The text of a result once more; an error if it is another one by now."""
+    place = SPEECHES if said["name"] == SPEECHES else said["from"]
+    text = load_text(place)
+    if text.sha256 != said["sha256"]:
+        raise InputError(
+            f"text {place!r} is not what the first sweep read (it has changed, or was loaded with "
+            "other options): give the text to use."
+        )
+    return text

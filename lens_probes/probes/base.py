@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from lens_probes.errors import InputError, unknown
 from lens_probes.examples import Examples
@@ -54,7 +54,7 @@ class Probe(ABC):
     question: str
     class_names: tuple[str, str]
     control: str = "labels shuffled over word types"
-    others_label: int | None = None
+    others_label: Literal[0] | None = None
     course_p: str = "wald_p"
     course_options: ClassVar[Mapping[str, Any]] = {}
 
@@ -84,7 +84,12 @@ class Probe(ABC):
             for part in dataclasses.fields(self):
                 value = getattr(self, part.name)
                 said[part.name] = text_origin(value) if isinstance(value, Text) else value
+        said["by_default"] = sorted(getattr(self, "_defaulted", ()))
         return said | more
+
+
+LONE, MADE = "word list", "sentences given with the words"
+NO_CORPUS = (LONE, MADE)
 
 
 def text_origin(text: Text) -> dict[str, str]:
@@ -147,9 +152,12 @@ class TextProbe(Probe):
 
     def _by_default(self, **values: Any) -> None:
         """Set options that were not given."""
+        defaulted = set(getattr(self, "_defaulted", ()))
         for name, value in values.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
+                defaulted.add(name)
+        object.__setattr__(self, "_defaulted", defaulted)
 
     def from_words(
         self,

@@ -80,14 +80,25 @@ class ContextProbe(Probe):
         return self._context(model, prefix)
 
     def _space(self, tokenizer: Any, prefix: list[int]) -> Examples:
-        words = list(self.words or bundled_set("grammar", "course")["noun"])
-        rows, firsts = [], []
-        for space in ("", " "):
-            for word in words:
-                ids = list(tokenizer(space + word, add_special_tokens=False)["input_ids"])
-                rows.append(prefix + ids)
-                firsts.append(len(prefix))
-        return self._pairs(rows, [len(row) - 1 for row in rows], firsts, words, {})
+        words = list(dict.fromkeys(self.words or bundled_set("grammar", "course")["noun"]))
+        plain, spaced = (
+            [list(tokenizer(space + word, add_special_tokens=False)["input_ids"]) for word in words]
+            for space in ("", " ")
+        )
+        kept = [k for k in range(len(words)) if plain[k] and plain[k] != spaced[k]]
+        if len(kept) < 2:
+            raise InputError(
+                "this tokenizer gives a word the same tokens with and without a leading space: "
+                "there is nothing to compare."
+            )
+        rows = [prefix + side[k] for side in (plain, spaced) for k in kept]
+        counts = {
+            "words": len(words),
+            "dropped: same tokens with and without a leading space": len(words) - len(kept),
+        }
+        firsts = [len(prefix)] * len(rows)
+        last = [len(row) - 1 for row in rows]
+        return self._pairs(rows, last, firsts, [words[k] for k in kept], counts)
 
     def _context(self, model: LensModel, prefix: list[int]) -> Examples:
         prompt = self.prompt or bundled_data("context")["prompt"]

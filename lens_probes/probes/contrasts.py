@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import Any, Literal
 import numpy as np
 
 from lens_probes.errors import InputError, one_line, unknown
+from lens_probes.folders import user_path
+from lens_probes.probes.base import MADE
 from lens_probes.probes.word_sets import bundled_data, word_classes
 from lens_probes.texts import Document, Text
 
@@ -101,7 +104,7 @@ def load_contrast(path: str | Path) -> Contrast:
     InputError
         No such file, not TOML, an unknown key, not two classes, a frame without {word}.
     """
-    file = Path(path).expanduser()
+    file = user_path(path)
     try:
         given = tomllib.loads(file.read_text("utf-8"))
     except OSError as error:
@@ -124,6 +127,12 @@ def load_contrast(path: str | Path) -> Contrast:
     for frame in frames:
         if frame.count("{word}") != 1:
             raise InputError(f"a frame in {file.name} must hold {{word}} once; got {frame!r}.")
+    listed = word_classes(lists, (class0, class1))
+    for frame in frames:
+        if held := sorted(set(re.findall(r"[\w'-]+", frame.lower())) & set(listed)):
+            raise InputError(
+                f"a frame in {file.name} holds the listed word {held[0]!r}: {frame!r}."
+            )
     made = [
         (f"frame {i}", frame.replace("{word}", word))
         for side in words.values()
@@ -157,4 +166,4 @@ def _text(name: str, made: Sequence[tuple[str, str]]) -> Text:
     documents = tuple(
         Document(f"{source}, {number}", source, line) for number, (source, line) in enumerate(made)
     )
-    return Text(name, documents, "sentences given with the words")
+    return Text(name, documents, MADE)

@@ -11,7 +11,7 @@ import numpy as np
 
 from lens_probes.errors import InputError, unknown
 from lens_probes.examples import Examples
-from lens_probes.probes.base import TextProbe, text_origin
+from lens_probes.probes.base import LONE, TextProbe, text_origin
 from lens_probes.probes.word_sets import bundled_set, word_classes
 from lens_probes.tagging import TaggedWord, TaggerName, load_tagger
 from lens_probes.targets import Candidate, Tokenised
@@ -114,12 +114,15 @@ class GrammarProbe(TextProbe):
         return replace(self, max_per_class=None).from_words(model, text, classes, classes=(0,))
 
     def _lone(self, model: LensModel, lists: Mapping[str, Sequence[str]]) -> Examples:
-        sides = [list(lists[name]) for name in CLASSES]
+        known = word_classes(lists, CLASSES)
+        sides = [[word for word, label in known.items() if label == k] for k in (0, 1)]
         text = lone_words([*sides[0], *sides[1]], leading_space=self.leading_space)
         examples = replace(self, max_per_class=None).from_words(
             model,
             text,
-            word_classes(lists, CLASSES),
+            known,
+            by_default=sorted(getattr(self, "_defaulted", ())),
+            max_per_class=self.max_per_class,
             text=text_origin(text),
             word_set=self._word_set,
         )
@@ -166,7 +169,7 @@ def lone_words(words: Sequence[str], *, leading_space: bool) -> Text:
     """One document for each word."""
     space = " " if leading_space else ""
     documents = tuple(Document(word, word, space + word) for word in words)
-    return Text("lone words", documents, "word list")
+    return Text("lone words", documents, LONE)
 
 
 def _one_sided(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"(?<![\w'])[^\W\d_]+(?:-[^\W\d_]+)*(?![\w-])(?!'(?!s(?!\w)))")
 _SENTENCE_END = ".?!"
+_ABBREVIATION = re.compile(
+    r"(?<!\w)(?:Mr|Mrs|Ms|Dr|St|Gen|Col|Capt|Lt|Hon|Gov|Sen|Rep|Prof|Rev|Messrs|[A-Z])\.$"
+)
 _NAME_SHARE = 0.9
 _CONSIDERED = 3
 # Capitalised in English without being names.
@@ -101,11 +103,9 @@ class ProperNounProbe(TextProbe):
 
 def _course_tokens(document: Tokenised) -> Iterator[Candidate]:
     """Every token but the first: 1 if it begins with a capital and no sentence ended before it."""
-    before = (
-        document.body[document.first_char[0] : document.end_char[0]] if len(document.ids) else ""
-    )
-    for start, end in zip(document.first_char[1:], document.end_char[1:], strict=True):
-        piece = document.body[start:end]
+    before = document.piece(0) if len(document.ids) else ""
+    for index in range(1, len(document.ids)):
+        start, piece = document.first_char[index], document.piece(index)
         word = piece.strip()
         if word:
             begin = start + len(piece) - len(piece.lstrip())
@@ -114,7 +114,6 @@ def _course_tokens(document: Tokenised) -> Iterator[Candidate]:
             before = piece
 
 
-@functools.lru_cache(maxsize=1)
 def _types(text: Text) -> tuple[Counter[str], Counter[str]]:
     """Names and common words of a text, with how often they stand inside a sentence.
 
@@ -144,6 +143,8 @@ def _place(body: str, start: int) -> Literal["inside", "initial", "unclear"]:
     before = body[max(0, start - 40) : start].rstrip(" \t\n")
     if not before:
         return "initial" if start < 40 else "unclear"
+    if _ABBREVIATION.search(before):
+        return "inside"
     if before[-1] in _SENTENCE_END or "\n\n" in body[start - 3 : start]:
         return "initial"
     return "inside" if before[-1].isalnum() or before[-1] in ",;" else "unclear"

@@ -42,7 +42,7 @@ def word_classes(
         )
     classes: dict[str, int] = {}
     for label, name in enumerate(class_names):
-        if isinstance(words[name], str) or not len(words[name]):
+        if not isinstance(words[name], list | tuple) or not len(words[name]):
             raise InputError(f"words of {name} must be a list of words; got {words[name]!r}.")
         for word in words[name]:
             key = str(word).strip().lower().replace("\u2019", "'")

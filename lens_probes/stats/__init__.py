@@ -12,7 +12,7 @@ from lens_probes.stats.firth import Firth, firth
 from lens_probes.stats.folds import folds_by_passage, folds_by_value, folds_by_word
 from lens_probes.stats.heldout import Heldout, HeldoutR, heldout_direction, heldout_r
 from lens_probes.stats.logistic import Logistic, logistic
-from lens_probes.stats.moments import Moments, moments
+from lens_probes.stats.moments import Moments, count_distinct, moments
 from lens_probes.stats.nulls import (
     NullShares,
     relabel_tokens_null,
@@ -52,6 +52,7 @@ __all__ = [
     "chi2_tail",
     "concordance",
     "correlation",
+    "count_distinct",
     "firth",
     "folds_by_passage",
     "folds_by_value",

@@ -88,7 +88,8 @@ def sweep_checks(
         said["splits"] = word_splits(arrays, examples, alpha=alpha, seed=seed)
     if tokenizer is not None:
         table = confound_table(examples, tokenizer)
-        said["confounds"] = confound_differences(table, examples.label)
+        if min(examples.n_per_class) >= 2:
+            said["confounds"] = confound_differences(table, examples.label)
     return said
 
 

@@ -83,11 +83,19 @@ def word_splits(
         "other_splits_high": float(high),
         "other_splits_max": float(test.null_shares.max()),
         "p": test.p,
+        "p_min": _smallest(test),
         "n": test.n,
         "exact": test.exact,
         "n_words": [test.n_words0, test.n_words1],
         "alpha_unit": test.alpha_unit,
     }
+
+
+def _smallest(test: stats.SplitTest) -> float:
+    """The smallest p that this many splits can give."""
+    if not test.exact:
+        return 1 / (test.n + 1)
+    return (2 if test.n_words0 == test.n_words1 else 1) / test.n
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,17 @@ from numpy.typing import NDArray
 
 from lens_probes import stats
 from lens_probes.activations import Activations, collect
-from lens_probes.decision import Decision, course_p, preset_decision, resolve
+from lens_probes.decision import (
+    Decision,
+    course_p,
+    pairs_of_words,
+    preset_decision,
+    resolve,
+)
 from lens_probes.errors import InputError
 from lens_probes.examples import Examples
 from lens_probes.model import LensModel, load_model
-from lens_probes.probes.base import Probe
+from lens_probes.probes.base import NO_CORPUS, Probe
 from lens_probes.result import SweepResult
 from lens_probes.significance import decide
 from lens_probes.unit_table import covariates_of, unit_table
@@ -58,7 +65,10 @@ def replicate(
         )
     if (examples.value is None) != ("r_p" not in result.units):
         raise InputError("one of the two has a continuous label and the other has classes.")
+    _same_classes(result, examples)
     seen = np.isin(examples.windows.astype(str), result.examples["window"].astype(str))
+    if examples.pair is not None and pairs_of_words(examples):
+        seen = np.isin(examples.pair, examples.pair[seen])
     if seen.all():
         raise InputError(
             f"all {len(examples)} examples were read by the first sweep: give another text or seed."
@@ -68,10 +78,9 @@ def replicate(
     read = collect(
         model, examples, sites=sites, layers=layers, batch_size=batch_size, progress=progress
     )
-    asked = _asked(result, examples, n_permutations)
     lines, whole = [], None
     for kind, rows, note in _kinds(result, examples):
-        line, units = _line(result, read, examples, rows, asked, model.tokenizer)
+        line, units = _line(result, read, examples, rows, n_permutations, model.tokenizer)
         said = "; ".join(filter(None, (note, line["note"])))
         lines.append(line | {"kind": kind, "note": said})
         whole = units if kind == KINDS[0] else whole
@@ -89,6 +98,28 @@ def replicate(
             "model": model.provenance,
         },
     )
+
+
+def _same_classes(result: SweepResult, examples: Examples) -> None:
+    """An error where a word has changed sides: its effect would come back with the other sign."""
+    if examples.word is None or examples.value is not None:
+        return
+    known = result.examples.dropna(subset="word").groupby("word")["label"].agg(set)
+    for word, label in zip(examples.word, examples.label.tolist(), strict=True):
+        if word in known.index and label not in known[word]:
+            names = result.provenance["examples"]["class_names"]
+            raise InputError(
+                f"word {word!r} is {names[label]} here and was {names[1 - label]} in the first "
+                "sweep: replicate the same contrast."
+            )
+
+
+def _whole_pairs(examples: Examples) -> Examples:
+    """Examples without their pairs, if a pair has lost a side."""
+    if examples.pair is None:
+        return examples
+    sides = [sorted(examples.pair[examples.label == label]) for label in (0, 1)]
+    return examples if sides[0] == sides[1] else replace(examples, pair=None)
 
 
 def _same_model(result: SweepResult, model: LensModel | None) -> LensModel:
@@ -138,9 +169,13 @@ def _kinds(
         origin.get("text", {}).get("sha256") if isinstance(origin.get("text"), Mapping) else None
         for origin in (result.provenance["examples"]["origin"], examples.origin)
     ]
-    if None in texts or texts[0] == texts[1]:
+    made = [
+        isinstance(origin.get("text"), Mapping) and origin["text"].get("from") in NO_CORPUS
+        for origin in (result.provenance["examples"]["origin"], examples.origin)
+    ]
+    if None in texts or texts[0] == texts[1] or all(made):
         why = "no text is known" if None in texts else "the same text"
-        kinds.append((KINDS[4], nothing, why))
+        kinds.append((KINDS[4], nothing, "made sentences, no corpus" if all(made) else why))
     else:
         kinds.append((KINDS[4], every, ""))
     return kinds
@@ -151,21 +186,23 @@ def _line(
     read: Activations,
     examples: Examples,
     rows: Bool[np.ndarray, " example"],
-    asked: Decision,
+    n_permutations: int,
     tokenizer: Any,
 ) -> tuple[dict[str, Any], pd.DataFrame | None]:
-    chosen = examples.select(np.flatnonzero(rows)) if rows.any() else None
+    chosen = _whole_pairs(examples.select(np.flatnonzero(rows))) if rows.any() else None
     n0, n1 = (int(np.sum(rows & (examples.label == label))) for label in (0, 1))
     line: dict[str, Any] = dict.fromkeys(LINES, np.nan)
     line |= {"n": f"{n0} v {n1}", "n_words": _words(examples, rows), "level": "", "note": ""}
     if chosen is None or min(n0, n1) < 2:
         return line | {"note": "2 examples of each class or more are needed"}, None
+    if chosen.value is not None and len(set(chosen.value.tolist())) < 2:
+        return line | {"note": "all values are the same"}, None
     part = Activations({key: x[rows] for key, x in read.arrays.items()}, read.shapes)
     covariates = covariates_of(chosen, tokenizer)
     table = pd.concat(
         [unit_table(part, key, chosen, covariates, None) for key in part], ignore_index=True
     )
-    decision, _ = resolve(asked, chosen)
+    decision, _ = resolve(_asked(result, chosen, n_permutations), chosen)
     units, _ = decide(table, decision, [part[key] for key in part], chosen)
     return line | _compare(result, units) | {"level": decision.level, "note": decision.why}, units
 
