@@ -506,7 +506,7 @@ def test_a_tokenizer_that_ignores_spaces_is_refused(tiny_model: LensModel) -> No
 def test_a_random_category_is_called_word_identity(tiny_model: LensModel) -> None:
     """Calibration of the verdict: any split of words of no category, whatever the family."""
     called, found = {"word identity, not category": 0, "more than word identity": 0}, 0
-    for seed in range(8):
+    for seed in range(5):
         probe = CategoryProbe("random_words", seed=seed)
         result = lp.sweep(
             tiny_model, probe, sites=["mlp_pre"], scope="layer", untrained=False, n_permutations=200
@@ -514,8 +514,8 @@ def test_a_random_category_is_called_word_identity(tiny_model: LensModel) -> Non
         found += int(result.units["significant_token_level"].sum())
         for words in called:
             called[words] += words in verdict(result)
-    assert found > 40
-    assert called["word identity, not category"] >= 6
+    assert found > 20
+    assert called["word identity, not category"] >= 3
     assert called["more than word identity"] <= 1
 
 
