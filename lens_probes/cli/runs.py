@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lens_probes.cli.options import log_lines
+from lens_probes.cli.options import ModelOptions, load, log_lines
 
 
 def report(run: Path, *, out: Path | None = None) -> None:
@@ -79,8 +79,19 @@ def replicate(
     if text is not None:
         changes["text"] = load_text(text)
     probe = probe_again(result.provenance["examples"]["origin"], **changes)
+    said = result.provenance["model"]
+    model = load(
+        ModelOptions(
+            model=said["source"], dtype=said["dtype"], processing=said["processing"], quiet=quiet
+        )
+    )
     found = run_again(
-        result, probe, n_permutations=permutations, batch_size=batch_size, progress=not quiet
+        result,
+        probe,
+        model=model,
+        n_permutations=permutations,
+        batch_size=batch_size,
+        progress=not quiet,
     )
     for line in found.text_lines():
         print(line)
