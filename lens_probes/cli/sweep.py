@@ -307,6 +307,8 @@ def _show(result: SweepResult, report_path: Path) -> None:
             for row in sources[:3]
         )
         print(f"Sources: {len(sources)}; most come from {most}")
+    tokens, n = result.provenance["examples"]["tokens_computed"], len(result.examples)
+    print(f"Forward passes: {tokens:,} tokens, {tokens / n:.1f} for each of {n:,} examples")
     print()
     for sentence in answer(result):
         print(f"* {sentence}")
