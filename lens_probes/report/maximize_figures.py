@@ -121,7 +121,7 @@ def optima_compared(
     ]
     if real is not None:
         column = real.names.index(found.name)
-        contexts = real.contexts(int(real.units[column]), kinds=["top"], before=8, after=0)
+        contexts = real.contexts(int(real.units[column]), kinds=["top"])
         real_texts = [f"…{context.before}[{context.token}]" for context in contexts]
         rows.append(("best real text", real.top.value[:, column], real_texts, GREEN))
     if free is not None:

@@ -169,8 +169,9 @@ def in_a_corpus(model: LensModel, found: TopContexts, winners: Winners, unit: in
     answer = [
         f"{contexts_sentence(found, unit, name)}.",
         f"{winner_sentence(winners, unit, name)}.",
-        f"Read: {whole(found.n_tokens)} tokens of {found.settings['text']}; left out: {left}; "
-        f"attention sinks among them: {whole(found.sinks.n)}.",
+        f"Read: {whole(found.n_tokens)} tokens of {found.settings['text']}, "
+        f"{whole(len(found.documents))} document{'s' * (len(found.documents) != 1)}; left out: "
+        f"{left}; attention sinks among them: {whole(found.sinks.n)}.",
     ]
     return Finding(
         kind=KIND,

@@ -134,7 +134,7 @@ def _hidden(model: LensModel, ids: NDArray[np.int64]) -> dict[str, Any]:
     says = (
         f"The final norm changes the last state by {percent(changed, 0)} of its norm (median "
         f"token); the normed state gives the model's logits up to {error['normed']:.0e}, what a "
-        f"hook after the last block sees is off by {error['hook']:.0e} (relative)."
+        f"hook after the last block sees is off by {said(error['hook'])} times their norm."
     )
     return {
         "says": says,
@@ -183,13 +183,14 @@ def _layers(
 
 
 def _paths(path: residual.PathLength, pieces: Sequence[str]) -> pd.DataFrame:
+    first = min(1, len(path.norm) - 1)  # every token moves most where it is still an embedding
     return pd.DataFrame(
         {
             "position": path.position,
             "token": [pieces[i] for i in path.position],
             "path_length": path.total,
             "straight": path.straight,
-            "most_in_layer": path.relative_step.argmax(axis=0),
+            "most_in_layer": path.relative_step[first:].argmax(axis=0) + first,
         }
     )
 
@@ -209,12 +210,12 @@ def _layer_lines(table: pd.DataFrame) -> list[str]:
 def _path_lines(table: pd.DataFrame) -> list[str]:
     """Tokens as lines of a terminal: how far each moves, and how far it gets."""
     head = (
-        f"{'position  token':<{TOKEN_WIDTH + 10}}  path length  start to end  moves most in layer"
+        f"{'position  token':<{TOKEN_WIDTH + 10}}  path length  start to end  most after layer 0 in"
     )
     rows = [
         f"{row['position']:>8}  {one_line_text(row['token'], TOKEN_WIDTH):<{TOKEN_WIDTH}}"
         f"  {_length(row['path_length']):>11}  {_length(row['straight']):>12}"
-        f"  {row['most_in_layer']:>19}"
+        f"  {row['most_in_layer']:>20}"
         for row in table.to_dict("records")
     ]
     return [head, *rows]
