@@ -11,7 +11,9 @@ from lens_probes.report.figures import accuracy_by_layer, best_auc_map, share_by
 from lens_probes.report.fit_figures import effect_and_precision, logistic_fit
 from lens_probes.report.html import write_report
 from lens_probes.report.map_figures import layer_unit_map
+from lens_probes.report.notebook import summary_html
 from lens_probes.report.replication_figures import replication_scatter, replication_table
+from lens_probes.report.static import save_figure
 from lens_probes.report.text_heatmap import TextHeatmap, heatmap_html, heatmap_text
 from lens_probes.report.unit_card import UnitDetails
 from lens_probes.report.unit_figures import effect_and_significance
@@ -39,7 +41,9 @@ __all__ = [
     "logistic_fit",
     "replication_scatter",
     "replication_table",
+    "save_figure",
     "share_by_layer",
+    "summary_html",
     "unit_or_layer",
     "value_distributions",
     "value_histogram",

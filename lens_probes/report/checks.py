@@ -103,6 +103,22 @@ def notes(result: SweepResult) -> tuple[str, ...]:
     return tuple(line[:1].upper() + line[1:].rstrip(".") + "." for line in lines)
 
 
+def left_out(result: SweepResult, *, replicated: bool, intervened: bool) -> tuple[str, ...]:
+    """Checks that were not made for this result, so that their absence is not read as passed."""
+    layers, said = result.layers, result.validation
+    held_out = has_held_out(result) or "best_r_heldout" in layers or "r_heldout" in result.units
+    done = {
+        "held-out scores": held_out,
+        "nulls (shuffled labels)": bool(said.get("nulls")),
+        "control task (random classes of words)": all(c in layers for c in CONTROL),
+        "the same model with untrained weights": "untrained_share_significant" in layers,
+        "confounds": bool(said.get("confounds")),
+        "replication on new examples": replicated,
+        "intervention on the units (does the model use them?)": intervened,
+    }
+    return tuple(name for name, made in done.items() if not made)
+
+
 def has_held_out(result: SweepResult) -> bool:
     """Whether layers have held-out AUCs."""
     return any(c in result.layers and result.layers[c].notna().any() for c in HELD_OUT)

@@ -19,8 +19,8 @@ from lens_probes.result import SweepResult
 
 BINS = 40
 BEST, HELD_OUT = "best_r", "best_r_heldout"
-_BANDS = (("q05_r", "q95_r", "5th to 95th percentile", 0.16),
-          ("q25_r", "q75_r", "25th to 75th percentile", 0.34))  # fmt: skip
+_BANDS = (("q05_r", "q95_r", "5th to 95th percentile", 0.25),
+          ("q25_r", "q75_r", "25th to 75th percentile", 0.5))  # fmt: skip
 
 
 def correlation_by_layer(result: SweepResult) -> go.Figure:
@@ -155,7 +155,7 @@ def _edge(
         mode="lines",
         line={"color": BLUE, "width": 0},
         fill=None if first else "tonexty",
-        fillcolor=f"rgba(0,114,178,{opacity})",
+        fillcolor=f"rgba(86,180,233,{opacity})",
         hovertemplate=f"layer %{{x}}: {column.removesuffix('_r').replace('q', '')}th percentile "
         "%{y:.3f}<extra></extra>",
     )

@@ -117,6 +117,11 @@ def report_html(
         else None,
         layers=tables.layer_table(result),
         notes=checks.notes(result),
+        not_done=checks.left_out(
+            result,
+            replicated=replication is not None,
+            intervened=any(card.details.causal for card, _ in cards),
+        ),
         nulls=checks.null_table(result),
         splits=checks.split_table(result),
         confounds=checks.confound_table(result),

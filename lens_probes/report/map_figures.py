@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from lens_probes.report.frame import frame, layer_axis, plain
 from lens_probes.report.numbers import fixed, percent, whole
-from lens_probes.report.palette import BLUE, VERMILLION
+from lens_probes.report.palette import BLUE, NEUTRAL, VERMILLION
 from lens_probes.report.ranking import strongest
 from lens_probes.report.unit_figures import EFFECTS
 from lens_probes.result import SweepResult
@@ -18,7 +18,7 @@ from lens_probes.result import SweepResult
 MOST_BINS = 128
 SATURATED = 99.5
 TOP_SHARE = 0.01
-DIVERGING = ((0.0, BLUE), (0.5, "#dcdfe3"), (1.0, VERMILLION))
+DIVERGING = ((0.0, BLUE), (0.5, NEUTRAL), (1.0, VERMILLION))
 
 
 def layer_unit_map(result: SweepResult, *, bins: int = MOST_BINS) -> go.Figure:

@@ -53,7 +53,7 @@ def general(value: Any, digits: int = 3) -> Markup:
     if -4 < exponent < 5:
         rounded = float(f"{mantissa}e{exponent}")
         return Markup(escape(fixed(rounded, max(digits - 1 - exponent, 0))))
-    return _times_power(fixed(mantissa, digits - 1), exponent)
+    return _times_power(fixed(float(mantissa), digits - 1), exponent)
 
 
 def power(log10_p: Any) -> Markup:

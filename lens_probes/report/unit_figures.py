@@ -137,7 +137,7 @@ def _points(
             "symbol": np.where(apart, "diamond-open", ("circle", "circle", "square")[code]),
             "size": np.where(apart, 9, 5),
             "opacity": 0.75,
-            "line": {"width": 0},
+            "line": {"width": np.where(apart, 1.5, 0)},
         },
         hovertemplate="%{customdata[0]}<br>effect %{x:.2f}, p = 10^(−%{y:.1f})<br>"
         f"{word} %{{customdata[1]}}, status %{{customdata[2]}}<extra></extra>",

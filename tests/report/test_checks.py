@@ -27,7 +27,9 @@ def checked_page(checked):
 
 
 def test_checks_have_their_section_only_where_there_are_any(page, checked_page):
-    assert "Checks" not in [h.text for h in page.all("h2")]
+    assert "replication on new examples" in [item.text for item in page.all("li")]
+    assert "nulls (shuffled labels)" in [item.text for item in page.all("li")]
+    assert "nulls (shuffled labels)" not in [item.text for item in checked_page.all("li")]
     shown = checked_page
     assert "Checks" in [h.text for h in shown.all("h2")]
     assert {"held-out", "share"} <= {e.attributes["id"] for e in shown.all("div", "plot")}

@@ -43,6 +43,7 @@ def test_title_is_the_question_and_sections_are_there(page):
         "Unit cards",
         "Examples under the best units",
         "Text under the best unit",
+        "Checks",
         "Provenance",
     ]
 
@@ -112,7 +113,7 @@ def test_columns_may_be_absent_or_new(result):
     header, first, *_ = cells(page, "with the smallest score p")
     best = dict(zip(header, first, strict=True))
     assert "beta std" not in best
-    assert (best["ICC"], best["word p"]) == ("0.62", "1.0 × 10−4")
+    assert (best["ICC"], best["word p"]) == ("0.63", "1.0 × 10−4")
     header, first, *_ = cells(page, "Every layer and site")
     assert dict(zip(header, first, strict=True))["mean auc heldout"] == "0.751"
 

@@ -3,9 +3,9 @@
   const themes = JSON.parse(document.getElementById("themes").textContent);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const touch = matchMedia("(pointer: coarse)").matches;
-  // The palette's blue is too dim on a dark page; the same hue, lighter.
-  const BLUE = /#0072B2/g;
-  const LIGHTER_BLUE = "#3B98DD";
+  // On a dark page the palette's blue is too dim, and the middle of its diverging scale too bright.
+  const ON_DARK = { "#0072B2": "#3B98DD", "#DCDFE3": "#2A2F36" };
+  const darkened = (text) => text.replace(/#0072B2|#DCDFE3/g, (colour) => ON_DARK[colour]);
   const sources = new Map(
     [...document.querySelectorAll("script[data-for]")].map((s) => [s.dataset.for, s.textContent]),
   );
@@ -13,7 +13,7 @@
 
   function draw(name) {
     const text = sources.get(name);
-    const figure = JSON.parse(dark.matches ? text.replace(BLUE, LIGHTER_BLUE) : text);
+    const figure = JSON.parse(dark.matches ? darkened(text) : text);
     figure.layout.template = dark.matches ? themes.dark : themes.light;
     // A finger that drags over a figure scrolls the page.
     if (touch) figure.layout.dragmode = false;

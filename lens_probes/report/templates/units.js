@@ -202,6 +202,6 @@
     if (button.disabled) pager.querySelector("button:not(:disabled)")?.focus();
   });
   form.hidden = pager.hidden = status.hidden = false;
-  document.getElementById("unit-caption").textContent = source.dataset.caption;
+  document.querySelector("#unit-caption span").textContent = source.dataset.caption;
   refresh();
 })();

@@ -1,0 +1,31 @@
+"""What a result shows of itself in a notebook: question, answer, strongest units."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from jinja2 import Environment
+
+from lens_probes.answer import answer
+from lens_probes.report.account import question
+from lens_probes.report.ranking import rank_name, strongest
+from lens_probes.report.tables import Table
+from lens_probes.report.unit_columns import unit_columns
+from lens_probes.result import SweepResult
+
+UNITS = 10
+_LEFT_OUT = ("n0", "n1", "mean0", "mean1", "n", "mean", "sd", "distinct values")
+
+
+def summary_html(result: SweepResult) -> str:
+    """An HTML fragment for `SweepResult._repr_html_`; it needs nothing else to be shown."""
+    template = resources.files("lens_probes.report").joinpath("templates/summary.html.j2")
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    columns = [c for c in unit_columns(result) if c.header not in _LEFT_OUT]
+    units = strongest(result.units, UNITS)
+    caption = f"The {len(units)} units with the smallest {rank_name(result.units)}"
+    return environment.from_string(template.read_text("utf-8")).render(
+        question=question(result),
+        answer=answer(result),
+        table=Table.of(caption, units, columns),
+    )
