@@ -15,7 +15,6 @@ from lens_probes.ablate.verdict import UNUSED, USED
 from lens_probes.errors import InputError
 from lens_probes.examples import Examples
 from lens_probes.model import LensModel
-from lens_probes.sweep import sweep
 
 pytestmark = pytest.mark.model
 
@@ -148,6 +147,9 @@ def test_all_positions_reach_the_tokens_before(model: LensModel, examples: Examp
 def test_a_sweep_gives_sites_layers_and_what_is_encoded(
     model: LensModel, examples: Examples
 ) -> None:
+    pytest.importorskip("sklearn")
+    from lens_probes.sweep import sweep
+
     result = sweep(
         model, examples, sites=["mlp_pre", "mlp_out"], layers=[0], untrained=False,
         n_permutations=200,
