@@ -17,6 +17,7 @@ from lens_probes.report.numbers import MINUS, general
 LOG_FROM = 30.0
 MAX_DECADES = 12
 TICKS_A_SIDE = 5
+CROWDED = 3
 SHOWN = 40
 
 
@@ -67,7 +68,8 @@ class ActivationAxis:
     def _ticks(self, unit: float) -> list[float]:
         last = math.ceil(math.log10(max(abs(self.lowest), abs(self.highest)) / unit))
         every = max(1, -(-last // TICKS_A_SIDE))
-        sizes = [unit * 10.0**k for k in range(0, last + 1, every)]
+        first = 1 if last >= CROWDED else 0  # labels at ± unit would meet at zero
+        sizes = [unit * 10.0**k for k in range(first, last + 1, every)]
         low = [-size for size in reversed(sizes) if -size >= 3 * min(self.lowest, 0)]
         high = [size for size in sizes if size <= 3 * max(self.highest, 0)]
         return [*low, 0.0, *high]

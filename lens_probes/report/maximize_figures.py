@@ -153,8 +153,8 @@ def optima_compared(
         "null). Text found: one point a start, its text tokenised and run anew."
         + " Real text: the highest tokens of the corpus, with all of its window as context."
         * (real is not None)
-        + " Free embeddings: optimised without being tokens, an upper bound that no text need "
-        "reach." * (free is not None)
+        + " Free embeddings: optimised without being tokens: where no text need reach."
+        * (free is not None)
     )
     beats = "more than" if found.beats_random else "no more than"
     title = (
@@ -189,6 +189,9 @@ def restarts_against_chance(found: Reproducibility) -> go.Figure:
         )  # fmt: skip
         figure.add_vline(x=observed, line={"color": BLUE, "width": 3}, row=1, col=column)
         figure.update_xaxes(title={"text": name}, row=1, col=column)
+    spread = np.ptp([*found.null_distinct, found.optima.n_distinct])
+    figure.update_traces(xbins={"size": 1}, nbinsx=None, row=1, col=1)
+    figure.update_xaxes(tickformat="d", dtick=max(1, int(spread) // 8), row=1, col=1)
     figure.update_yaxes(title={"text": "draws of the null"}, row=1, col=1)
     figure.update_layout(showlegend=False, bargap=0.05)
     p = f"p {fixed(found.p_distinct, 3)}, cosine: p {fixed(found.p_embedding, 3)}"

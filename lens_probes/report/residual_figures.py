@@ -113,8 +113,8 @@ def state_correlation(found: StreamCorrelation) -> go.Figure:
         "Lines: median over tokens that are no attention sinks. A dimension is outlying in a token "
         f"where its robust z exceeds {found.outlier_z:g}; on average "
         f"{fixed(float(found.n_masked.mean()), 1)} of {found.outlying_share.shape[1]} are left "
-        f"out. Sinks (streams {found.sink_ratio:g} times the median or longer) correlate at "
-        "nearly 1 because a few huge dimensions stay as they are."
+        f"out. Sinks (streams {found.sink_ratio:g} times the median or longer) mostly "
+        "correlate at nearly 1 because a few huge dimensions stay as they are."
     )
     return frame(figure, correlation_sentence(found), caption, height=HEIGHT)
 
