@@ -17,7 +17,7 @@ from lens_probes.report.palette import BLUE, GREY, VERMILLION
 from lens_probes.report.ranking import value_name
 from lens_probes.result import SweepResult
 
-BINS = 40
+BINS, FEW_BINS, FEW_UNITS = 40, 16, 200
 BEST, HELD_OUT = "best_r", "best_r_heldout"
 _BANDS = (("q05_r", "q95_r", "5th to 95th percentile", 0.25),
           ("q25_r", "q75_r", "25th to 75th percentile", 0.5))  # fmt: skip
@@ -60,7 +60,9 @@ def correlation_map(result: SweepResult) -> go.Figure:
     layers = sorted(set(result.layers["layer"]))
     known = units["r"].to_numpy(float)
     limit = float(np.nanmax(np.abs(known))) if np.isfinite(known).any() else 1.0
-    edges = np.linspace(-limit, limit, BINS + 1)
+    few = int(result.layers["n_units"].min()) < FEW_UNITS
+    bins = FEW_BINS if few else BINS
+    edges = np.linspace(-limit, limit, bins + 1)
     height = 60 + 190 * len(sites)
     figure = make_subplots(rows=len(sites), cols=1, shared_xaxes=True, vertical_spacing=24 / height)
     for row, site in enumerate(sites, start=1):
@@ -88,7 +90,7 @@ def correlation_map(result: SweepResult) -> go.Figure:
     _layer_axes(figure, result.layers, len(sites))
     figure.update_xaxes(showgrid=False)
     caption = (
-        f"Every column is the histogram of r over the tested units of one layer ({BINS} equal "
+        f"Every column is the histogram of r over the tested units of one layer ({bins} equal "
         "intervals); colour is the share of the layer's units. Blank: no unit there."
     )
     return frame(figure, _extreme_title(units), caption, height=height)

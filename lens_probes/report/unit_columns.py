@@ -123,7 +123,7 @@ def _value_columns(result: SweepResult) -> _Listed:
         ("significant", ("significant",), "yes", "corrected p below alpha"),
         ("counting examples", ("significant_token_level",), "yes",
          "significant if examples, not words, were the replicates"),
-        ("r held-out", ("r_heldout",), "auc", "on examples left out"),
+        ("r held-out", ("r_heldout",), "auc", "on examples left out, in the direction of the others"),
         ("r of words", ("word_r",), "auc", "over the means of word types"),
         ("partial r", ("partial_r",), "auc", "correlation given the confounds"),
         ("partial r p", ("log10_partial_r_p",), "power", "p of the partial r"),

@@ -232,7 +232,7 @@ def _number(value: float) -> str:
 
 def _panel(unit: pd.Series) -> str:
     held_out = unit.get("r_heldout", np.nan)
-    extra = "" if pd.isna(held_out) else f", held-out {fixed(held_out)}"
+    extra = "" if pd.isna(held_out) else f"; held-out {fixed(held_out)} in its direction"
     return plain(f"{unit['name']}: r = {fixed(unit['r'])}{extra}")
 
 

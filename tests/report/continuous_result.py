@@ -96,7 +96,7 @@ def _table(key, x, value):
     index |= {"n": len(x), "mean": x.mean(axis=0), "sd": x.std(axis=0, ddof=1)}
     index |= {"n_distinct": [len(np.unique(column)) for column in x.T]}
     index |= {"direction": np.sign(found.r), **vars(found)}
-    return pd.DataFrame(index | {"r_heldout": 0.9 * found.r, "word_r": 1.05 * found.r})
+    return pd.DataFrame(index | {"r_heldout": 0.9 * np.abs(found.r), "word_r": 1.05 * found.r})
 
 
 def _examples(word, value):
