@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError
 from lens_probes.cli import facts, runs
 from lens_probes.cli.maximize import maximize
 from lens_probes.cli.options import parse_layers
+from lens_probes.cli.reproduce import reproduce
 from lens_probes.cli.residual import residual
 from lens_probes.cli.sweep import command_line, sweep_app
 from lens_probes.errors import InputError
@@ -28,8 +29,17 @@ app = App(
 app.command(sweep_app)
 app.command(maximize)
 app.command(residual)
-for command in (runs.report, runs.replicate, facts.audit, facts.models, facts.sites, facts.texts):
+for command in (
+    runs.report,
+    runs.verify,
+    runs.replicate,
+    facts.audit,
+    facts.models,
+    facts.sites,
+    facts.texts,
+):
     app.command(command)
+app.command(reproduce)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,10 +1,25 @@
-"""The course's claims: as data, measured by the scripts of `experiments/`, decided by rules."""
+"""The course's claims: as data, measured by the scripts of `experiments/`, decided by rules.
 
-from lens_probes.findings.claim import Claim, Condition, Measured, Value, Verdict, decide
-from lens_probes.findings.claims import CLAIMS, LESSONS
-from lens_probes.findings.reproduce import lesson_ids, run_lessons, run_script
-from lens_probes.findings.script import script_main
-from lens_probes.findings.setting import Doubt, Lesson, Outcome, Setting
+Names are imported when they are first used: the command line looks lessons up without torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lens_probes.findings.claim import Claim, Condition, Measured, Value, Verdict, decide
+    from lens_probes.findings.claims import CLAIMS, LESSONS
+    from lens_probes.findings.reproduce import run_lessons, run_script
+    from lens_probes.findings.script import script_main
+    from lens_probes.findings.setting import Doubt, Lesson, Outcome, Setting
+
+_WHERE = {
+    **dict.fromkeys(("Claim", "Condition", "Measured", "Value", "Verdict", "decide"), "claim"),
+    **dict.fromkeys(("CLAIMS", "LESSONS"), "claims"),
+    **dict.fromkeys(("run_lessons", "run_script"), "reproduce"),
+    **dict.fromkeys(("Doubt", "Lesson", "Outcome", "Setting"), "setting"),
+    "script_main": "script",
+}
 
 __all__ = [
     "CLAIMS",
@@ -19,8 +34,13 @@ __all__ = [
     "Value",
     "Verdict",
     "decide",
-    "lesson_ids",
     "run_lessons",
     "run_script",
     "script_main",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"lens_probes.findings.{_WHERE[name]}"), name)

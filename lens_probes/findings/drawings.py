@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import ArrayLike
 
 from lens_probes.report.frame import evenly, frame, jitter, plain
 from lens_probes.report.palette import line_style
@@ -15,7 +15,7 @@ _MOST_POINTS = 4000
 
 
 def lines(
-    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    series: Mapping[str, tuple[ArrayLike, ArrayLike]],
     *,
     title: str,
     caption: str,
@@ -28,7 +28,8 @@ def lines(
     for number, (name, (across, up)) in enumerate(series.items()):
         colour, symbol, dash = line_style(number)
         figure.add_scatter(
-            x=list(across), y=[float(v) for v in up], name=plain(name), mode="lines+markers",
+            x=np.asarray(across).tolist(), y=np.asarray(up, np.float64).tolist(), name=plain(name),
+            mode="lines+markers",
             line={"color": colour, "dash": dash}, marker={"symbol": symbol},
         )  # fmt: skip
     figure.update_xaxes(title={"text": plain(x)})
@@ -37,7 +38,7 @@ def lines(
 
 
 def points(
-    groups: Mapping[str, tuple[Sequence[Any], Sequence[Any]]],
+    groups: Mapping[str, tuple[ArrayLike, ArrayLike]],
     *,
     title: str,
     caption: str,
@@ -49,10 +50,11 @@ def points(
     n_all = n_drawn = 0
     for number, (name, (across, up)) in enumerate(groups.items()):
         colour, symbol, _ = line_style(number)
-        rows = evenly(len(across), _MOST_POINTS)
-        n_all, n_drawn = n_all + len(across), n_drawn + len(rows)
+        here, there = np.asarray(across, np.float64), np.asarray(up, np.float64)
+        rows = evenly(len(here), _MOST_POINTS)
+        n_all, n_drawn = n_all + len(here), n_drawn + len(rows)
         figure.add_scatter(
-            x=np.asarray(across, float)[rows], y=np.asarray(up, float)[rows], name=plain(name),
+            x=here[rows], y=there[rows], name=plain(name),
             mode="markers", marker={"color": colour, "symbol": symbol, "size": 5, "opacity": 0.6},
         )  # fmt: skip
     figure.update_xaxes(title={"text": plain(x)})

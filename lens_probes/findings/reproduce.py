@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lens_probes.errors import InputError, unknown
-from lens_probes.findings.claims import LESSONS
+from lens_probes.errors import InputError
 from lens_probes.findings.record import Record, read_record, record_key, write_record
 from lens_probes.findings.setting import Lesson, Outcome, Setting
 
@@ -33,43 +32,6 @@ class Script:
     def source(self) -> str:
         """Its text: a changed script runs again."""
         return self.path.read_text("utf-8")
-
-
-def find_scripts(folder: Path | None = None) -> Path:
-    """The folder `experiments/`: the one given, of the working folder, or beside the package.
-
-    Raises
-    ------
-    InputError
-        There is none.
-    """
-    beside = Path(__file__).resolve().parents[2] / "experiments"
-    places = [folder] if folder is not None else [Path.cwd() / "experiments", beside]
-    for place in places:
-        if place.is_dir() and any(place.glob("l[0-9][0-9]_*.py")):
-            return place
-    raise InputError(
-        f"no lesson scripts in {places[0]}: run this in a checkout of the repository, or name its "
-        "experiments folder with --scripts."
-    )
-
-
-def lesson_ids(names: Iterable[str]) -> tuple[str, ...]:
-    """Lessons in order, each once: `L22`, `l22`, `22` or a claim's `L22.b`; none is all.
-
-    Raises
-    ------
-    InputError
-        A lesson that the course does not have.
-    """
-    found = set()
-    for name in names:
-        number = name.strip().upper().partition(".")[0].removeprefix("L")
-        lesson = f"L{int(number):02d}" if number.isdigit() else name
-        if lesson not in LESSONS:
-            raise unknown("lesson", name, LESSONS)
-        found.add(lesson)
-    return tuple(lesson for lesson in LESSONS if lesson in found) if found else LESSONS
 
 
 def load_script(folder: Path, lesson: str) -> Script:

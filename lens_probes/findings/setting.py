@@ -128,7 +128,8 @@ class Setting:
 
     def examples(self, probe: Probe) -> Examples:
         """Examples of a probe, drawn once."""
-        return self.once(("examples", repr(probe)), lambda: probe.examples(self.model))
+        key = ("examples", repr(sorted(probe.origin().items(), key=str)))
+        return self.once(key, lambda: probe.examples(self.model))
 
     def reading(
         self,

@@ -23,8 +23,8 @@ Array = NDArray[np.floating[Any]]
 By = Literal["word", "sequence"]
 
 INTERVAL = {
-    "word": "95 % of {n} draws of word types with replacement, within classes",
-    "sequence": "95 % of {n} draws of sequences with replacement",
+    "word": "95 % of {n} draws of word types with replacement in each class, centred on the value",
+    "sequence": "95 % of {n} draws of sequences with replacement, centred on the value",
 }
 NULL = "mean of {n} relabellings of word types, class sizes kept"
 
@@ -122,7 +122,7 @@ def spread(
         bare = profile(reading.sample(untrained=True).only(keys))
     return {
         name: Value(
-            float(value), *interval(drawn.get(name, [])), mean(null.get(name, [])),
+            float(value), *interval(drawn.get(name, []), float(value)), mean(null.get(name, [])),
             float(bare.get(name, np.nan)),
         )
         for name, value in found.items()
@@ -154,12 +154,19 @@ def shuffles(sample: Sample, n: int, seed: int) -> Iterator[Sample]:
         yield sample.relabelled(rng.permutation(of_type)[sample.copy])
 
 
-def interval(values: list[float]) -> tuple[float, float]:
-    """2.5 and 97.5 % quantiles of the finite values; NaN for fewer than five."""
+def interval(values: list[float], value: float) -> tuple[float, float]:
+    """2.5 and 97.5 % quantiles of the finite draws, centred on the value; NaN for fewer than five.
+
+    Centred: a word that is drawn twice makes its test too sure, so that draws of a share of
+    significant units lie above the share itself. What lies between 0 and 1 is kept there.
+    """
     known = np.array(values)[np.isfinite(values)] if len(values) else np.empty(0)
-    if len(known) < 5:
+    if len(known) < 5 or not np.isfinite(value):
         return float("nan"), float("nan")
-    low, high = np.quantile(known, [0.025, 0.975])
+    low, middle, high = np.quantile(known, [0.025, 0.5, 0.975])
+    low, high = value + low - middle, value + high - middle
+    if known.min() >= 0 and max(known.max(), value) <= 1:
+        low, high = max(0.0, low), min(1.0, high)
     return float(low), float(high)
 
 

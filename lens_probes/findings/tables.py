@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -22,11 +23,12 @@ _PERCENT = (
 
 @dataclass(frozen=True)
 class Findings:
-    """Records of one model, by lesson."""
+    """Records of one model, by lesson, and their folder relative to the tables."""
 
     model: str
     scale: str
     records: tuple[Record, ...]
+    folder: str = "."
 
     @property
     def lessons(self) -> dict[str, Record]:
@@ -117,7 +119,10 @@ def markdown(findings: Sequence[Findings]) -> str:
     lines += ["", "## Lessons", ""]
     for one in findings:
         for record in one.records:
-            links = ", ".join(f"[{n}]({f})" for n, f in record.said["figures"].items()) or "none"
+            links = (
+                ", ".join(f"[{n}]({one.folder}/{f})" for n, f in record.said["figures"].items())
+                or "none"
+            )
             sizes = "; ".join(record.said["sizes"]) or "no sizes"
             lines.append(
                 f"- {record.lesson} {record.said['title']} ({one.model}, {record.said['seconds']} "
@@ -141,6 +146,16 @@ def html(findings: Sequence[Findings]) -> str:
         part_text=part_text,
         beside=beside,
     )
+
+
+def write_tables(findings: Sequence[Findings], out: Path) -> tuple[Path, Path]:
+    """`findings.html` and `findings.md` in a folder, each whole or not at all."""
+    paths = (out / "findings.html", out / "findings.md")
+    for path, page in zip(paths, (html(findings), markdown(findings)), strict=True):
+        part = path.with_suffix(path.suffix + ".part")
+        part.write_text(page, "utf-8")
+        part.replace(path)
+    return paths
 
 
 def summary(findings: Findings) -> str:
@@ -172,10 +187,11 @@ def _cell(row: Mapping[str, Any] | None, side: str) -> str:
         return "as the course: no test decides"
     parts = "; ".join(part_text(name, part) for name, part in row["parts"].items())
     why = f" ({row['why']})" if row["why"] else ""
-    cell = f"**{row['verdict']}**{why}: {parts}. n: {row['n']}."
+    said = {name: row[name].replace("<", "&lt;") for name in ("verdict", "n", "how")}
+    cell = f"**{said['verdict']}**{why.replace('<', '&lt;')}: {parts}. n: {said['n']}."
     return (
         f"{cell}<br>null: {beside(row, 'null')}<br>untrained: {beside(row, 'untrained')}"
-        f"<br>{row['how']}"
+        f"<br>{said['how']}"
     )
 
 

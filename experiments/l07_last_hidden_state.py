@@ -1,0 +1,70 @@
+"""L07: Hugging Face's last hidden state has been through the final norm; a hook's has not."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM
+
+from lens_probes.errors import InputError, one_line
+from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
+from lens_probes.findings.claim import Value
+from lens_probes.findings.drawings import lines
+from lens_probes.findings.grammar import PASSAGE
+from lens_probes.model_files import bundled_gguf, converted_gguf
+from lens_probes.residual import hidden_states
+
+LESSON = Lesson("L07", "The last hidden state", "gpt2", ("L07.a",), (200, 200))
+
+
+def reference(source: str, tokens: list[int]) -> np.ndarray:
+    """`hidden_states` of the Hugging Face model [state, sequence, position, d_model]."""
+    place = converted_gguf(bundled_gguf()) if source == "bundled" else source
+    try:
+        model = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32)
+    except (OSError, ValueError) as error:
+        raise InputError(f"no Hugging Face model of {source}: {one_line(error)}.") from error
+    with torch.inference_mode():
+        states = model(torch.tensor([tokens]), output_hidden_states=True).hidden_states
+    return np.stack([state.float().numpy() for state in states])
+
+
+def run(setting: Setting) -> Outcome:
+    """One passage through both implementations."""
+    model = setting.model
+    tokens = model.tokenizer(PASSAGE, add_special_tokens=False)["input_ids"]
+    tokens = list(tokens[: min(100, int(model.cfg.n_ctx))])
+    how = "relative to the state's norm, the largest over tokens; hook: this toolkit's cache"
+    try:
+        states = reference(model.source, tokens)
+    except InputError as error:
+        return Outcome(
+            (Measured("L07.a", "both", {}, f"{len(tokens)} tokens", how, missing=str(error)),)
+        )
+    found = hidden_states(model, tokens).difference(states)
+    parts = {
+        "penultimate": Value(float(found.hook_relative[-2])),
+        "last": Value(float(found.hook_relative[-1])),
+        "normed": Value(found.normed_relative),
+    }
+    return Outcome(
+        (Measured("L07.a", "both", parts, f"{len(tokens)} tokens", how),),
+        {
+            "difference": lines(
+                {"hook v hidden state": (list(range(len(states))), found.hook_relative)},
+                title="Only the last hidden state differs from what a hook sees", x="state",
+                y="relative difference", caption="0 again once the final norm is applied: "
+                f"{found.normed_relative:.1e}.",
+            )
+        },
+        lines=(
+            f"largest absolute differences: penultimate {found.hook[-2]:.1e}, last "
+            f"{found.hook[-1]:.1e}, after the norm {found.normed:.1e}",
+        ),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(script_main(LESSON, run, __file__))

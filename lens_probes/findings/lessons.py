@@ -1,0 +1,46 @@
+"""Lessons by name, and the folder with their scripts; nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from lens_probes.errors import InputError, unknown
+from lens_probes.findings.claims import LESSONS
+
+
+def find_scripts(folder: Path | None = None) -> Path:
+    """The folder `experiments/`: the one given, of the working folder, or beside the package.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    beside = Path(__file__).resolve().parents[2] / "experiments"
+    places = [folder] if folder is not None else [Path.cwd() / "experiments", beside]
+    for place in places:
+        if place.is_dir() and any(place.glob("l[0-9][0-9]_*.py")):
+            return place
+    raise InputError(
+        f"no lesson scripts in {places[0]}: run this in a checkout of the repository, or name its "
+        "experiments folder with --scripts."
+    )
+
+
+def lesson_ids(names: Iterable[str]) -> tuple[str, ...]:
+    """Lessons in order, each once: `L22`, `l22`, `22` or a claim's `L22.b`; none is all.
+
+    Raises
+    ------
+    InputError
+        A lesson that the course does not have.
+    """
+    found = set()
+    for name in names:
+        number = name.strip().upper().partition(".")[0].removeprefix("L")
+        lesson = f"L{int(number):02d}" if number.isdigit() else name
+        if lesson not in LESSONS:
+            raise unknown("lesson", name, LESSONS)
+        found.add(lesson)
+    return tuple(lesson for lesson in LESSONS if lesson in found) if found else LESSONS
