@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,6 +55,8 @@ def sweep(
     seed: int = 0,
     batch_size: int | None = None,
     progress: bool = False,
+    store: str | Path | None = None,
+    executor: Executor | None = None,
 ) -> SweepResult:
     """Test every unit of some sites and layers for a difference between two classes of tokens.
 
@@ -75,6 +79,9 @@ def sweep(
         Of the permutation test; the seed also draws folds, nulls and the untrained weights.
     untrained
         Repeat the rigorous sweep on untrained weights: a second round of forward passes.
+    store, executor
+        Folder that keeps activations, so that a stopped sweep goes on where it was, and who
+        computes them; see `collect`.
 
     Raises
     ------
@@ -98,9 +105,10 @@ def sweep(
     others, without = _further_negatives(model, probe, preset)
     decision, resolution = resolve(asked, examples, insist=method == "max_t")
     clock.lap("examples")
-    activations = collect(
-        model, examples, sites=sites, layers=layers, batch_size=batch_size, progress=progress
-    )
+    how: dict[str, Any] = {
+        "batch_size": batch_size, "progress": progress, "store": store, "executor": executor
+    }  # fmt: skip
+    activations = collect(model, examples, sites=sites, layers=layers, **how)
     clock.lap("forward passes")
     folds = make_folds(examples, seed=seed)
     covariates = covariates_of(examples, model.tokenizer)
@@ -114,9 +122,7 @@ def sweep(
     validation: dict[str, Any] = {"resolution": resolution, "notes": [*folds.notes, *without]}
     clock.lap("statistics")
     if others is not None and isinstance(probe, Probe):
-        read = collect(
-            model, others, sites=sites, layers=layers, batch_size=batch_size, progress=progress
-        )
+        read = collect(model, others, sites=sites, layers=layers, **how)
         units["auc_others"] = np.concatenate(
             [
                 specificity(
@@ -139,9 +145,8 @@ def sweep(
         clock.lap("checks")
         if untrained:
             per_layer["untrained_share_significant"] = untrained_shares(
-                model, examples, activations, decision, family,
-                seed=seed, batch_size=batch_size, progress=progress,
-            )  # fmt: skip
+                model, examples, activations, decision, family, seed=seed, how=how
+            )
             clock.lap("forward passes, untrained")
     paintings = _paint_best(model, examples, units)
     clock.lap("paintings")

@@ -17,7 +17,7 @@ def verdict(result: SweepResult) -> str:
     too few for any split to be that rare. No verdict on pairs, values and course sweeps.
     """
     decision, splits = result.provenance["decision"], result.validation.get("splits")
-    if decision["preset"] == "course" or splits is None:
+    if decision["preset"] == "course" or splits is None or splits["share"] is None:
         return ""
     half, units = decision["alpha"] / 2, result.units
     n_token = int(units["significant_token_level"].sum())

@@ -74,6 +74,19 @@ class SweepOptions:
     batch_size: int | None = None
     """Windows in one forward pass. [default: about 1,500 tokens' worth]"""
 
+    store: Path | None = None
+    """Folder that keeps activations: a sweep that was stopped goes on where it was, and other
+    labels of the same tokens cost no forward pass. [default: none are kept]"""
+
+    executor: Literal["here", "processes", "dask", "slurm"] = "here"
+    """Who computes activations; all but `here` need a store."""
+
+    workers: int = 2
+    """Processes, Dask workers or array tasks, each with a copy of the model."""
+
+    scheduler: str | None = None
+    """Dask: the address of a running scheduler (tcp://...), or `slurm`."""
+
 
 @Parameter(name="*")
 @dataclass(frozen=True)

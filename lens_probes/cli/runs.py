@@ -1,4 +1,4 @@
-"""Commands on a saved result: report, replicate."""
+"""Commands on a saved result: report, verify, replicate."""
 
 from __future__ import annotations
 
@@ -21,6 +21,24 @@ def report(run: Path, *, out: Path | None = None) -> None:
     from lens_probes.result import SweepResult
 
     print(SweepResult.load(run).write_report(out or run / "report.html"))
+
+
+def verify(folder: Path) -> int:
+    """Read every byte of the results and activations below a folder; exit code 1 if one is damaged.
+
+    Parameters
+    ----------
+    folder
+        A result, a store of activations, or a folder that holds some.
+    """
+    from lens_probes.verify import verify as run_verify
+
+    checked = run_verify(folder)
+    for one in checked:
+        whole = f"{one.n_whole} of {one.n_expected} whole"
+        state = "; ".join(one.problems) or "no damage"
+        print(f"{one.kind:<12} {one.path}: {whole}; {state}")
+    return 1 if any(one.problems for one in checked) else 0
 
 
 def replicate(

@@ -270,26 +270,34 @@ def run_sweep(
     preset_decision(options.preset, alpha=options.alpha, method=options.method, scope=options.scope)
     if options.batch_size is not None and options.batch_size < 1:
         raise InputError(f"batch_size must be 1 or more; got {options.batch_size}.")
+    if options.executor != "here" and options.store is None:
+        raise InputError(f"--executor {options.executor} needs --store: workers hand over files.")
     out = check_output_folder(options.out or Path("runs") / name)
     probe = make_probe()
     model = load(model_options)
 
     import lens_probes as lp
+    from lens_probes.execute import open_executor
 
-    result = lp.sweep(
-        model,
-        probe,
-        sites=site_names,
-        layers=layers,
-        preset=options.preset,
-        alpha=options.alpha,
-        method=options.method,
-        scope=options.scope,
-        n_permutations=options.permutations,
-        untrained=options.untrained,
-        batch_size=options.batch_size,
-        progress=not model_options.quiet,
-    )
+    with open_executor(
+        options.executor, workers=options.workers, scheduler=options.scheduler
+    ) as executor:
+        result = lp.sweep(
+            model,
+            probe,
+            sites=site_names,
+            layers=layers,
+            preset=options.preset,
+            alpha=options.alpha,
+            method=options.method,
+            scope=options.scope,
+            n_permutations=options.permutations,
+            untrained=options.untrained,
+            batch_size=options.batch_size,
+            progress=not model_options.quiet,
+            store=options.store,
+            executor=executor,
+        )
     result = replace(result, provenance={**result.provenance, "command": command_line.get()})
     result.save(out)
     _show(result, result.write_report(out / "report.html"))

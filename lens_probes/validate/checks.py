@@ -101,20 +101,20 @@ def untrained_shares(
     family: NDArray[np.int64],
     *,
     seed: int,
-    batch_size: int | None,
-    progress: bool,
+    how: dict[str, Any],
 ) -> list[float]:
-    """Share of significant units in each layer and site of the same model with random weights."""
+    """Share of tested units that are significant, in each layer and site, with random weights."""
     untrained = collect(
         model.reinitialised(seed),
         examples,
         sites=dict.fromkeys(site for _, site in activations),
         layers=sorted({layer for layer, _ in activations}),
-        batch_size=batch_size,
-        progress=progress,
+        **how,
     )
     arrays = [untrained[key] for key in activations]
-    return [float(mask.mean()) for mask in significant_units(arrays, examples, decision, family)]
+    tested = [(x != x[:1]).any(axis=0).sum() for x in arrays]
+    masks = significant_units(arrays, examples, decision, family)
+    return [float(mask.sum() / max(n, 1)) for mask, n in zip(masks, tested, strict=True)]
 
 
 def significant_units(
