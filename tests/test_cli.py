@@ -227,3 +227,30 @@ def test_a_second_run_does_not_overwrite_the_first(
     before = {p: p.read_bytes() for p in (tmp_path / "run").iterdir()}
     assert main(arguments) == 2
     assert {p: p.read_bytes() for p in (tmp_path / "run").iterdir()} == before
+
+
+@pytest.mark.model
+def test_a_store_is_reused_and_verify_sees_a_flipped_bit(
+    tiny_folders: dict[str, Path],
+    prose_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = f"--model {tiny_folders['gpt2']} --text {prose_file} --words course --layers 1 --quiet"
+    given += f" --max-per-class 12 --before 9 --after 2 --no-untrained --store {tmp_path / 'store'}"
+    for name in ("one", "two"):
+        out = str(tmp_path / name)
+        assert main(["sweep", "negation", *given.split(), "--out", out]) == 0
+    shards = list((tmp_path / "store").rglob("*.safetensors"))
+    assert len({shard.parent for shard in shards}) == 1
+    one, two = ((tmp_path / name / "units.parquet").read_bytes() for name in ("one", "two"))
+    assert one == two
+    assert main(["verify", str(tmp_path)]) == 0
+    data = bytearray(shards[0].read_bytes())
+    data[-1] ^= 1
+    shards[0].write_bytes(data)
+    capsys.readouterr()
+    assert main(["verify", str(tmp_path)]) == 1
+    assert shards[0].name in capsys.readouterr().out
+    assert main(["sweep", "negation", "--executor", "dask", "--out", str(tmp_path / "x")]) == 2
+    assert "--executor dask needs --store" in capsys.readouterr().err
