@@ -29,7 +29,15 @@ app = App(
 app.command(sweep_app)
 app.command(maximize)
 app.command(residual)
-for command in (runs.report, runs.replicate, facts.audit, facts.models, facts.sites, facts.texts):
+for command in (
+    runs.report,
+    runs.verify,
+    runs.replicate,
+    facts.audit,
+    facts.models,
+    facts.sites,
+    facts.texts,
+):
     app.command(command)
 app.command(reproduce)
 
