@@ -20,6 +20,7 @@ from lens_probes.findings.profiles import (
     max_t_threshold,
     share_profile,
     student,
+    student_t,
     wald,
     word_t,
     words_beyond,
@@ -99,6 +100,15 @@ def test_word_t_is_students_t_of_word_means() -> None:
     assert max_t_threshold(few) == np.inf
     mixed = sample.take(np.random.default_rng(0).permutation(192))
     np.testing.assert_allclose(word_t(mixed, (0, "mlp_pre"), 5), expected, rtol=1e-6)
+
+
+def test_students_t_alone_is_that_of_the_statistics() -> None:
+    sample = planted({0: 5}).sample()
+    x = sample.arrays[0, "mlp_pre"] + np.float32(1000)
+    x[:, 7] = 3
+    t = student_t(x, sample.label)
+    np.testing.assert_allclose(t, stats.ttest(x, sample.label).t, rtol=1e-9)
+    assert np.isnan(t[7])
 
 
 def test_draws_keep_classes_and_relabellings_keep_words() -> None:
