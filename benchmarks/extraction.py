@@ -26,6 +26,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 import lens_probes as lp
+from lens_probes.model_backends import HAS_HOOKED_TRANSFORMER
 from lens_probes.model_files import bundled_gguf, converted_gguf
 from lens_probes.sites import SITES
 
@@ -48,20 +49,13 @@ def document() -> lp.Examples:
 
 
 def ways(device: str, examples: lp.Examples) -> dict[str, Callable[[], Any]]:
-    """Name -> one extraction, or one forward pass, over all windows."""
-    folder = converted_gguf(bundled_gguf())
-    hugging_face: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    hugging_face = hugging_face.eval().to(device)
-    default = lp.load_model("bundled", device=device)
-    models = {type(default.tl).__name__: default}
-    if "TransformerBridge" not in models:
-        models["TransformerBridge"] = lp.load_model(folder, device=device)
+    """Name -> one extraction, or one forward pass, over all windows; models load at first use."""
     batches = torch.split(torch.from_numpy(examples.tokens).to(device), BATCH)
 
     def bare() -> None:
         with torch.inference_mode():
             for batch in batches:
-                hugging_face.model(batch, use_cache=False)
+                hugging_face(device).model(batch, use_cache=False)
 
     def alone(model: lp.LensModel) -> None:
         with torch.inference_mode():
@@ -79,10 +73,32 @@ def ways(device: str, examples: lp.Examples) -> dict[str, Callable[[], Any]]:
                 [cache[hook][:, -1].flatten(1).cpu().numpy() for hook in hooks]
 
     found: dict[str, Callable[[], Any]] = {"bare forward pass": bare}
-    for name, model in models.items():
+    for kind in ("HookedTransformer", "TransformerBridge")[not HAS_HOOKED_TRANSFORMER :]:
         for what in (ours, naive, alone):
-            found[f"{what.__name__} {name}"] = functools.partial(what, model)
+            found[f"{what.__name__} {kind}"] = functools.partial(_on_model, what, kind, device)
     return found
+
+
+@functools.cache
+def hugging_face(device: str) -> Any:
+    """The bundled model as transformers makes it by default."""
+    auto_model: Any = AutoModelForCausalLM
+    folder = converted_gguf(bundled_gguf())
+    return auto_model.from_pretrained(folder, dtype=torch.float32).eval().to(device)
+
+
+def _on_model(what: Callable[[lp.LensModel], None], kind: str, device: str) -> None:
+    what(lens(kind, device, what.__name__ == "ours"))
+
+
+@functools.cache
+def lens(kind: str, device: str, ours: bool) -> lp.LensModel:
+    """The bundled model as a HookedTransformer or as a bridge.
+
+    Ours is another copy: extraction changes the order of its weights in memory.
+    """
+    source = "bundled" if kind == "HookedTransformer" else converted_gguf(bundled_gguf())
+    return lp.load_model(source, device=device)
 
 
 def seconds(run: Callable[[], Any], device: str) -> float:
@@ -133,13 +149,13 @@ def main() -> None:
     torch.set_num_threads(1)
     examples, device = windows(options.windows), options.device
     if options.memory:
+        ways(device, windows(1))[options.memory]()  # loads the model, fills caches
         run = ways(device, examples)[options.memory]
-        lp.collect(lp.load_model("bundled", device=device), windows(1), sites=["k"], layers=[0])
         print(json.dumps(peak_mib(run, device)))
         return
-    runs = ways(device, examples)
-    for run in runs.values():
+    for run in ways(device, windows(1)).values():
         run()
+    runs = ways(device, examples)
     rounds = [
         {name: seconds(run, device) for name, run in runs.items()} for _ in range(options.rounds)
     ]
@@ -149,7 +165,7 @@ def main() -> None:
         ratio = np.median([one[name] / one["bare forward pass"] for one in rounds])
         least = min(one[name] for one in rounds)
         memory = measure_memory(name, options.windows, device)
-        print(f"{name:<28}{least:>9.2f}{ratio:>8.2f}{memory:>21.0f}")
+        print(f"{name:<28}{least:>9.2f}{ratio:>8.2f}{memory:>21.0f}", flush=True)
     model = lp.load_model("bundled", device=device)
     extract = lambda of: lambda: lp.collect(model, of, sites=WANTED)  # noqa: E731
     per_window = seconds(extract(examples), device) / len(examples)

@@ -4,48 +4,64 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from safetensors import SafetensorError
 
 from lens_probes.errors import InputError, one_line
+from lens_probes.folders import MANIFEST as RESULT
 from lens_probes.model_files import sha256
 from lens_probes.passes import plan_from_bytes, sha256_of
+from lens_probes.result import SweepResult
 from lens_probes.sealed import TEMPORARY
 from lens_probes.store import LOCK, MANIFEST, PLAN, SHARD_NAME, ShardFolder
 
 
 @dataclass(frozen=True)
 class Checked:
-    """One folder of a store as `verify` found it: no problems, all there or not yet."""
+    """One folder as `verify` found it: what should be there, what is whole, what is wrong."""
 
     path: Path
-    n_shards: int
+    kind: Literal["activations", "result"]
+    n_expected: int
     n_whole: int
     problems: tuple[str, ...]
 
 
-def verify_store(root: str | Path) -> list[Checked]:
-    """Read every byte of every folder of a store and say what is missing, changed or left over.
+def verify(root: str | Path) -> list[Checked]:
+    """Read every byte of all results and activations in a folder and below it.
 
-    Nothing is changed. A folder whose run was stopped is not a problem: it has fewer shards.
+    Nothing is changed. Activations whose run was stopped are no problem: fewer shards are whole
+    than expected, and the next run goes on from there.
 
     Raises
     ------
     InputError
-        No store there.
+        No such folder, or nothing in it that has digests.
     """
     path = Path(root).expanduser()
+    if not path.is_dir():
+        raise InputError(f"no folder {path}: name a result, a store, or a folder that holds some.")
+    names = [found for found in sorted(path.rglob("*")) if found.is_file()]
+    results = [found.parent for found in names if found.name == RESULT]
+    stores = dict.fromkeys(
+        found.parent
+        for found in names
+        if found.name in (MANIFEST, PLAN) or SHARD_NAME.fullmatch(found.name)
+    )
+    checked = [_verify_result(folder) for folder in results]
+    checked += [_verify_folder(ShardFolder(folder)) for folder in stores]
+    if not checked:
+        raise InputError(f"no result and no activations in {path}: name the folder of a run.")
+    return checked
+
+
+def _verify_result(folder: Path) -> Checked:
     try:
-        inside = sorted(path.iterdir())
-        folders = [one for one in inside if one.is_dir()]
-    except OSError as error:
-        raise InputError(f"cannot read {path} ({error.strerror}).") from error
-    if any((path / name).is_file() for name in (MANIFEST, PLAN)):
-        folders = [path]
-    if not folders:
-        raise InputError(f"no activation store in {path}: it has no folder with a {MANIFEST}.")
-    return [_verify_folder(ShardFolder(folder)) for folder in folders]
+        SweepResult.load(folder)
+    except InputError as error:
+        return Checked(folder, "result", 1, 0, (str(error),))
+    return Checked(folder, "result", 1, 1, ())
 
 
 def _verify_folder(folder: ShardFolder) -> Checked:
@@ -78,4 +94,4 @@ def _verify_folder(folder: ShardFolder) -> Checked:
         wanted = folder.shard(int(index), digest)
         if not wanted.exists():
             problems.append(f"{wanted.name} is missing.")
-    return Checked(folder.path, n_shards, len(whole), tuple(problems))
+    return Checked(folder.path, "activations", n_shards, len(whole), tuple(problems))

@@ -22,7 +22,7 @@ from lens_probes import passes
 from lens_probes.execute import LocalProcesses, open_executor
 from lens_probes.execute.processes import WorkerLostError
 from lens_probes.model import LensModel
-from lens_probes.verify import verify_store
+from lens_probes.verify import verify
 
 pytestmark = pytest.mark.model
 N_SHARDS = 8
@@ -94,8 +94,8 @@ def test_a_shard_that_kills_its_worker_is_named_and_the_rest_finishes(
 ) -> None:
     with pytest.raises(lp.InputError, match=r"1 of 8 shards failed, first shard 2 .*WorkerLost"):
         lp.collect(tiny_model, examples, sites=["k"], store=tmp_path, executor=Poisoned(processes))
-    (checked,) = verify_store(tmp_path)
-    assert (checked.n_whole, checked.n_shards, checked.problems) == (7, N_SHARDS, ())
+    (checked,) = verify(tmp_path)
+    assert (checked.n_whole, checked.n_expected, checked.problems) == (7, N_SHARDS, ())
     again = lp.collect(tiny_model, examples, sites=["k"], store=tmp_path, executor=processes)
     plain = lp.collect(tiny_model, examples, sites=["k"])
     for key in plain:
@@ -191,8 +191,8 @@ def test_dask_writes_the_same_bytes_and_survives_a_killed_worker(
                 tiny_model, examples, sites=["k"], store=tmp_path / "poisoned",
                 executor=Poisoned(executor),
             )  # fmt: skip
-    (checked,) = verify_store(tmp_path / "poisoned")
-    assert (checked.n_whole, checked.n_shards) == (7, N_SHARDS)
+    (checked,) = verify(tmp_path / "poisoned")
+    assert (checked.n_whole, checked.n_expected) == (7, N_SHARDS)
     assert stored(tmp_path / "here") == stored(tmp_path / "there")
     for key in a:
         np.testing.assert_array_equal(a[key], b[key])
@@ -211,7 +211,7 @@ def test_dask_by_the_address_of_a_scheduler(
         open_executor("dask", scheduler=elsewhere.scheduler_address) as executor,
     ):
         lp.collect(tiny_model, examples, sites=["k"], store=tmp_path, executor=executor)
-    assert verify_store(tmp_path)[0].n_whole == N_SHARDS
+    assert verify(tmp_path)[0].n_whole == N_SHARDS
     with (
         pytest.raises(lp.InputError, match="cannot start Dask with 'tcp"),
         open_executor("dask", scheduler="tcp://127.0.0.1:1"),

@@ -21,7 +21,7 @@ from lens_probes import forward, passes, sealed, store
 from lens_probes.forward import Reader
 from lens_probes.model import LensModel
 from lens_probes.passes import Batch
-from lens_probes.verify import verify_store
+from lens_probes.verify import verify
 
 pytestmark = pytest.mark.model
 SITES = ["mlp_pre", "k"]
@@ -90,8 +90,8 @@ def test_the_numbers_are_those_of_a_run_without_a_store(
     assert len(passes_made) == 2 * n_batches
     assert_same(lp.collect(model, examples, sites=SITES, store=tmp_path), plain)
     assert len(passes_made) == 2 * n_batches  # all of it from the store
-    checked = verify_store(tmp_path)
-    assert [(one.n_whole, one.n_shards, one.problems) for one in checked] == [(7, 7, ())]
+    checked = verify(tmp_path)
+    assert [(one.n_whole, one.n_expected, one.problems) for one in checked] == [(7, 7, ())]
 
 
 def test_other_labels_words_and_fewer_layers_use_what_is_there(
@@ -153,8 +153,8 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(
         patch.setattr(store.ShardFolder, "add", stop)
         with pytest.raises(KeyboardInterrupt):
             lp.collect(tiny_model, examples, sites=SITES, store=tmp_path / "stopped")
-    (checked,) = verify_store(tmp_path / "stopped")
-    assert (checked.n_whole, checked.n_shards, checked.problems) == (3, 7, ())
+    (checked,) = verify(tmp_path / "stopped")
+    assert (checked.n_whole, checked.n_expected, checked.problems) == (3, 7, ())
     before = len(passes_made)
     (checked.path / f"{sealed.TEMPORARY}000003-x").write_bytes(b"half a shard")
     assert_same(lp.collect(tiny_model, examples, sites=SITES, store=tmp_path / "stopped"), whole)
@@ -194,7 +194,7 @@ def test_damage_is_noticed_and_never_read(
     (path,) = only_folder(tmp_path).glob(pattern)
     for damage in DAMAGES:
         path.write_bytes(damage(path.read_bytes()))
-        (checked,) = verify_store(tmp_path)
+        (checked,) = verify(tmp_path)
         assert checked.problems, damage
         assert path.name in checked.problems[0]
         passes_made.clear()
@@ -204,7 +204,7 @@ def test_damage_is_noticed_and_never_read(
             assert files_in(tmp_path) == sound
         path.write_bytes(sound[path.relative_to(tmp_path).as_posix()])
     path.unlink()
-    (checked,) = verify_store(tmp_path)
+    (checked,) = verify(tmp_path)
     assert path.name in checked.problems[0]
     assert_same(lp.collect(tiny_model, examples, sites=SITES, store=tmp_path), whole)
 
@@ -216,18 +216,18 @@ def test_verify_names_what_does_not_belong(
     folder = only_folder(tmp_path)
     (folder / "notes.txt").write_text("mine")
     (folder / f"{sealed.TEMPORARY}x").write_text("")
-    (checked,) = verify_store(folder)
+    (checked,) = verify(folder)
     assert [p.split(" is ")[1] for p in checked.problems] == [
         "left by a run that was stopped.",
         "not ours.",
     ]
     (tmp_path / "empty").mkdir()
     for bad, message in [
-        ("nowhere", "cannot read .*nowhere"),
-        ("empty", "no activation store in .*empty"),
+        ("nowhere", "no folder .*nowhere"),
+        ("empty", "no result and no activations in .*empty"),
     ]:
         with pytest.raises(lp.InputError, match=message):
-            verify_store(tmp_path / bad)
+            verify(tmp_path / bad)
 
 
 def test_two_runs_cannot_fill_one_folder(
@@ -290,7 +290,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(
         patch.setattr(sealed.os, "fsync", full)
         with pytest.raises(lp.InputError, match=r"no room to write .*No space left on device"):
             lp.collect(tiny_model, examples, sites=["k"], store=tmp_path)
-    (checked,) = verify_store(tmp_path)
+    (checked,) = verify(tmp_path)
     assert (checked.n_whole, checked.problems) == (2, ())
     assert len(passes_made) < 2 * n_batches - 3  # it did not go on with the next shards
     assert_same(lp.collect(tiny_model, examples, sites=["k"], store=tmp_path), whole)
