@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from lens_probes.report.residual_figures import (
     LEAST_ERROR,
+    correlation_sentence,
     ordinary_median,
     sight_map,
     sight_sentence,
@@ -78,6 +80,13 @@ def test_a_layer_of_sinks_alone_is_a_gap() -> None:
     figure = state_correlation(correlation(every))
     assert np.isnan(np.array(figure.data[0].y, float)).all()
     assert title(figure).startswith("Every token is an attention sink")
+
+
+def test_no_masked_correlation_is_said() -> None:
+    found = correlation(())
+    found = replace(found, r_masked=np.full_like(found.r, np.nan))
+    line = correlation_sentence(found)
+    assert "at 0.700 (median over layers), and are too short to correlate without" in line
 
 
 def test_steps_are_split_by_sublayer() -> None:

@@ -13,6 +13,8 @@ from lens_probes.maximize.gradient import Maximized, decode, maximize, random_em
 from lens_probes.maximize.objective import Read, at_least, unit_objective
 from lens_probes.model import LensModel
 
+TIE = 1e-12
+
 
 @dataclass(frozen=True)
 class Similarity:
@@ -55,7 +57,8 @@ class Reproducibility:
     n_decoded
         Restarts x tokens: the most distinct tokens there can be.
     p_distinct, p_embedding, p_decoded
-        Fewer distinct tokens, higher mean cosine, higher mean Jaccard than the null.
+        Fewer distinct tokens, higher mean cosine, higher mean Jaccard than the null; NaN where a
+        mean is none.
     """
 
     maximized: Maximized
@@ -145,5 +148,9 @@ def _similarity(
 
 
 def _p(null: list[float], observed: float) -> float:
-    extreme = sum(value >= observed for value in null)
-    return (1 + extreme) / (1 + len(null))
+    drawn = np.array(null)
+    if np.isnan(observed) or np.isnan(drawn).any():
+        return float("nan")
+    # The same Jaccards summed in another order differ in the last digit: that is a tie.
+    extreme = (drawn >= observed) | np.isclose(drawn, observed, rtol=TIE, atol=TIE)
+    return float((1 + extreme.sum()) / (1 + len(drawn)))

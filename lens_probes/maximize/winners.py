@@ -41,6 +41,8 @@ class Winners:
         Batches won by a position with an unusually long residual stream [unit].
     n_tokens, n_batches, batch, length
         Tokens of the corpus; each batch read `batch` sequences of `length` of them.
+    n_short_documents, n_short_tokens
+        Documents with fewer than `length` tokens, and their tokens: no sequence lies in them.
     sinks
         Positions where the residual stream is far longer than usual.
     """
@@ -57,6 +59,8 @@ class Winners:
     n_batches: int
     batch: int
     length: int
+    n_short_documents: int
+    n_short_tokens: int
     sinks: Sinks
     settings: dict[str, Any]
     tokenizer: Any = field(repr=False)
@@ -74,11 +78,12 @@ class Winners:
 
     @property
     def coverage(self) -> float:
-        """Share of the corpus that one batch would read if its sequences did not overlap.
+        """Share of what can be drawn that one batch would read if its sequences did not overlap.
 
-        Near 1, the same place wins every batch, and the share of a token means nothing.
+        Near 1, the same place wins every batch, and the share of a token means nothing. Documents
+        shorter than a sequence are never drawn and do not count.
         """
-        return self.batch * self.length / self.n_tokens
+        return self.batch * self.length / (self.n_tokens - self.n_short_tokens)
 
     def counts(self, unit: int) -> pd.DataFrame:
         """Winning tokens of one unit, the commonest first.
@@ -180,6 +185,7 @@ def batch_winners(
         cell[number] = np.flatnonzero(eligible)[best.cpu().numpy()]
         sink_wins += is_sink.reshape(-1)[cell[number]]
     offset = int(bos)
+    is_short = (stream.lengths > 0) & (stream.lengths < length)
     row, position = np.divmod(cell, length + offset)
     row += np.arange(n_batches)[:, None] * batch
     return Winners(
@@ -195,6 +201,8 @@ def batch_winners(
         n_batches=n_batches,
         batch=batch,
         length=length,
+        n_short_documents=int(is_short.sum()),
+        n_short_tokens=int(stream.lengths[is_short].sum()),
         sinks=sinks.result(),
         settings={
             "skip_first": skip_first, "bos": bos, "seed": seed,
@@ -209,17 +217,18 @@ def _draw_offsets(
 ) -> NDArray[np.int64]:
     """Token numbers at which sequences start, each place that holds a whole one equally likely."""
     name, n_needed = stream.text.name, batch * length
-    if stream.n_tokens < n_needed:
-        raise InputError(
-            f"text {name!r} has {stream.n_tokens} tokens, one batch of {batch} x {length} takes "
-            f"{n_needed}: lower batch or length, or give a longer text."
-        )
     n_starts = np.maximum(stream.lengths - length + 1, 0)
     ends = np.cumsum(n_starts)
     if not ends[-1]:
         raise InputError(
             f"no document of text {name!r} has {length} tokens (the longest has "
             f"{stream.lengths.max()}): lower length, or give longer documents."
+        )
+    n_drawable = int(stream.lengths[n_starts > 0].sum())
+    if n_drawable < n_needed:
+        raise InputError(
+            f"text {name!r} has {n_drawable} tokens in documents of {length} or more, one batch of "
+            f"{batch} x {length} takes {n_needed}: lower batch or length, or give a longer text."
         )
     drawn = np.random.default_rng(seed).integers(0, ends[-1], n_batches * batch)
     document = np.searchsorted(ends, drawn, side="right")

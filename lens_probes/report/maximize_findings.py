@@ -168,7 +168,7 @@ def in_a_corpus(model: LensModel, found: TopContexts, winners: Winners, unit: in
     left = ", ".join(f"{n:,} at {why}" for why, n in found.left_out.items() if n) or "none"
     answer = [
         f"{contexts_sentence(found, unit, name)}.",
-        f"{winner_sentence(winners, unit, name)}.",
+        f"{winner_sentence(winners, unit, name)}.{_too_short(winners)}",
         f"Read: {whole(found.n_tokens)} tokens of {found.settings['text']}, "
         f"{whole(len(found.documents))} document{'s' * (len(found.documents) != 1)}; left out: "
         f"{left}; attention sinks among them: {whole(found.sinks.n)}.",
@@ -194,6 +194,8 @@ def in_a_corpus(model: LensModel, found: TopContexts, winners: Winners, unit: in
             "winner_share": winners.top_share[0],
             "winner_places": winners.n_places[0],
             "coverage": winners.coverage,
+            "short_documents": winners.n_short_documents,
+            "short_tokens": winners.n_short_tokens,
             "first_wins": winners.first_wins[0],
             "sink_wins": winners.sink_wins[0],
         },
@@ -201,6 +203,17 @@ def in_a_corpus(model: LensModel, found: TopContexts, winners: Winners, unit: in
         listing=_listing(shown),
         contexts=shown,
         tables={"contexts": found.table(unit), "winners": winners.counts(unit)},
+    )
+
+
+def _too_short(winners: Winners) -> str:
+    """What batches never draw, or nothing."""
+    n = winners.n_short_documents
+    if not n:
+        return ""
+    return (
+        f" Batches leave out {whole(n)} document{'s' * (n != 1)} of fewer than {winners.length} "
+        f"tokens ({whole(winners.n_short_tokens)} tokens in all)."
     )
 
 

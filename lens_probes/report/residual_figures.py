@@ -125,12 +125,17 @@ def correlation_sentence(found: StreamCorrelation) -> str:
     raw, masked = (ordinary_median(values, sink) for values in (found.r, found.r_masked))
     if np.isnan(raw).all():
         return "Every token is an attention sink: no ordinary token to correlate"
-    low = int(np.nanargmin(masked))
     line = (
-        f"Successive states correlate at {fixed(float(np.nanmedian(raw)), 3)} (median over "
-        f"layers), without outlying dimensions at {fixed(float(np.nanmedian(masked)), 3)}; least "
-        f"in layer {low}, {fixed(float(masked[low]), 3)}"
+        f"Successive states correlate at {fixed(float(np.nanmedian(raw)), 3)} (median over layers)"
     )
+    if np.isnan(masked).all():
+        line += ", and are too short to correlate without outlying dimensions"
+    else:
+        low = int(np.nanargmin(masked))
+        line += (
+            f", without outlying dimensions at {fixed(float(np.nanmedian(masked)), 3)}; least "
+            f"in layer {low}, {fixed(float(masked[low]), 3)}"
+        )
     if sink.any():
         line += f". At attention sinks: {fixed(float(np.median(found.r[sink])), 3)}"
     return line

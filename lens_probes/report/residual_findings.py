@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SHOWN_SINKS = 4
 TOKEN_WIDTH = 16
+WORD_TOKENS = 12
 
 
 def of_prompt(
@@ -44,7 +45,8 @@ def of_prompt(
     states = residual.stream_correlation(model, ids)
     path = residual.path_length(model, ids)
     hidden = _hidden(model, ids)
-    word = longest_word(pieces)
+    whole_word = longest_word(pieces)
+    word = whole_word[:WORD_TOKENS]
     figures = {
         "sums": draw.sum_errors(sums),
         "correlation": draw.state_correlation(states),
@@ -57,6 +59,8 @@ def of_prompt(
         sight = residual.sees_what(model, ids, word, seed=seed)
         parts = [pieces[i] for i in word]
         seen = draw.sight_sentence(sight, parts)
+        if len(whole_word) > WORD_TOKENS:
+            seen += f" (the first {WORD_TOKENS} of its {len(whole_word)} tokens)"
         figures["sight"] = draw.sight_map(sight, parts)
         numbers["sight"] = {"positions": word, "pieces": parts, "sees": sight.sees}
     layers = _layers(sums, states, path)
@@ -89,14 +93,22 @@ def of_prompt(
 
 
 def longest_word(pieces: Sequence[str]) -> list[int]:
-    """Positions of the word with the most tokens, the first of those; [] if none has several."""
+    """Positions of the word with the most tokens, the first of those; [] if none has several.
+
+    An empty piece is the beginning of a character that a later token ends, and goes with it.
+    Scripts without spaces give one word for a whole clause.
+    """
     runs: list[list[int]] = []
+    before, begun = "", list[int]()
     for i, piece in enumerate(pieces):
-        before = pieces[i - 1] if i else ""
+        begun.append(i)
+        if not piece:
+            continue
         if before[-1:].isalnum() and piece[:1].isalnum():
-            runs[-1].append(i)
-        else:
-            runs.append([i])
+            runs[-1] += begun
+        elif any(map(str.isalnum, piece)):
+            runs.append(begun)
+        before, begun = piece, []
     longest = max(runs, key=len, default=[])
     return longest if len(longest) > 1 else []
 
@@ -108,6 +120,13 @@ def _ids(model: LensModel, prompt: str, bos: bool) -> NDArray[np.int64]:
             f"model {model.source!r} has no tokenizer, and a prompt needs one: load a folder that "
             "has its tokenizer files."
         )
+    try:
+        prompt.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"the prompt is not text: {prompt[error.start]!a} at character {error.start} is half a "
+            "character (bytes that are not UTF-8, perhaps); give it in UTF-8."
+        ) from error
     ids = list(tokenizer(prompt, add_special_tokens=False)["input_ids"])
     if bos:
         if tokenizer.bos_token_id is None:

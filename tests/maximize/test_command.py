@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM
 import lens_probes as lp
 from lens_probes.cli import main
 from lens_probes.maximize import maximize
-from lens_probes.report.residual_findings import longest_word
+from lens_probes.report.residual_findings import longest_word, of_prompt
 
 LIKED = " nobody"
 UNIT = 7
@@ -192,6 +192,27 @@ def test_the_word_with_the_most_tokens() -> None:
     assert longest_word([]) == []
 
 
+def test_a_character_of_several_tokens_does_not_break_a_word() -> None:
+    assert longest_word(["We", "na", "", "ï", "ve"]) == [0, 1, 2, 3, 4]
+    assert longest_word(["a", "b", "", "", " 😀", "c"]) == [0, 1]
+    assert longest_word(["", "", "😀", " so", "on"]) == [3, 4]
+
+
+@pytest.mark.model
+def test_a_clause_without_spaces_is_cut(planted: Path) -> None:
+    model = lp.load_model(planted)
+    found = of_prompt(model, "我们去河边走路", site="q", layer=0, bos=False, seed=0)
+    assert found.numbers["sight"]["positions"] == list(range(12))
+    assert "(the first 12 of its 21 tokens)" in found.answer[-1]
+
+
+@pytest.mark.model
+def test_a_prompt_that_is_not_text_is_one_line(planted: Path) -> None:
+    with pytest.raises(lp.InputError, match=r"not text: '\\udcff' at character 4") as raised:
+        of_prompt(lp.load_model(planted), "caf \udcff", site="q", layer=0, bos=False, seed=0)
+    assert "\n" not in str(raised.value)
+
+
 @pytest.mark.model
 def test_mistakes_are_one_line_and_exit_code_2(
     planted: Path, prose: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -208,7 +229,7 @@ def test_mistakes_are_one_line_and_exit_code_2(
         f"{anywhere} --unit 999 --method sample --text {prose}": "no unit 999 at mlp_pre",
         "maximize --site mlp_pre --layer 9 --unit 0": "no layer 9: this model has layers 0 to 2",
         "maximize --site k_pre --layer 0 --unit 0": "unknown site 'k_pre'",
-        f"maximize {PLACE} --method sample --text {short}": "one batch of 8 x 128 takes 1024",
+        f"maximize {PLACE} --method sample --text {short}": "no document of text",
         f"{sample} --batch 900 --length 60": "lower batch or length, or give a longer text",
         f"{sample} --length 500": "length must be 2 to 128 tokens",
         f"{sample} --steps 4": "--steps belongs to method gradient and tokens, not sample",

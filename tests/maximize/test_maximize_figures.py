@@ -217,6 +217,8 @@ def test_winners_are_counted_by_token() -> None:
         n_batches=10,
         batch=4,
         length=10,
+        n_short_documents=0,
+        n_short_tokens=0,
         sinks=NO_SINKS,
         settings={"skip_first": True},
         tokenizer=TOKENIZER,

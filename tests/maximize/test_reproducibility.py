@@ -12,7 +12,7 @@ import torch
 import lens_probes as lp
 from lens_probes.maximize import maximize, reproducibility
 from lens_probes.maximize.objective import unit_objective
-from lens_probes.maximize.reproducibility import _similarity
+from lens_probes.maximize.reproducibility import _p, _similarity
 from lens_probes.model import LensModel
 
 pytestmark = pytest.mark.model
@@ -107,6 +107,21 @@ def test_similarity_by_hand() -> None:
     np.testing.assert_allclose(got.embedding_cosine, [-0.6, 0, 0], atol=1e-12)
     np.testing.assert_allclose(got.jaccard, [0.5, 0, 0])
     assert got.n_distinct == 4
+
+
+def test_p_counts_ties_whatever_the_order_of_summation() -> None:
+    rng = np.random.default_rng(0)
+    overlaps = rng.choice([0, 1 / 9, 1 / 4, 3 / 7], 45)
+    null = [rng.permutation(overlaps).mean() for _ in range(200)]
+    assert len(set(null)) > 1
+    assert _p(null, max(null)) == 1
+    assert _p([0.1, 0.2, 0.3], 0.3 + 1e-9) == 0.25
+    assert _p([-14.0, -15.0, -14.0], -14) == 0.75
+
+
+def test_p_of_no_number_is_none() -> None:
+    assert np.isnan(_p([0.1, 0.2], float("nan")))
+    assert np.isnan(_p([0.1, float("nan")], 0.3))
 
 
 def test_refusals(tiny_model: LensModel) -> None:

@@ -113,7 +113,8 @@ def test_winners_equal_brute_force(
     document = np.searchsorted(ends, start, side="right")
     assert set(np.unique(document)) == {0, 2}
     np.testing.assert_array_equal(np.searchsorted(ends, start + 29, side="right"), document)
-    assert got.coverage == 4 * 30 / len(corpus)
+    assert (got.n_short_documents, got.n_short_tokens) == (1, len(ids[1]))
+    assert got.coverage == 4 * 30 / (len(ids[0]) + len(ids[2]))
 
 
 def test_offsets_are_uniform_over_whole_sequences() -> None:
@@ -196,8 +197,12 @@ def test_a_sink_elsewhere_is_reported_and_left_out_if_asked(sink_at_1: LensModel
 def test_refusals(tiny_model: LensModel) -> None:
     where = {"site": "mlp_pre", "layer": 0}
     short = random_text(20)
-    with pytest.raises(lp.InputError, match=r"has 20 tokens, one batch of 4 x 16 takes 64: lower"):
+    with pytest.raises(
+        lp.InputError, match=r"has 20 tokens in .* one batch of 4 x 16 takes 64: lower"
+    ):
         batch_winners(tiny_model, short, batch=4, length=16, **where)
+    with pytest.raises(lp.InputError, match="has 20 tokens in documents of 16 or more"):
+        batch_winners(tiny_model, random_text(20, *[10] * 20), batch=4, length=16, **where)
     scattered = random_text(*[10] * 20)
     with pytest.raises(lp.InputError, match=r"no document .* has 16 tokens \(the longest has 1"):
         batch_winners(tiny_model, scattered, batch=4, length=16, **where)
