@@ -148,6 +148,12 @@ class SweepResult:
                 f"{path / MANIFEST} is not a result's manifest ({one_line(error)})."
             ) from error
 
+    def _repr_html_(self) -> str:
+        """The answer and the strongest units, in a notebook."""
+        from lens_probes.report import summary_html  # noqa: PLC0415  (the next stage)
+
+        return summary_html(self)
+
     def write_report(self, path: str | Path) -> Path:
         """Write the HTML report: one file, no network needed to read it."""
         from lens_probes.report import write_report  # noqa: PLC0415  (the next stage)
