@@ -202,7 +202,7 @@ def test_dask_writes_the_same_bytes_and_survives_a_killed_worker(
 def test_dask_by_the_address_of_a_scheduler(
     tiny_model: LensModel, examples: lp.Examples, tmp_path: Path
 ) -> None:
-    import distributed
+    distributed = pytest.importorskip("distributed")
 
     with (
         distributed.LocalCluster(
