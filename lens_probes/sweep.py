@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lens_probes.activations import Activations, collect
+from lens_probes.activations import Activations, check_memory, collect
 from lens_probes.decision import (
     Method,
     Preset,
@@ -32,6 +32,7 @@ from lens_probes.plain import plain
 from lens_probes.probes.base import Probe
 from lens_probes.result import SweepResult, summarise_layers
 from lens_probes.significance import decide, families
+from lens_probes.sites import check_layers, check_sites
 from lens_probes.unit_table import covariates_of, specificity, unit_table
 from lens_probes.validate.checks import layer_checks, sweep_checks, untrained_shares
 from lens_probes.validate.folds import make_folds
@@ -108,7 +109,11 @@ def sweep(
     how: dict[str, Any] = {
         "batch_size": batch_size, "progress": progress, "store": store, "executor": executor
     }  # fmt: skip
-    activations = collect(model, examples, sites=sites, layers=layers, **how)
+    names, wanted = check_sites(sites, model.shapes), check_layers(layers, model.n_layers)
+    # With a store, collect needs no memory for the arrays; the tests below need them all.
+    if store is not None:
+        check_memory(len(examples), wanted, {name: model.shapes[name] for name in names})
+    activations = collect(model, examples, sites=names, layers=wanted, **how)
     clock.lap("forward passes")
     folds = make_folds(examples, seed=seed)
     covariates = covariates_of(examples, model.tokenizer)
@@ -122,7 +127,7 @@ def sweep(
     validation: dict[str, Any] = {"resolution": resolution, "notes": [*folds.notes, *without]}
     clock.lap("statistics")
     if others is not None and isinstance(probe, Probe):
-        read = collect(model, others, sites=sites, layers=layers, **how)
+        read = collect(model, others, sites=names, layers=wanted, **how)
         units["auc_others"] = np.concatenate(
             [
                 specificity(
