@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from lens_probes.errors import InputError
 from lens_probes.model import LensModel
 from lens_probes.painting import Painting
 from lens_probes.sites import check_layers, check_sites, unit_name
+
+_BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 
 
 def paint(
@@ -61,7 +64,65 @@ def paint(
 
 
 def token_texts(tokenizer: Any, ids: NDArray[np.int64]) -> tuple[str, ...]:
-    """Text of each token; a character split over several tokens is shown at its last one."""
+    """Text of each token; a character split over several tokens is shown at its last one.
+
+    Joined they are what the tokenizer decodes. From the bytes of the tokens where those are known
+    (byte-level BPE, or sentencepiece with byte tokens): a decoded prefix cannot tell a character
+    that is cut from a replacement character that stands in the text.
+    """
+    whole = str(tokenizer.decode(ids, clean_up_tokenization_spaces=False))
+    parts = _token_bytes(tokenizer, ids)
+    pieces = None if parts is None else _by_bytes(parts)
+    if pieces is not None and "".join(pieces) == whole:
+        return pieces
+    return _by_decoding(tokenizer, ids)
+
+
+def _token_bytes(tokenizer: Any, ids: NDArray[np.int64]) -> list[bytes] | None:
+    tokens = tokenizer.convert_ids_to_tokens([int(i) for i in ids])
+    if any(token is None for token in tokens):
+        return None
+    added = tokenizer.added_tokens_decoder
+    plain = [token for token, i in zip(tokens, ids, strict=True) if int(i) not in added]
+    byte_level = all(char in _BYTE_OF for token in plain for char in token)
+    parts = []
+    for token, i in zip(tokens, ids, strict=True):
+        byte = _BYTE_TOKEN.fullmatch(token)
+        if byte:
+            parts.append(bytes([int(byte[1], 16)]))
+        elif int(i) in added:
+            parts.append(token.encode())
+        elif byte_level:
+            parts.append(bytes(_BYTE_OF[char] for char in token))
+        else:
+            parts.append(token.replace("▁", " ").encode())
+    return parts
+
+
+def _by_bytes(parts: list[bytes]) -> tuple[str, ...]:
+    pieces, held = [], b""
+    for place, part in enumerate(parts):
+        held += part
+        last = place + 1 == len(parts)
+        done = len(held) if last else _complete(held)
+        pieces.append(held[:done].decode("utf-8", "replace"))
+        held = held[done:]
+    return tuple(pieces)
+
+
+def _complete(held: bytes) -> int:
+    """Bytes before a character that has begun at the end and may still be completed."""
+    for back in range(1, min(3, len(held)) + 1):
+        byte = held[-back]
+        if byte >= 0xC0:
+            length = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return len(held) - back if length > back else len(held)
+        if byte < 0x80:
+            break
+    return len(held)
+
+
+def _by_decoding(tokenizer: Any, ids: NDArray[np.int64]) -> tuple[str, ...]:
     pieces: list[str] = []
     done = ""
     for i in range(len(ids)):
@@ -72,3 +133,14 @@ def token_texts(tokenizer: Any, ids: NDArray[np.int64]) -> tuple[str, ...]:
             pieces.append(so_far[len(done) :])
             done = so_far
     return tuple(pieces)
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """GPT-2's letters for bytes: printable ones stand for themselves, the others follow 255."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = [byte for byte in range(256) if byte not in printable]
+    letters = {chr(byte): byte for byte in printable}
+    return letters | {chr(256 + place): byte for place, byte in enumerate(hidden)}
+
+
+_BYTE_OF = _byte_alphabet()
