@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lens_probes import stats
+    from lens_probes.ablate import CausalCard, ablate
     from lens_probes.activations import Activations, collect
     from lens_probes.errors import InputError
     from lens_probes.examples import Examples
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "Activations": "activations",
     "CategoryProbe": "probes",
+    "CausalCard": "ablate",
     "ContextProbe": "probes",
     "Document": "texts",
     "Examples": "examples",
@@ -49,6 +51,7 @@ _WHERE = {
     "Text": "texts",
     "TextProbe": "probes",
     "TokenLengthProbe": "probes",
+    "ablate": "ablate",
     "collect": "activations",
     "load_model": "model",
     "load_text": "texts",
@@ -62,6 +65,7 @@ __all__ = [
     "SITES",
     "Activations",
     "CategoryProbe",
+    "CausalCard",
     "ContextProbe",
     "Document",
     "Examples",
@@ -75,6 +79,7 @@ __all__ = [
     "Text",
     "TextProbe",
     "TokenLengthProbe",
+    "ablate",
     "collect",
     "load_model",
     "load_text",

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,10 @@ from lens_probes.folders import MANIFEST, check_report_path, user_path, write_fo
 from lens_probes.model_files import sha256
 from lens_probes.painting import Painting
 
+if TYPE_CHECKING:
+    from lens_probes.ablate.card import CausalCard
+
+CAUSAL = "causal"
 _TABLES = ("units", "layers", "examples", "evidence")
 
 
@@ -42,6 +46,8 @@ class SweepResult:
         What a rigorous sweep checked beside its tests: resolution, nulls, confounds, notes.
     timings
         Seconds of each stage; the one part that differs between two runs.
+    folder
+        Where it was loaded from; None where it was not.
     """
 
     units: pd.DataFrame
@@ -52,6 +58,16 @@ class SweepResult:
     validation: Mapping[str, Any] = field(default_factory=dict)
     paintings: tuple[Painting, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
+    folder: Path | None = None
+
+    @property
+    def causal(self) -> CausalCard | None:
+        """Does the model use these units? The card beside a loaded result, None where none is."""
+        if self.folder is None or not (self.folder / CAUSAL).exists():
+            return None
+        from lens_probes.ablate.card import CausalCard  # noqa: PLC0415  (the next stage)
+
+        return CausalCard.load(self.folder / CAUSAL)
 
     def top(
         self,
@@ -142,6 +158,7 @@ class SweepResult:
                 validation=manifest["validation"],
                 paintings=paintings,
                 timings=manifest["timings"],
+                folder=path,
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(
