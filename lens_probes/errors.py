@@ -1,5 +1,6 @@
-"""The one error for a user's mistake."""
+"""The one error for a user's mistake, and the checks of numbers that raise it."""
 
+import operator
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -20,3 +21,18 @@ def unknown(kind: str, got: object, allowed: Iterable[object]) -> InputError:
     near = get_close_matches(str(got), names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return InputError(f"unknown {kind} {got!r}: choose from {', '.join(names)}.{hint}")
+
+
+def whole(name: str, value: int) -> int:
+    """A whole number, or the error that says so."""
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise InputError(f"{name} must be a whole number; got {value!r}.") from error
+
+
+def at_least(lowest: int, **options: int) -> None:
+    """Check that each option is a whole number not below the lowest allowed."""
+    for name, value in options.items():
+        if whole(name, value) < lowest:
+            raise InputError(f"{name} must be {lowest} or more; got {value}.")

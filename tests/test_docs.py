@@ -48,6 +48,16 @@ def test_the_page_on_probes_runs(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "Which units tell colours from numbers?" in capsys.readouterr().out
 
 
+@pytest.mark.bundled
+def test_the_page_on_maximisation_runs() -> None:
+    (block,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "maximize.md").read_text(), re.DOTALL
+    )
+    names: dict[str, Any] = {}
+    exec(block.replace("200_000", "6_000"), names)
+    assert len(names["found"].table(units=[90])) == 20 + 20 + 4 * 3 + 10
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"]
     links = [

@@ -173,6 +173,10 @@ def _check(
             )
     if method == "tokens" and "text" not in given and set(given) & set(_READING):
         raise InputError("the corpus is read beside method tokens only with --text: name a text.")
+    if method == "gradient" and given.get("starts") == 1 and "null_draws" in given:
+        raise InputError(
+            "--null-draws compares restarts with chance, and --starts 1 has none: give 2 or more."
+        )
     check_at_least(0, seed=seed, characters=given.get("characters"))
     counts = ("tokens", "starts", "steps", "candidates", "null_draws", "k", "batch", "batches")
     check_at_least(1, **{name: given.get(name) for name in counts})
@@ -225,16 +229,17 @@ def _over_tokens(
 
     n_tokens = given.get("tokens", 5)
     options = _options(given, "starts", "steps", "candidates", "read")
-    _log.info("searching among texts of %d tokens", n_tokens)
-    found = maximize_tokens(model, **place, **options, n_tokens=n_tokens)
-    _log.info("free embeddings, for comparison")
-    free = run_once(model, **place, n_tokens=n_tokens, read=given.get("read", "last"))
+    # The search comes last: what it is compared with is quicker, and its errors lose nothing.
     real = None
     if text is not None:
         real = top_contexts(
             model, text, site=place["site"], layer=place["layer"], units=place["unit"],
             seed=place["seed"], progress=progress, **_reading(given),
         )  # fmt: skip
+    _log.info("free embeddings, for comparison")
+    free = run_once(model, **place, n_tokens=n_tokens, read=given.get("read", "last"))
+    _log.info("searching among texts of %d tokens", n_tokens)
+    found = maximize_tokens(model, **place, **options, n_tokens=n_tokens)
     return maximize_findings.over_tokens(model, found, free, real, place["unit"])
 
 

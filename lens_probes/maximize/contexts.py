@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from lens_probes.errors import InputError, unknown
 from lens_probes.example_checks import NO_TOKEN
-from lens_probes.maximize.reading import Sinks
+from lens_probes.maximize.reading import Sinks, unit_numbers
 from lens_probes.paint import token_texts
 
 Kind = Literal["top", "bottom", "quantile", "random"]
@@ -153,7 +153,7 @@ class TopContexts:
     def table(self, units: Iterable[int] | int | None = None) -> pd.DataFrame:
         """Contexts of some units (None: all), one row each; columns as in `Context`."""
         given = self.units.tolist() if units is None else units
-        wanted = [given] if isinstance(given, int) else given
+        wanted = unit_numbers(given)
         return pd.DataFrame([asdict(c) for unit in wanted for c in self.contexts(unit)])
 
     def _of(self, kind: Kind) -> Found:

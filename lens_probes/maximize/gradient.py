@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from lens_probes.errors import InputError
+from lens_probes.errors import InputError, at_least
 from lens_probes.maximize.objective import (
     Objective,
     Read,
-    at_least,
     unit_objective,
 )
 from lens_probes.model import LensModel
@@ -208,6 +208,9 @@ def _ascend(
 
 
 def _check_rates(learning_rate: float, l2: float) -> None:
+    for name, value in {"learning_rate": learning_rate, "l2": l2}.items():
+        if not isinstance(value, Real):
+            raise InputError(f"{name} must be a number; got {value!r}.")
     if not 0 < learning_rate <= _HIGHEST_RATE:
         raise InputError(
             f"learning_rate must be above 0 and at most {_HIGHEST_RATE:g}; got {learning_rate!r}."
@@ -234,7 +237,8 @@ def _check_finite(
         raise InputError(
             f"{what}, before any update: this model's weights or dtype give no finite activation."
         )
+    or_l2 = f" or l2 (now {l2:g})" if l2 else ""
     raise InputError(
         f"{what}, and ||E||^2 {float(penalty[start]):.3g}: the run diverged; lower learning_rate "
-        f"(now {learning_rate:g}) or l2 (now {l2:g})."
+        f"(now {learning_rate:g}){or_l2}."
     )

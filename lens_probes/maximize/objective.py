@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -13,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 
 from lens_probes.activations import TOKENS_PER_BATCH
-from lens_probes.errors import InputError, unknown
+from lens_probes.errors import InputError, at_least, unknown, whole
 from lens_probes.model import LensModel
 from lens_probes.sites import SITES, SiteShape, check_layers, check_sites, unit_name
 
@@ -196,21 +195,6 @@ def unit_objective(
         )
     near = _neighbours(index, shape, n_neighbours)
     return Objective(model, name, at, index, near, read, position_embeddings)
-
-
-def whole(name: str, value: int) -> int:
-    """A whole number, or the error that says so."""
-    try:
-        return operator.index(value)
-    except TypeError as error:
-        raise InputError(f"{name} must be a whole number; got {value!r}.") from error
-
-
-def at_least(lowest: int, **options: int) -> None:
-    """Check that each option is a whole number not below the lowest allowed."""
-    for name, value in options.items():
-        if whole(name, value) < lowest:
-            raise InputError(f"{name} must be {lowest} or more; got {value}.")
 
 
 def _neighbours(unit: int, shape: SiteShape, n: int) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
-from lens_probes.errors import InputError
+from lens_probes.errors import InputError, at_least, whole
 from lens_probes.model import LensModel
 from lens_probes.sites import SITES, check_layers, check_sites, unit_name
 
@@ -209,12 +209,13 @@ def make_place(
     """Check what is asked for, and put it together."""
     (site,), (layer,) = check_sites([site], model.shapes), check_layers(layer, model.n_layers)
     n_units, n_ctx = model.shapes[site].n_units, int(model.cfg.n_ctx)
-    wanted = range(n_units) if units is None else [units] if isinstance(units, int) else list(units)
+    wanted = list(range(n_units)) if units is None else unit_numbers(units)
     for unit in wanted:
         if not 0 <= unit < n_units:
             raise InputError(f"no unit {unit} at {site}: this model has 0 to {n_units - 1}.")
-    if not len(wanted) or len(set(wanted)) < len(wanted):
+    if not wanted or len(set(wanted)) < len(wanted):
         raise InputError("units must be one or more different units; give None for all of them.")
+    at_least(2, length=length)
     if not 2 <= length <= n_ctx - bos:
         raise InputError(
             f"length must be 2 to {n_ctx - bos} tokens in this model"
@@ -231,11 +232,10 @@ def make_place(
     )  # fmt: skip
 
 
-def check_at_least(least: int, **given: int) -> None:
-    """InputError for an option below its least value."""
-    for name, value in given.items():
-        if value < least:
-            raise InputError(f"{name} must be {least} or more; got {value}.")
+def unit_numbers(units: int | Iterable[int]) -> list[int]:
+    """Units given as one number or several, as a list; InputError for anything else."""
+    several = isinstance(units, Iterable) and not isinstance(units, str)
+    return [whole("unit", unit) for unit in (units if several else [units])]  # type: ignore
 
 
 def in_batches(windows: Iterable[T], size: int) -> Iterator[list[T]]:

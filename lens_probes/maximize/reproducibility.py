@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from lens_probes.errors import at_least
 from lens_probes.maximize.gradient import Maximized, decode, maximize, random_embeddings
-from lens_probes.maximize.objective import Read, at_least, unit_objective
+from lens_probes.maximize.objective import Read, unit_objective
 from lens_probes.model import LensModel
 
 TIE = 1e-12

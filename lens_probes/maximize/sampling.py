@@ -12,7 +12,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from lens_probes.errors import InputError
+from lens_probes.errors import InputError, at_least
 from lens_probes.maximize.contexts import Found, Places, TopContexts
 from lens_probes.maximize.corpus import TokenStream, Window, context_keys
 from lens_probes.maximize.ranking import NOTHING, Moments, Reservoir, RunningTop
@@ -21,7 +21,6 @@ from lens_probes.maximize.reading import (
     SinkCount,
     Sinks,
     at,
-    check_at_least,
     in_batches,
     make_place,
 )
@@ -84,14 +83,14 @@ def top_contexts(
     InputError
         A place the model lacks, an option out of range, fewer tokens than k.
     """
-    check_at_least(1, k=k, batch=batch, n_random=n_random, per_quantile=per_quantile)
-    check_at_least(0, overlap=overlap, distinct=distinct, before=before, after=after)
+    at_least(1, k=k, batch=batch, n_random=n_random, per_quantile=per_quantile)
+    at_least(0, overlap=overlap, distinct=distinct, before=before, after=after, seed=seed)
     place = make_place(
         model, site=site, layer=layer, units=units, length=length, bos=bos,
         skip_first=skip_first, exclude_sinks=exclude_sinks, sink_factor=sink_factor,
     )  # fmt: skip
     least = max(k, n_random, per_quantile)
-    check_at_least(least, n_sampled=n_sampled)
+    at_least(least, n_sampled=n_sampled)
     _check_options(quantiles, overlap, length, n_windows)
     stream = TokenStream.count(text, model.tokenizer)
     _check_enough(stream.n_tokens, least, text)
@@ -264,7 +263,7 @@ def _check_options(
     if overlap >= length:
         raise InputError(f"overlap must be less than length, {length}; got {overlap}.")
     if n_windows is not None:
-        check_at_least(1, n_windows=n_windows)
+        at_least(1, n_windows=n_windows)
 
 
 def _check_enough(n: int, least: int, text: Text) -> None:

@@ -16,10 +16,10 @@ import torch
 from jaxtyping import Float, Int
 
 from lens_probes.activations import read_all_positions
+from lens_probes.errors import at_least
 from lens_probes.maximize.objective import (
     Objective,
     Read,
-    at_least,
     unit_objective,
 )
 from lens_probes.maximize.round_trip import TextTokens, text_tokens
@@ -48,7 +48,8 @@ class MaximizedTokens:
     n_refused
         Candidates never run because their text is tokenised differently.
     random_activation
-        Of as many random sequences [sequence]: the baseline.
+        Of `n_evaluations` random sequences [sequence], the same amount of computation: the
+        baseline.
     random_text
         The best of them.
     settings

@@ -12,9 +12,9 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from lens_probes.errors import InputError
+from lens_probes.errors import InputError, at_least
 from lens_probes.maximize.corpus import TokenStream
-from lens_probes.maximize.reading import SinkCount, Sinks, at, check_at_least, make_place
+from lens_probes.maximize.reading import SinkCount, Sinks, at, make_place
 from lens_probes.model import LensModel
 from lens_probes.texts import Text
 
@@ -155,7 +155,8 @@ def batch_winners(
     InputError
         A place the model lacks, a corpus shorter than one batch or one sequence.
     """
-    check_at_least(1, n_batches=n_batches, batch=batch)
+    at_least(1, n_batches=n_batches, batch=batch)
+    at_least(0, seed=seed)
     place = make_place(
         model, site=site, layer=layer, units=units, length=length, bos=bos,
         skip_first=skip_first, exclude_sinks=exclude_sinks, sink_factor=sink_factor,

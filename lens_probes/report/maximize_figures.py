@@ -149,8 +149,8 @@ def optima_compared(
     )
     figure.update_xaxes(**axis.layout("activation"))
     caption = (
-        f"Random tokens: as many sequences as the search ran ({whole(found.n_evaluations)}, the "
-        "null). Text found: one point a start, its text tokenised and run anew."
+        f"Random tokens: {whole(found.n_evaluations)} sequences, as much computation as the search "
+        "took (the null). Text found: one point a start, its text tokenised and run anew."
         + " Real text: the highest tokens of the corpus, with all of its window as context."
         * (real is not None)
         + " Free embeddings: optimised without being tokens: where no text need reach."

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         TopContexts,
         Winners,
     )
+    from lens_probes.maximize.reading import Sinks
     from lens_probes.model import LensModel
 
 SHOWN = 5
@@ -110,9 +111,9 @@ def over_tokens(
         f"{said(float(found.activation.max()))} (its text tokenised and run anew); the search "
         f"began at {said(float(found.path[0, found.best]))}, the best of "
         f"{found.settings['n_candidates']} random sequences.",
-        f"Of {whole(len(random))} random sequences, as many as the search ran, the best "
-        f"({token_said(found.random_text)}) reaches {said(float(random.max()))}, the median "
-        f"{said(float(np.median(random)))}: the search "
+        f"Of {whole(len(random))} random sequences, as much computation as the search took, "
+        f"the best ({token_said(found.random_text)}) reaches {said(float(random.max()))}, the "
+        f"median {said(float(np.median(random)))}: the search "
         f"{'does better' if found.beats_random else 'does no better'}.",
     ]
     numbers: dict[str, Any] = {
@@ -171,7 +172,7 @@ def in_a_corpus(model: LensModel, found: TopContexts, winners: Winners, unit: in
         f"{winner_sentence(winners, unit, name)}.{_too_short(winners)}",
         f"Read: {whole(found.n_tokens)} tokens of {found.settings['text']}, "
         f"{whole(len(found.documents))} document{'s' * (len(found.documents) != 1)}; left out: "
-        f"{left}; attention sinks among them: {whole(found.sinks.n)}.",
+        f"{left}. {_sinks_said(found.sinks)}",
     ]
     return Finding(
         kind=KIND,
@@ -203,6 +204,16 @@ def in_a_corpus(model: LensModel, found: TopContexts, winners: Winners, unit: in
         listing=_listing(shown),
         contexts=shown,
         tables={"contexts": found.table(unit), "winners": winners.counts(unit)},
+    )
+
+
+def _sinks_said(sinks: Sinks) -> str:
+    """How many positions, beside the first, have an unusually long residual stream."""
+    n = sinks.n - sinks.by_position.get(0, 0)
+    return (
+        f"Behind position 0, {whole(n)} position{'s' * (n != 1)} of {whole(sinks.n_read)} "
+        f"{'has' if n == 1 else 'have'} a stream of more than {sinks.factor:g} median norms "
+        f"(attention sinks, most often): {'left out' if sinks.excluded else 'kept'}."
     )
 
 

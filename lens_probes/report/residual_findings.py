@@ -223,7 +223,11 @@ def _layer_lines(table: pd.DataFrame) -> list[str]:
         f"  {percent(row['mlp'], 0):>6}  {row['n_sinks']:>5}"
         for row in table.to_dict("records")
     ]
-    return [head, *rows]
+    return [
+        head,
+        *rows,
+        "(medians: r over tokens that are no sinks, what is added over all tokens)",
+    ]
 
 
 def _path_lines(table: pd.DataFrame) -> list[str]:

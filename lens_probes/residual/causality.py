@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike, NDArray
 
-from lens_probes.errors import InputError
+from lens_probes.errors import InputError, at_least
 from lens_probes.model import LensModel
 from lens_probes.residual.stream import Tokens, check_tokens, read, stream
 from lens_probes.sites import check_sites
@@ -134,8 +134,8 @@ def sees_what(
     ids = check_tokens(model, tokens, axes=1)
     places = _word(ids, positions)
     if replacements is None:
-        if n_replacements < 1:
-            raise InputError(f"n_replacements must be 1 or more; got {n_replacements}.")
+        at_least(1, n_replacements=n_replacements)
+        at_least(0, seed=seed)
         given = _draw(ids[places], int(model.cfg.d_vocab), n_replacements, seed)
     else:
         given = check_tokens(model, replacements)

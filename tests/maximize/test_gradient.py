@@ -292,6 +292,7 @@ def test_refusals(tiny_models: dict[str, LensModel]) -> None:
         ({"learning_rate": 0.0}, r"learning_rate must be above 0 and at most 1e\+30; got 0\.0"),
         ({"learning_rate": float("inf")}, r"above 0 and at most 1e\+30; got inf"),
         ({"learning_rate": float("nan")}, r"above 0 and at most 1e\+30; got nan"),
+        ({"learning_rate": "a"}, "learning_rate must be a number; got 'a'"),
         ({"l2": -1.0}, r"l2 must be 0 or a positive number; got -1\.0"),
     ]:
         with pytest.raises(lp.InputError, match=message) as raised:
@@ -305,8 +306,9 @@ def test_a_diverging_run_says_so(tiny_model: LensModel) -> None:
     with pytest.raises(lp.InputError, match=r"at step 1, start 0.*lower learning_rate") as raised:
         maximize(tiny_model, site="resid_pre", layer=0, unit=1, learning_rate=1e30, l2=1.0, steps=9)
     assert "\n" not in str(raised.value)
-    with pytest.raises(lp.InputError, match=r"at step \d+, start 0.*the run diverged"):
+    with pytest.raises(lp.InputError, match=r"at step \d+, start 0.*the run diverged") as raised:
         maximize(tiny_model, site="mlp_pre", layer=2, unit=1, learning_rate=1e25, steps=50)
+    assert "l2" not in str(raised.value)
 
 
 def test_a_model_that_gives_no_number_says_so(

@@ -231,11 +231,26 @@ def test_refusals(tiny_model: LensModel) -> None:
         ({"n_windows": 0}, "n_windows must be 1 or more; got 0"),
         ({"quantiles": (0.5, 2.0)}, "quantiles must be one or more numbers from 0 to 1"),
         ({"n_sampled": 5}, "n_sampled must be 20 or more; got 5"),
+        ({"seed": -1}, "seed must be 0 or more; got -1"),
+        ({"k": 2.5}, r"k must be a whole number; got 2\.5"),
+        ({"length": 32.0}, r"length must be a whole number; got 32\.0"),
+        ({"units": "a"}, "unit must be a whole number; got 'a'"),
+        ({"units": [1.5]}, r"unit must be a whole number; got 1\.5"),
     ]:
         with pytest.raises(lp.InputError, match=message):
             top_contexts(tiny_model, TEXT, **{"length": 32, **where, **options})
+    with pytest.raises(lp.InputError, match="seed must be 0 or more; got -1"):
+        batch_winners(tiny_model, TEXT, units=1, n_batches=1, length=8, seed=-1, **where)
     with pytest.raises(lp.InputError, match="unit 3 was not read: this result has 1 units"):
         batch_winners(tiny_model, TEXT, units=1, n_batches=1, length=8, **where).counts(3)
+
+
+def test_units_may_be_numpy_numbers(tiny_model: LensModel) -> None:
+    found = top_contexts(
+        tiny_model, TEXT, site="mlp_pre", layer=0, units=np.int64(3), k=2, length=32
+    )
+    assert found.names == ("L0.mlp_pre.3",)
+    assert len(found.table(np.int64(3))) == len(found.table())
 
 
 def test_a_batch_of_sinks_only_is_refused(sink_at_1: LensModel) -> None:
