@@ -38,8 +38,8 @@ def _best_correlation(result: SweepResult) -> str:
         said += f", {best['partial_r']:+.3f} given the covariates"
     if np.isfinite(best.get("r_heldout", np.nan)):
         said += (
-            f"; on held-out {result.validation['held_out_by']}s r = {best['r_heldout']:.3f} in "
-            f"its training direction"
+            f"; on held-out {_held_out_by(result)} r = {best['r_heldout']:.3f} in its training "
+            "direction"
         )
     if "untrained_share_significant" in result.layers:
         layers = result.layers
@@ -136,8 +136,7 @@ def _best_unit(result: SweepResult) -> str:
     )
     held_out = best.get("auc_heldout", np.nan)
     if np.isfinite(held_out):
-        by = result.validation["held_out_by"]
-        said += f"; AUC {held_out:.3f} on held-out {by}s"
+        said += f"; AUC {held_out:.3f} on held-out {_held_out_by(result)}"
     return said + "." + _unit_or_layer(result)
 
 
@@ -152,7 +151,7 @@ def _accuracy(result: SweepResult) -> str:
     high = known.iloc[int(known[column].argmax())]
     low = known.iloc[int(known[column].argmin())]
     how = (
-        f"units chosen on some {result.validation['held_out_by']}s and scored on others"
+        f"units chosen on some {_held_out_by(result)} and scored on others"
         if cross_fitted
         else "units were chosen and scored on the same examples, which flatters them"
     )
@@ -230,6 +229,11 @@ def _test(decision: Mapping[str, Any]) -> str:
     if decision["level"] == "pair":
         return f"max-T permutation within pairs of the same word over {family}"
     return f"{decision['p_column']} of tokens, {decision['method']} over {family}"
+
+
+def _held_out_by(result: SweepResult) -> str:
+    """What was held out whole; examples, where a result does not say."""
+    return f"{result.validation.get('held_out_by') or 'example'}s"
 
 
 def _s(things: list[Any]) -> str:

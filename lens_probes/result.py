@@ -16,6 +16,7 @@ from lens_probes.errors import InputError, one_line, unknown
 from lens_probes.folders import MANIFEST, check_report_path, user_path, write_folder
 from lens_probes.model_files import sha256
 from lens_probes.painting import Painting
+from lens_probes.unit_details import UnitDetails, from_plain, to_plain
 
 if TYPE_CHECKING:
     from lens_probes.ablate.card import CausalCard
@@ -40,6 +41,8 @@ class SweepResult:
         [example, unit] activations of the best units of every layer and site, by unit name.
     paintings
         Example windows under the best unit.
+    details
+        Contexts and direct effect of the strongest units, by name: for their cards in the report.
     provenance
         Model, examples, decision, versions: plain values.
     validation
@@ -57,6 +60,7 @@ class SweepResult:
     provenance: Mapping[str, Any]
     validation: Mapping[str, Any] = field(default_factory=dict)
     paintings: tuple[Painting, ...] = ()
+    details: Mapping[str, UnitDetails] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
     folder: Path | None = None
 
@@ -119,6 +123,7 @@ class SweepResult:
                 "provenance": self.provenance,
                 "validation": self.validation,
                 "paintings": [asdict(painting) for painting in self.paintings],
+                "details": to_plain(self.details),
                 "files": {f"{name}.parquet": sha256(work / f"{name}.parquet") for name in _TABLES},
                 "timings": self.timings,
             }
@@ -157,6 +162,7 @@ class SweepResult:
                 provenance=manifest["provenance"],
                 validation=manifest["validation"],
                 paintings=paintings,
+                details=from_plain(manifest.get("details", {})),
                 timings=manifest["timings"],
                 folder=path,
             )

@@ -33,6 +33,7 @@ from lens_probes.probes.base import Probe
 from lens_probes.result import SweepResult, summarise_layers
 from lens_probes.significance import decide, families
 from lens_probes.sites import check_layers, check_sites
+from lens_probes.unit_contexts import unit_details
 from lens_probes.unit_table import covariates_of, specificity, unit_table
 from lens_probes.validate.checks import layer_checks, sweep_checks, untrained_shares
 from lens_probes.validate.folds import make_folds
@@ -153,16 +154,19 @@ def sweep(
                 model, examples, activations, decision, family, seed=seed, how=how
             )
             clock.lap("forward passes, untrained")
+    evidence = _evidence(activations, units)
     paintings = _paint_best(model, examples, units)
-    clock.lap("paintings")
+    details = unit_details(model, examples, evidence, units)
+    clock.lap("paintings and unit cards")
     return SweepResult(
         units=units,
         layers=per_layer,
         examples=examples.table(),
-        evidence=_evidence(activations, units),
+        evidence=evidence,
         provenance=plain(_provenance(model, examples, activations, decided), "provenance"),
         validation=plain(validation, "validation"),
         paintings=paintings,
+        details=details,
         timings=clock.seconds,
     )
 

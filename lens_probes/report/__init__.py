@@ -15,7 +15,6 @@ from lens_probes.report.notebook import summary_html
 from lens_probes.report.replication_figures import replication_scatter, replication_table
 from lens_probes.report.static import save_figure
 from lens_probes.report.text_heatmap import TextHeatmap, heatmap_html, heatmap_text
-from lens_probes.report.unit_card import UnitDetails
 from lens_probes.report.unit_figures import effect_and_significance
 from lens_probes.report.value_figures import (
     value_distributions,
@@ -23,6 +22,7 @@ from lens_probes.report.value_figures import (
     value_scatter,
     word_values,
 )
+from lens_probes.unit_details import UnitDetails
 
 __all__ = [
     "TextHeatmap",

@@ -33,12 +33,12 @@ from lens_probes.report.replication_figures import (
     replication_scatter,
     replication_table,
 )
+from lens_probes.report.since import saved_replication, with_findings
 from lens_probes.report.text_heatmap import best_scale, heatmap_html
 from lens_probes.report.unit_browser import unit_browser
-from lens_probes.report.unit_card import UnitCard, UnitDetails, unit_card
-from lens_probes.result import SweepResult
-
-CARDS = 10
+from lens_probes.report.unit_card import UnitCard, unit_card
+from lens_probes.result import CAUSAL, SweepResult
+from lens_probes.unit_details import CARDS, UnitDetails
 
 
 def write_report(
@@ -51,7 +51,8 @@ def write_report(
     """Write one self-contained HTML file: all at once, or not at all.
 
     The same result gives the same bytes. Nothing in it asks a network for anything.
-    `details` adds to the cards of the units it names, which have a card then in any case.
+    `details` are shown in place of the result's own for the units it names, which have a card then
+    in any case. A replication and a causal card beside a loaded result are read and shown.
 
     Raises
     ------
@@ -95,7 +96,14 @@ def report_html(
     )
     environment.filters["general"] = general
     examples = result.provenance["examples"]
-    cards = unit_cards(result, details or {})
+    replication = saved_replication(result) if replication is None else replication
+    there = result.folder is not None and (result.folder / CAUSAL).exists()
+    causal = result.causal if there else None
+    best = example_figures.best_evidence(result, CARDS)["name"]
+    known = with_findings(
+        {**result.details, **(details or {})}, best, replication=replication, causal=causal
+    )
+    cards = unit_cards(result, known)
     browser = unit_browser(result, cards=frozenset(card.name for card, _ in cards))
     counts = examples.get("counts") or {"examples given": sum(examples["n_per_class"])}
     return environment.get_template("report.html.j2").render(
@@ -120,7 +128,7 @@ def report_html(
         not_done=checks.left_out(
             result,
             replicated=replication is not None,
-            intervened=any(card.details.causal for card, _ in cards),
+            intervened=causal is not None or any(card.details.causal for card, _ in cards),
         ),
         nulls=checks.null_table(result),
         splits=checks.split_table(result),

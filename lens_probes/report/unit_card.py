@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from markupsafe import escape
-from numpy.typing import NDArray
 
 from lens_probes.report.numbers import fixed, general
 from lens_probes.report.ranking import value_name
@@ -17,66 +15,20 @@ from lens_probes.report.tables import Column, Table, auc, text
 from lens_probes.report.unit_columns import unit_columns
 from lens_probes.report.unit_figures import EFFECTS
 from lens_probes.result import SweepResult
+from lens_probes.unit_details import ShownContext as ShownContext
+from lens_probes.unit_details import UnitDetails, choose
 
 NEIGHBOURS = 5
-EACH = 3
 KIND_NAMES = {
     "top": "highest",
-    "quantile": "spread over the quantiles",
+    "quantile": "75, 50 and 25 % quantile",
     "random": "drawn at random",
     "bottom": "lowest",
     "counter_example": "counter-examples",
+    "anywhere_top": "highest",
+    "anywhere_random": "drawn at random",
 }
-
-
-class ShownContext(Protocol):
-    """A token with the text around it and the unit's activation there."""
-
-    @property
-    def kind(self) -> str:
-        """One of `KIND_NAMES`; contexts of a kind are shown together, in their order."""
-
-    @property
-    def value(self) -> float:
-        """Activation at the token."""
-
-    @property
-    def before(self) -> str:
-        """Text before the token."""
-
-    @property
-    def token(self) -> str:
-        """The token itself."""
-
-    @property
-    def after(self) -> str:
-        """Text after the token."""
-
-    @property
-    def source(self) -> str:
-        """Speaker, file or document."""
-
-
-@dataclass(frozen=True)
-class UnitDetails:
-    """What a card can show beyond the tables of a result; every part may be missing.
-
-    Attributes
-    ----------
-    contexts
-        Tokens of a corpus with the text around them: top, quantile, random, counter-examples.
-    promoted, suppressed
-        Direct effect on the vocabulary: tokens and what one unit of activation adds to their
-        logits, strongest first.
-    replication, causal
-        Sentences: what a replication and an intervention on this unit found.
-    """
-
-    contexts: Sequence[ShownContext] = ()
-    promoted: Sequence[tuple[str, float]] = ()
-    suppressed: Sequence[tuple[str, float]] = ()
-    replication: Sequence[str] = ()
-    causal: Sequence[str] = ()
+ANYWHERE = ("anywhere_top", "anywhere_random")
 
 
 @dataclass(frozen=True)
@@ -91,6 +43,7 @@ class UnitCard:
     alike: Table | None
     vocabulary: Table | None
     contexts: Mapping[str, Sequence[ShownContext]]
+    anywhere: Mapping[str, Sequence[ShownContext]]
     details: UnitDetails
 
 
@@ -98,7 +51,6 @@ def unit_card(result: SweepResult, name: str, details: UnitDetails | None = None
     """All parts of the card of one unit of `result.units`."""
     details = details or UnitDetails()
     row = result.units.loc[result.units["name"] == name].iloc[0]
-    kinds = [kind for kind in KIND_NAMES if any(c.kind == kind for c in details.contexts)]
     kept = name in result.evidence
     return UnitCard(
         name=name,
@@ -108,9 +60,15 @@ def unit_card(result: SweepResult, name: str, details: UnitDetails | None = None
         in_effect=_in_effect(result, row),
         alike=_alike(result, name) if kept and len(result.evidence.columns) > 1 else None,
         vocabulary=_vocabulary(details),
-        contexts={KIND_NAMES[k]: [c for c in details.contexts if c.kind == k] for k in kinds},
+        contexts=_by_kind(details, [kind for kind in KIND_NAMES if kind not in ANYWHERE]),
+        anywhere=_by_kind(details, ANYWHERE),
         details=details,
     )
+
+
+def _by_kind(details: UnitDetails, kinds: Sequence[str]) -> dict[str, Sequence[ShownContext]]:
+    found = {KIND_NAMES[k]: [c for c in details.contexts if c.kind == k] for k in kinds}
+    return {name: contexts for name, contexts in found.items() if contexts}
 
 
 def _summary(result: SweepResult, row: pd.Series) -> str:
@@ -137,18 +95,12 @@ def _statistics(result: SweepResult, row: pd.Series) -> Table:
 
 
 def _examples(result: SweepResult, name: str) -> Table:
-    """Highest, lowest, middle and least typical examples, with their words."""
+    """Highest, lowest, middle, random and least typical examples, with their words."""
     x, examples = result.evidence[name].to_numpy(float), result.examples
-    order = np.argsort(-x, kind="stable")
-    middle = order[np.linspace(0, len(x) - 1, 5).round().astype(int)[1:-1]]
-    chosen = [
-        *(("highest", i) for i in order[:EACH]),
-        *(("quantiles 75, 50, 25 %", i) for i in middle),
-        *(("lowest", i) for i in order[::-1][:EACH]),
-        *(("counter-examples", i) for i in _least_typical(result, name, x)),
-    ]
+    direction = float(result.units.loc[result.units["name"] == name, "direction"].iloc[0])
+    chosen = choose(x, examples["label"].to_numpy(int), direction)
     rows = examples.iloc[[i for _, i in chosen]].assign(
-        kind=[kind for kind, _ in chosen], activation=[float(x[i]) for _, i in chosen]
+        kind=[KIND_NAMES[kind] for kind, _ in chosen], activation=[float(x[i]) for _, i in chosen]
     )
     names = result.provenance["examples"]["class_names"]
     columns = (
@@ -162,18 +114,6 @@ def _examples(result: SweepResult, name: str) -> Table:
         Column("offset", ("offset",), lambda v: text(v), number=True),
     )
     return Table.of(f"Examples under {name}", rows, columns)
-
-
-def _least_typical(result: SweepResult, name: str, x: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Examples that the unit puts farthest beyond the middle between the class means."""
-    label = result.examples["label"].to_numpy(int)
-    direction = float(result.units.loc[result.units["name"] == name, "direction"].iloc[0])
-    # Of class 1 those with little of what the unit has for it, of class 0 those with much.
-    halfway = (x[label == 0].mean() + x[label == 1].mean()) / 2
-    strangeness = np.where(label == 1, -1.0, 1.0) * np.sign(direction) * (x - halfway)
-    order = np.argsort(-strangeness, kind="stable")[:EACH]
-    found: NDArray[np.int64] = order[strangeness[order] > 0]
-    return found
 
 
 def _in_effect(result: SweepResult, row: pd.Series) -> Table:
@@ -219,11 +159,12 @@ def _vocabulary(details: UnitDetails) -> Table | None:
     data = pd.DataFrame(rows, columns=["up", "up_by", "down", "down_by"], dtype=object)
     columns = (
         Column("promoted", ("up",), text, number=False),
-        Column("logit per unit of activation", ("up_by",), general),
+        Column("logit", ("up_by",), general),
         Column("suppressed", ("down",), text, number=False),
-        Column("logit per unit of activation", ("down_by",), general),
+        Column("logit", ("down_by",), general),
     )
-    return Table.of("Direct effect on the vocabulary", data, columns)
+    caption = "Direct effect on the vocabulary"
+    return Table.of(f"{caption}. {details.direct}" if details.direct else caption, data, columns)
 
 
 def _shown(token: str | None) -> str | None:

@@ -35,13 +35,16 @@ def effect_and_significance(result: SweepResult) -> go.Figure:
     """Effect against -log10 p of all units: few enough points to draw, bars that count them all.
 
     Above `DRAW_ALL` units the points are the `STRONGEST` by p, the `EXTREMES` by effect on either
-    side, and the first unit in every occupied cell of a grid.
+    side, and the first unit in every occupied cell of a grid. A unit with p exactly 0 (all pairs
+    differ by the same) has no height: it is drawn at the top edge.
     """
     units, decision = result.units, result.provenance["decision"]
     effect = next(column for column in EFFECTS if column in units)
     p_column = _shown_p(units, decision)
     x = units[effect].to_numpy(float)
     y = -units[f"log10_{p_column}"].to_numpy(float)
+    zero = np.isposinf(y)
+    y = np.where(zero, _above(y), y)
     known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
     group = _group(units)
     apart = _apart(units)
@@ -55,14 +58,23 @@ def effect_and_significance(result: SweepResult) -> go.Figure:
         rows = drawn[group[drawn] == code]
         # Separated units last: on top, and a legend takes the symbol of the first point.
         rows = rows[np.argsort(apart[rows], kind="stable")]
-        figure.add_trace(_points(units.iloc[rows], x[rows], y[rows], code, label), row=2, col=1)
+        points = _points(units.iloc[rows], x[rows], y[rows], zero[rows], code, label)
+        figure.add_trace(points, row=2, col=1)
     figure.update_xaxes(title={"text": f"effect: {EFFECTS[effect]}"}, row=2, col=1)
     figure.update_yaxes(title={"text": "units"}, type="log", dtick=1, row=1, col=1)
     figure.update_yaxes(title={"text": f"−log10 {p_column}"}, rangemode="tozero", row=2, col=1)
     caption = _volcano_caption(len(drawn), len(known), len(units), p_column)
+    if n := int(zero[known].sum()):
+        caption += f" Units with p exactly 0, drawn as triangles at the top edge: {whole(n)}."
     if p_column != decision["p_column"]:
         caption += f" Colour: significant by {decision['p_column']}, not by the height."
     return frame(figure, _volcano_title(units, effect, x, known), caption, height=440)
+
+
+def _above(y: NDArray[np.float64]) -> float:
+    """A little above all finite heights."""
+    finite = y[np.isfinite(y)]
+    return 1.08 * float(finite.max(initial=1.0))
 
 
 def _shown_p(units: pd.DataFrame, decision: Mapping[str, Any]) -> str:
@@ -117,15 +129,23 @@ def _count_bars(figure: go.Figure, x: NDArray[np.float64]) -> None:
 
 
 def _points(
-    rows: pd.DataFrame, x: NDArray[np.float64], y: NDArray[np.float64], code: int, label: str
+    rows: pd.DataFrame,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    zero: NDArray[np.bool_],
+    code: int,
+    label: str,
 ) -> go.Scatter:
     apart = _apart(rows)
     measure, word = ("auc", "AUC") if "auc" in rows else ("word_r", "r of words")
     shown = rows.get(measure, pd.Series(np.nan, rows.index))
     details: list[Any] = [
-        [plain(name), fixed(value, 3), status]
-        for name, value, status in zip(rows["name"], shown, rows["status"], strict=True)
+        [plain(name), fixed(value, 3), status, "0" if none else f"10^(−{height:.1f})"]
+        for name, value, status, none, height in zip(
+            rows["name"], shown, rows["status"], zero, y, strict=True
+        )
     ]
+    symbol = np.where(apart, "diamond-open", ("circle", "circle", "square")[code])
     return go.Scatter(
         x=x,
         y=y,
@@ -134,12 +154,12 @@ def _points(
         mode="markers",
         marker={
             "color": (GREY, *CLASS_COLOURS)[code],
-            "symbol": np.where(apart, "diamond-open", ("circle", "circle", "square")[code]),
-            "size": np.where(apart, 9, 5),
+            "symbol": np.where(zero, "triangle-up", symbol),
+            "size": np.where(apart | zero, 9, 5),
             "opacity": 0.75,
             "line": {"width": np.where(apart, 1.5, 0)},
         },
-        hovertemplate="%{customdata[0]}<br>effect %{x:.2f}, p = 10^(−%{y:.1f})<br>"
+        hovertemplate="%{customdata[0]}<br>effect %{x:.2f}, p = %{customdata[3]}<br>"
         f"{word} %{{customdata[1]}}, status %{{customdata[2]}}<extra></extra>",
     )
 

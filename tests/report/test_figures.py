@@ -287,3 +287,26 @@ def test_text_of_figures_is_never_markup(result, draw):
     for text in re.findall(r'"(?:text|name)":"((?:[^"\\]|\\.)*)"', source):
         tags = set(re.findall(r"<[^>]*>|\\u003c.*?\\u003e", text))
         assert tags <= {"<br>", "\\u003cbr\\u003e"}, text
+
+
+def test_units_with_p_of_zero_are_at_the_top_edge_and_counted(result):
+    """All pairs differ by the same: t is infinite, log10 p is -inf."""
+    units = result.units.copy()
+    units.loc[units["name"] == PLANTED, "log10_score_p"] = -np.inf
+    before, after = (
+        effect_and_significance(replace(result, units=table)) for table in (result.units, units)
+    )
+    assert "p exactly 0" not in caption(before)
+    assert "p exactly 0, drawn as triangles at the top edge: 1." in caption(after)
+    assert "the bars count all 59" in caption(after)
+    heights = np.concatenate([trace.y for trace in after.data[1:]])
+    (shown,) = (
+        (y, symbol, detail[3])
+        for trace in after.data[1:]
+        for y, symbol, detail in zip(trace.y, trace.marker.symbol, trace.customdata, strict=True)
+        if detail[0] == PLANTED
+    )
+    assert shown == (heights.max(), "triangle-up", "0")
+    assert np.isfinite(heights).all()
+    alone = effect_and_significance(replace(result, units=units[units["name"] == PLANTED]))
+    assert np.isfinite(np.concatenate([trace.y for trace in alone.data[1:]])).all()

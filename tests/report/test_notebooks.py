@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import lens_probes as lp
-from lens_probes.result import SweepResult
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -43,7 +42,7 @@ def test_notebook_runs(path, tmp_path, monkeypatch, load_once):
         if last is not None:
             shown.append(eval(compile(ast.Expression(last.value), path.name, "eval"), names))
     for value in shown:
-        seen = hasattr(value, "_repr_html_") or isinstance(value, SweepResult | Path | type(None))
+        seen = hasattr(value, "_repr_html_") or isinstance(value, Path | type(None))
         assert seen, type(value)
     assert sum(hasattr(value, "_repr_html_") for value in shown) >= 4
     if path.stem == "first_sweep":

@@ -29,9 +29,12 @@ DETAILS = UnitDetails(
         Context("counter_example", -1.5, "a ", "not", " b", ""),
         Context("top", 8.25, "left ", SCRIPT, " right", "file <1>"),
         Context("top", 7.0, "", "שלום", "", ""),
+        Context("anywhere_top", 9.5, "x ", "y", " z", ""),
     ),
+    anywhere="1,440 tokens of 16 windows",
     promoted=((" not", 0.25), ("\n", 0.125)),
     suppressed=((" yes", -0.5),),
+    direct="Direct path only: what 1 of it adds.",
     replication=("On new words: the same sign.",),
     causal=(f"The loss rises {SCRIPT}.",),
 )
@@ -68,7 +71,7 @@ def test_examples_are_the_highest_the_lowest_and_those_on_the_wrong_side(result)
 
 def test_a_unit_that_separates_well_has_no_counter_examples(result):
     kinds = set(cells(unit_card(result, SEPARATED).examples))
-    assert kinds == {"highest", "lowest", "quantiles 75, 50, 25 %"}
+    assert kinds == {"highest", "lowest", "75, 50 and 25 % quantile", "drawn at random"}
 
 
 def test_neighbours_are_the_nearest_in_effect_and_the_most_alike(result):
@@ -102,8 +105,12 @@ def test_details_are_text_in_the_page(result):
     assert f"The loss rises {SCRIPT}." in card.text
     headings = [e.text for e in page.all("h4") if e.parent is card]
     assert headings == [
-        "Replication", "Does the model use it?", "Contexts: highest", "Contexts: counter-examples",
+        "Replication", "Does the model use it?", "Examples in their text", "What else drives it",
     ]  # fmt: skip
+    kinds = [e.text for e in page.all("h5") if e.parent is card]
+    assert kinds == ["Highest", "Counter-examples", "Highest"]
+    assert "Of 1,440 tokens of 16 windows, whatever their class." in card.text
+    assert "Direct path only: what 1 of it adds." in card.text
     vocabulary = next(t for t in page.all("table") if "Direct effect" in t.text)
     rows = [[c.text for c in page.elements if c.parent is row] for row in page.all("tr")
             if row.parent.parent is vocabulary]  # fmt: skip

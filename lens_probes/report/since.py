@@ -1,0 +1,133 @@
+"""What was found out about the units of a saved sweep since: by a replication, by an intervention.
+
+Both lie in folders beside the result's own files, `replication` and `causal`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from lens_probes.errors import InputError, one_line
+from lens_probes.report.numbers import fixed, general
+from lens_probes.report.replication_figures import Replicated
+from lens_probes.result import SweepResult
+from lens_probes.unit_details import UnitDetails
+from lens_probes.validate.replication import Replication
+
+if TYPE_CHECKING:
+    from lens_probes.ablate.card import CausalCard
+
+REPLICATION = "replication"
+_AGAIN = {
+    "both": "significant in both",
+    "first": "significant in the first sweep only",
+    "second": "significant in the second only",
+    "none": "significant in neither",
+}
+_EFFECTS = {
+    "kl": "the next-token distribution moves by",
+    "loss_after": "the loss after it rises by",
+}
+
+
+def saved_replication(result: SweepResult) -> Replication | None:
+    """The replication beside a loaded result; None where there is none.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or replicates another sweep.
+    """
+    folder = None if result.folder is None else result.folder / REPLICATION
+    if folder is None or not folder.is_dir():
+        return None
+    try:
+        said = json.loads((folder / "replication.json").read_text("utf-8"))
+        lines, units = (pd.read_parquet(folder / f"{name}.parquet") for name in ("lines", "units"))
+        first = said["first"]["examples"]["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"cannot read the replication in {folder}: {one_line(error)}.") from error
+    if first != result.provenance["examples"]["sha256"]:
+        raise InputError(
+            f"{folder} replicates a sweep of other examples: move it out of this result's folder."
+        )
+    return Replication(lines, units, said)
+
+
+def with_findings(
+    details: Mapping[str, UnitDetails],
+    names: Iterable[str],
+    *,
+    replication: Replicated | None,
+    causal: CausalCard | None,
+) -> dict[str, UnitDetails]:
+    """The details of units with the lines of a replication and a causal card added."""
+    found = dict(details)
+    for name in dict.fromkeys([*names, *details]):
+        known = found.get(name, UnitDetails())
+        again = () if replication is None else replication_lines(replication, name)
+        use = () if causal is None else causal_lines(causal, name)
+        if again or use:
+            found[name] = replace(
+                known, replication=(*known.replication, *again), causal=(*known.causal, *use)
+            )
+    return found
+
+
+def replication_lines(replication: Replicated, name: str) -> tuple[str, ...]:
+    """What a replication says of one unit; nothing if it did not test it."""
+    units = replication.units
+    row = _row(units[units["name"] == name])
+    if row is None or pd.isna(row["t2"]):
+        return ()
+    continuous = replication.provenance["first"]["examples"].get("value_name")
+    symbol = "r" if continuous else "t"
+    same = "the same sign" if row["t1"] * row["t2"] > 0 else "the other sign"
+    return (
+        f"On new examples {symbol} = {fixed(row['t2'])}, in the first sweep {fixed(row['t1'])}: "
+        f"{same}, {_AGAIN[row['group']]}.",
+    )
+
+
+def causal_lines(card: CausalCard, name: str) -> tuple[str, ...]:
+    """What taking a unit away did; that of its layer's set where it was not measured alone."""
+    row = _row(card.units[card.units["name"] == name])
+    if row is not None:
+        return (_verdict(row), _measured("Without this unit", row, "random units"))
+    layer, site = name.split(".")[:2]
+    sets = card.sets
+    row = _row(sets[(sets["layer"] == int(layer[1:])) & (sets["site"] == site)])
+    if row is None:
+        return ()
+    return (
+        "This unit was not taken away alone. " + _verdict(row),
+        _measured(f"Without the {row['k']} top units of {layer}.{site}", row, "random sets"),
+    )
+
+
+def _row(found: pd.DataFrame) -> Any | None:
+    return found.iloc[0] if len(found) else None
+
+
+def _verdict(row: Any) -> str:
+    return f"{row['verdict'][:1].upper()}{row['verdict'][1:]}: {row['why']}."
+
+
+def _measured(what: str, row: Any, nulls: str) -> str:
+    effects = [
+        f"{words} {general(row[m], 2)} nats [95 %: {general(row[f'{m}_low'], 2)} to "
+        f"{general(row[f'{m}_high'], 2)}]"
+        for m, words in _EFFECTS.items()
+        if pd.notna(row.get(m))
+    ]
+    p = (
+        f"; p = {general(row['p'], 2)} against {row['n_nulls']} {nulls}"
+        if pd.notna(row.get("p"))
+        else ""
+    )
+    return f"{what} {' and '.join(effects) or 'nothing was measured'}{p}."

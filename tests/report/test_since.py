@@ -1,0 +1,92 @@
+"""What lies beside a saved result is on its cards: a replication, a causal card."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from html_page import Page
+from synthetic_result import CONSTANT, PLANTED, SCRIPT, SEPARATED
+
+from lens_probes.errors import InputError
+from lens_probes.report.since import causal_lines, replication_lines, saved_replication
+from lens_probes.result import SweepResult
+from lens_probes.validate.replication import Replication
+
+EFFECTS = {"kl": 0.0123, "kl_low": 0.01, "kl_high": 0.015, "loss_after": -0.5,
+           "loss_after_low": np.nan, "loss_after_high": 0.25,
+           "p": 0.012, "n_nulls": 79}  # fmt: skip
+
+
+def card():
+    """What a causal card holds of one unit and of two sets."""
+    unit = {"name": PLANTED, "verdict": "encoded and used", "why": f"it {SCRIPT} matters"}
+    one_set = {"layer": 3, "site": "q", "k": 20, "verdict": "undecided", "why": "too few"}
+    units = pd.DataFrame([unit | EFFECTS])
+    sets = pd.DataFrame([one_set | EFFECTS | {"p": np.nan, "loss_after": np.nan}])
+    return SimpleNamespace(units=units, sets=sets)
+
+
+def replication(result, digest=None):
+    t = result.units["t"].to_numpy(float)
+    units = result.units[["name", "layer", "site", "unit"]].assign(t1=t, t2=-0.5 * t, group="first")
+    lines = pd.DataFrame({"kind": ["new words"], "n": ["9 v 9"], "n_words": ["3 v 3"],
+                          "sign_agreement": [0.0], "note": [""]})  # fmt: skip
+    examples = dict(result.provenance["examples"])
+    examples["sha256"] = digest or examples["sha256"]
+    return Replication(lines, units, {"first": {"examples": examples}})
+
+
+def test_a_unit_of_the_causal_card():
+    verdict, measured = causal_lines(card(), PLANTED)
+    assert verdict == f"Encoded and used: it {SCRIPT} matters."
+    assert measured == (
+        "Without this unit the next-token distribution moves by 0.012 nats [95 %: 0.010 to 0.015] "
+        "and the loss after it rises by −0.50 nats [95 %: – to 0.25]; p = 0.012 against 79 random "
+        "units."
+    )
+
+
+def test_a_unit_that_was_only_in_a_set_says_so_and_others_say_nothing():
+    verdict, measured = causal_lines(card(), SEPARATED)
+    assert verdict == "This unit was not taken away alone. Undecided: too few."
+    assert measured.startswith("Without the 20 top units of L3.q the next-token distribution")
+    assert "p =" not in measured
+    assert causal_lines(card(), "L2.q.0") == ()
+
+
+def test_a_replication_says_sign_and_significance(result):
+    t = result.units.set_index("name")["t"][PLANTED]
+    (said,) = replication_lines(replication(result), PLANTED)
+    shown = f"{-0.5 * t:.2f}".replace("-", "−"), f"{t:.2f}"
+    assert said == (
+        f"On new examples t = {shown[0]}, in the first sweep {shown[1]}: the other sign, "
+        "significant in the first sweep only."
+    )
+    assert replication_lines(replication(result), CONSTANT) == ()
+    assert replication_lines(replication(result), "L9.q.9") == ()
+
+
+def test_a_saved_replication_is_in_the_report_of_its_sweep(result, tmp_path):
+    run = result.save(tmp_path / "run")
+    before = SweepResult.load(run)
+    assert saved_replication(before) is None
+    assert "Replication" not in before.write_report(tmp_path / "before.html").read_text("utf-8")
+    replication(result).save(run / "replication")
+    page = Page(SweepResult.load(run).write_report(tmp_path / "r.html").read_text("utf-8"))
+    assert "Replication" in [e.text for e in page.all("h2")]
+    (shown,) = (e for e in page.all("details") if e.attributes.get("id") == f"card-{PLANTED}")
+    assert "On new examples t = " in shown.text
+    assert "replication on new examples" not in page.all("main")[0].text
+
+
+def test_a_replication_of_another_sweep_or_a_broken_one_is_refused(result, tmp_path):
+    run = result.save(tmp_path / "run")
+    replication(result, digest="00").save(run / "replication")
+    with pytest.raises(InputError, match="replicates a sweep of other examples"):
+        SweepResult.load(run).write_report(tmp_path / "r.html")
+    (run / "replication" / "replication.json").write_text(json.dumps({}))
+    with pytest.raises(InputError, match="cannot read the replication in"):
+        SweepResult.load(run).write_report(tmp_path / "r.html")
+    assert not (tmp_path / "r.html").exists()
