@@ -19,8 +19,9 @@ def run(setting: Setting) -> Outcome:
     layer, unit = setting.layer(4, of=12), setting.unit(90, "resid_pre")
     steps = setting.size("steps", course=500, machine=60, quick=10)
     n = setting.size("windows", course=1000, machine=40, quick=12)
+    text = setting.some_text(course=32_000_000, machine=400_000, quick=100_000)
     seen = top_contexts(
-        model, setting.text, site="resid_pre", layer=layer, units=[unit], n_windows=n,
+        model, text, site="resid_pre", layer=layer, units=[unit], n_windows=n,
         length=min(32, int(model.cfg.n_ctx)), k=5, n_random=5, per_quantile=3, seed=setting.seed,
     )  # fmt: skip
     made = maximize(model, site="resid_pre", layer=layer, unit=unit, steps=steps, seed=setting.seed)

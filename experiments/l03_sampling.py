@@ -20,8 +20,9 @@ UNIT = 345
 
 def sample(setting: Setting, model: LensModel, layer: int) -> Winners:
     """Batches of sequences at random offsets, every dimension at once."""
+    text = setting.some_text(course=32_000_000, machine=400_000, quick=100_000)
     return batch_winners(
-        model, setting.text, site="resid_pre", layer=layer, seed=setting.seed,
+        model, text, site="resid_pre", layer=layer, seed=setting.seed,
         n_batches=setting.size("batches", course=1000, machine=40, quick=10),
         batch=setting.size("sequences in a batch", course=32, machine=8, quick=4),
         length=setting.size("tokens in a sequence", course=256, machine=64, quick=32),

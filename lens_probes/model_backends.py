@@ -97,7 +97,23 @@ def _hooked_from_hub(name: str, options: Options) -> Loaded:
             name, device=options.device, dtype=options.dtype, fold_ln=on,
             center_writing_weights=on, center_unembed=on, fold_value_biases=on,
         )  # fmt: skip
-    return tl, tl.tokenizer, functools.partial(_fresh_hooked, tl.cfg, tl.tokenizer)
+    return _laid_out(tl), tl.tokenizer, functools.partial(_fresh_hooked, tl.cfg, tl.tokenizer)
+
+
+def _laid_out(tl: Any) -> Any:
+    """Weights in the memory order in which HookedTransformer reads them; no value changes.
+
+    Its forward pass transposes the weights of gated MLPs, of attention's output and of the
+    unembedding at every call, and copies those that do not lie so: with few tokens that costs
+    more than the multiplications.
+    """
+    for name, weight in tl.named_parameters():
+        last = name.rpartition(".")[2]
+        if last in ("W_gate", "W_U") or (tl.cfg.gated_mlp and last in ("W_in", "W_out")):
+            weight.data = weight.data.T.contiguous().T
+        elif last == "W_O":
+            weight.data = weight.data.permute(2, 0, 1).contiguous().permute(1, 2, 0)
+    return tl
 
 
 def _fresh_hooked(cfg: Any, tokenizer: Any, seed: int) -> Any:
@@ -105,7 +121,7 @@ def _fresh_hooked(cfg: Any, tokenizer: Any, seed: int) -> Any:
     cfg.init_weights, cfg.seed = True, seed
     with _quiet_hooked_transformer():
         tl = transformer_lens.HookedTransformer(cfg, tokenizer)
-    return tl.eval()
+    return _laid_out(tl.eval())
 
 
 def hooked_llama(folder: Path, options: Options) -> Loaded:
@@ -137,7 +153,7 @@ def hooked_llama(folder: Path, options: Options) -> Loaded:
         # What that does without processing, in one pass instead of one for each weight.
         fill_missing_keys: Any = tl.fill_missing_keys
         tl.load_state_dict(fill_missing_keys(weights), strict=False)
-    return tl, tokenizer, functools.partial(_fresh_hooked, cfg, tokenizer)
+    return _laid_out(tl), tokenizer, functools.partial(_fresh_hooked, cfg, tokenizer)
 
 
 def bridge(source: Path | str, options: Options) -> Loaded:

@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, BertConfig, BertForMaskedLM
 import lens_probes as lp
 from lens_probes import model_files
 from lens_probes.model import LensModel
-from lens_probes.model_backends import HAS_HOOKED_TRANSFORMER
+from lens_probes.model_backends import HAS_HOOKED_TRANSFORMER, Options, hooked_llama
 
 pytestmark = pytest.mark.model
 TOKENS = torch.arange(3, 15)[None]
@@ -89,6 +89,24 @@ def test_standard_processing_changes_what_is_written_but_not_the_output(
         logits_of(standard).log_softmax(-1), logits_of(plain).log_softmax(-1), atol=1e-4, rtol=1e-4
     )
     assert (last_hidden(standard) - last_hidden(plain)).abs().max() > 1e-3
+
+
+@pytest.mark.skipif(not HAS_HOOKED_TRANSFORMER, reason="TransformerLens 4 has bridges only")
+def test_weights_lie_as_the_forward_pass_reads_them(
+    tiny_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = Options("cpu", torch.float32, "none")
+    laid_out, _, fresh = hooked_llama(tiny_folders["llama"], options)
+    fresh_laid_out = fresh(0)
+    monkeypatch.setattr("lens_probes.model_backends._laid_out", lambda tl: tl)
+    as_loaded, _, fresh = hooked_llama(tiny_folders["llama"], options)
+    ids = torch.arange(24).reshape(2, 12)
+    for one, two in [(laid_out, as_loaded), (fresh_laid_out, fresh(0))]:
+        assert torch.equal(one(ids), two(ids))
+        for block in one.blocks:
+            assert block.mlp.W_gate.T.is_contiguous()
+            assert block.attn.W_O.permute(2, 0, 1).is_contiguous()
+    assert not as_loaded.blocks[0].mlp.W_gate.T.is_contiguous()
 
 
 def test_dtype_is_used_and_said(tiny_folders: dict[str, Path]) -> None:

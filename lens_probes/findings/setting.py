@@ -15,7 +15,7 @@ from lens_probes.findings.claim import Measured, same_model
 from lens_probes.findings.spread import Reading
 from lens_probes.model import LensModel
 from lens_probes.probes.base import Probe
-from lens_probes.texts import Text
+from lens_probes.texts import Text, some_documents
 
 T = TypeVar("T")
 Scale = Literal["course", "machine", "quick"]
@@ -98,6 +98,11 @@ class Setting:
         chosen = {"course": course, "machine": machine, "quick": quick}[self.scale]
         self._say(f"{name} {chosen:,} (the course: {course:,})")
         return chosen
+
+    def some_text(self, *, course: int, machine: int, quick: int) -> Text:
+        """Documents of the text drawn at random, up to so many characters."""
+        n = self.size("characters of text", course=course, machine=machine, quick=quick)
+        return some_documents(self.text, n, self.seed)
 
     def layer(self, course: int, of: int) -> int:
         """The layer at the course's depth: the same number in a model of as many layers."""

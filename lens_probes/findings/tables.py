@@ -16,8 +16,8 @@ from lens_probes.findings.record import Record
 
 SIDES = ("course", "rigorous")
 _PERCENT = (
-    "share", "early", "late", "low_layers", "highest", "top_share", "share_", "least_share",
-    "last", "before", "sign_agreement",
+    "share", "early", "late", "low_layers", "highest", "top_share", "median_top_share", "share_",
+    "least_share", "last", "before", "sign_agreement",
 )  # fmt: skip
 
 
@@ -56,7 +56,8 @@ def number(name: str, value: float | None) -> str:
     """A part as text: shares in percent, small numbers in powers of ten."""
     if value is None:
         return "none"
-    if any(name == p or (p.endswith("_") and name.startswith(p)) for p in _PERCENT):
+    is_share = any(name == p or (p.endswith("_") and name.startswith(p)) for p in _PERCENT)
+    if is_share and abs(value) <= 1:
         return f"{100 * value:.1f} %"
     if value and abs(value) < 1e-3:
         return f"{value:.1e}"
