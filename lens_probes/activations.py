@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from tqdm.auto import tqdm
 
 from lens_probes.errors import InputError
@@ -43,6 +43,26 @@ class Activations:
 
     def __getitem__(self, key: tuple[int, str]) -> Float[np.ndarray, "example unit"]:
         return self.arrays[key]
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        return iter(self.arrays)
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def some(self, rows: Bool[np.ndarray, " example"]) -> Activations:
+        """The same layers and sites, of some examples; cut when they are asked for."""
+        return Activations(_SomeRows(self.arrays, rows), self.shapes)
+
+
+@dataclass(frozen=True, eq=False)
+class _SomeRows(Mapping[tuple[int, str], Float[np.ndarray, "example unit"]]):
+    arrays: Mapping[tuple[int, str], Float[np.ndarray, "example unit"]]
+    rows: Bool[np.ndarray, " example"]
+
+    def __getitem__(self, key: tuple[int, str]) -> Float[np.ndarray, "example unit"]:
+        chosen: Float[np.ndarray, "example unit"] = self.arrays[key][self.rows]
+        return chosen
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         return iter(self.arrays)

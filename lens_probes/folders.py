@@ -1,16 +1,19 @@
-"""Output folders: found unusable before any work is done."""
+"""Output folders: found unusable before any work is done, then there as a whole or not at all."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from lens_probes.errors import InputError
+from lens_probes.errors import InputError, one_line
+from lens_probes.lock import hold
+from lens_probes.sealed import flush_folder, storage_error, write_sums
 
-MANIFEST = "result.json"
+MANIFEST, REPORT = "result.json", "report.html"
 
 
 def user_path(given: str | Path) -> Path:
@@ -24,49 +27,92 @@ def user_path(given: str | Path) -> Path:
     return path
 
 
+@dataclass(frozen=True)
+class NewFolder:
+    """A folder to be, held for one run: files are written to `work`, which then becomes `target`.
+
+    What a killed run has left in `work` is removed by the next run that wants the same target.
+    """
+
+    target: Path
+    work: Path
+
+    def write(self, fill: Callable[[Path], None]) -> Path:
+        """The folder with what `fill` writes into the path it gets: all of it, or nothing.
+
+        Raises
+        ------
+        InputError
+            It cannot be written.
+        """
+        try:
+            self.work.mkdir()
+            fill(self.work)
+            for file in self.work.rglob("*"):
+                if file.is_file():
+                    with file.open("rb") as written:
+                        os.fsync(written.fileno())
+            flush_folder(self.work)
+            self.work.replace(os.path.realpath(self.target))
+            flush_folder(self.work.parent.parent)
+        except OSError as error:
+            raise storage_error(self.target, 0, error) from error
+        finally:
+            shutil.rmtree(self.work, ignore_errors=True)
+        return self.target
+
+
+@contextlib.contextmanager
+def hold_folder(folder: str | Path) -> Iterator[NewFolder]:
+    """Hold the place of a folder that is absent or empty, and leave no trace unless it is written.
+
+    Raises
+    ------
+    InputError
+        The folder holds something already, cannot be written, or another run holds it.
+    """
+    target = _usable(folder)
+    place = Path(os.path.realpath(target))
+    aside = place.with_name(f".{place.name}.partial")
+    new_parents = [parent for parent in place.parents if not parent.exists()]
+    refusal = f"another run is writing to output folder {target}: wait for it, or name another one."
+    with contextlib.ExitStack() as stack:
+        stack.callback(_remove_empty, [aside, *new_parents])
+        try:
+            aside.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(hold(aside / "lock", refusal))
+            stack.callback((aside / "lock").unlink, missing_ok=True)
+            shutil.rmtree(aside / "folder", ignore_errors=True)
+        except OSError as error:
+            raise InputError(
+                f"cannot write to output folder {target} ({error.strerror or one_line(error)}): "
+                "name another one."
+            ) from error
+        _usable(folder)  # the run that held it may have ended since
+        yield NewFolder(target, aside / "folder")
+
+
 def check_output_folder(folder: str | Path) -> Path:
     """A folder that a result can be written to: absent or empty, in a place that can be written."""
-    path = user_path(folder)
-    try:
-        if path.is_dir() and any(path.iterdir()):
-            held = "a result" if (path / MANIFEST).exists() else "files"
-            raise InputError(f"output folder {path} already holds {held}: name another one.")
-        if path.exists() and not path.is_dir():
-            raise InputError(f"output folder {path} is a file: name another one.")
-        parent = next(p for p in path.absolute().parents if p.exists())
-        with tempfile.TemporaryDirectory(dir=parent):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"cannot write to output folder {path} ({error.strerror}): name another one."
-        ) from error
-    return path
+    with hold_folder(folder) as new:
+        return new.target
 
 
 def write_folder(folder: str | Path, fill: Callable[[Path], None]) -> Path:
-    """A new folder with what `fill` writes into the path it gets: all of it, or nothing.
+    """A new folder with what `fill` writes into the path it gets, and a list of its digests.
 
     Raises
     ------
     InputError
         The folder holds something already, or cannot be written.
     """
-    target = check_output_folder(folder)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        try:
-            fill(work)
-            for file in work.iterdir():
-                with file.open("rb") as written:
-                    os.fsync(written.fileno())
-            work.chmod(0o755)
-            work.replace(target)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-    except OSError as error:
-        raise InputError(f"cannot write to folder {target}: {error.strerror}.") from error
-    return target
+
+    def fill_and_list(work: Path) -> None:
+        fill(work)
+        write_sums(work)
+
+    with hold_folder(folder) as new:
+        return new.write(fill_and_list)
 
 
 def check_report_path(path: str | Path) -> Path:
@@ -85,3 +131,25 @@ def check_report_path(path: str | Path) -> Path:
     except OSError as error:
         raise InputError(f"cannot write {target} ({error.strerror}): name another file.") from error
     return target
+
+
+def _usable(folder: str | Path) -> Path:
+    path = user_path(folder)
+    try:
+        if path.is_dir() and any(path.iterdir()):
+            held = "a result" if (path / MANIFEST).exists() else "files"
+            raise InputError(f"output folder {path} already holds {held}: name another one.")
+        if path.exists() and not path.is_dir():
+            raise InputError(f"output folder {path} is a file: name another one.")
+    except OSError as error:
+        raise InputError(
+            f"cannot write to output folder {path} ({error.strerror}): name another one."
+        ) from error
+    return path
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove folders that hold nothing, from the inmost on."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()

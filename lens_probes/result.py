@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,15 +12,18 @@ import pandas as pd
 
 from lens_probes.decision import rank_column
 from lens_probes.errors import InputError, one_line, unknown
-from lens_probes.folders import MANIFEST, check_report_path, user_path, write_folder
+from lens_probes.folders import MANIFEST, check_report_path, hold_folder, user_path
 from lens_probes.model_files import sha256
 from lens_probes.painting import Painting
+from lens_probes.sealed import seal, unseal, write_page
 from lens_probes.unit_details import UnitDetails, from_plain, to_plain
 
 if TYPE_CHECKING:
     from lens_probes.ablate.card import CausalCard
 
 CAUSAL = "causal"
+FORMAT = 2
+TIMINGS = "timings"
 _TABLES = ("units", "layers", "examples", "evidence")
 
 
@@ -115,32 +117,35 @@ class SweepResult:
             The folder holds something already, or cannot be written.
         """
 
-        def fill(work: Path) -> None:
-            for name in _TABLES:
-                getattr(self, name).to_parquet(work / f"{name}.parquet", index=False)
-            manifest = {
-                "format": 1,
-                "provenance": self.provenance,
-                "validation": self.validation,
-                "paintings": [asdict(painting) for painting in self.paintings],
-                "details": to_plain(self.details),
-                "files": {f"{name}.parquet": sha256(work / f"{name}.parquet") for name in _TABLES},
-                "timings": self.timings,
-            }
-            (work / MANIFEST).write_text(json.dumps(manifest, indent=1, allow_nan=False))
+        with hold_folder(folder) as new:
+            return new.write(self.write_files)
 
-        return write_folder(folder, fill)
+    def write_files(self, folder: Path) -> None:
+        """Write tables and manifest into a folder that is there already."""
+        for name in _TABLES:
+            getattr(self, name).to_parquet(folder / f"{name}.parquet", index=False)
+        manifest = {
+            "format": FORMAT,
+            "provenance": self.provenance,
+            "validation": self.validation,
+            "paintings": [asdict(painting) for painting in self.paintings],
+            "details": to_plain(self.details),
+            "files": {f"{name}.parquet": sha256(folder / f"{name}.parquet") for name in _TABLES},
+            TIMINGS: {"seconds": dict(self.timings)},
+        }
+        (folder / MANIFEST).write_bytes(seal(manifest, apart=TIMINGS))
 
     @classmethod
     def load(cls, folder: str | Path) -> SweepResult:
         """Read a saved result; an error if a file is missing or changed since it was written."""
         path = user_path(folder)
         try:
-            manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+            data = (path / MANIFEST).read_bytes()
         except FileNotFoundError as error:
             raise InputError(f"no result in {path}: it has no {MANIFEST}.") from error
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise InputError(f"cannot read {path / MANIFEST}: {one_line(error)}.") from error
+        manifest = unseal(data, path / MANIFEST, apart=TIMINGS)
         try:
             files = manifest["files"]
             if set(files) != {f"{name}.parquet" for name in _TABLES}:
@@ -163,7 +168,7 @@ class SweepResult:
                 validation=manifest["validation"],
                 paintings=paintings,
                 details=from_plain(manifest.get("details", {})),
-                timings=manifest["timings"],
+                timings=manifest[TIMINGS]["seconds"],
                 folder=path,
             )
         except (KeyError, TypeError, AttributeError) as error:
@@ -178,10 +183,10 @@ class SweepResult:
         return summary_html(self)
 
     def write_report(self, path: str | Path) -> Path:
-        """Write the HTML report: one file, no network needed to read it."""
-        from lens_probes.report import write_report  # noqa: PLC0415  (the next stage)
+        """Write the HTML report: one file, no network needed to read it, its digest at the end."""
+        from lens_probes.report.html import report_html  # noqa: PLC0415  (the next stage)
 
-        return write_report(self, check_report_path(path))
+        return write_page(check_report_path(path), report_html(self))
 
 
 def summarise_layers(units: pd.DataFrame) -> pd.DataFrame:

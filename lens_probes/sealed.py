@@ -1,6 +1,7 @@
 """Files that are whole or absent: written aside, flushed to the disk, then moved into place.
 
-A sealed JSON file carries the digest of its own content, so that a single changed bit is noticed.
+A sealed file carries the digest of its own content, so that a single changed bit is noticed: JSON
+under `sha256`, a page in a comment at its end, a folder in a list such as `sha256sum` writes.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +20,9 @@ from typing import Any
 from lens_probes.errors import InputError, one_line
 
 TEMPORARY = ".tmp-"
+SUMS = "sha256sums.txt"
+_PAGE_SEAL = re.compile(rb"<!-- sha256 ([0-9a-f]{64}) -->\n\Z")
+_SUMS_SEAL = re.compile(rb"# sha256 ([0-9a-f]{64})\n\Z")
 
 
 class StorageError(InputError):
@@ -40,7 +45,7 @@ def write_atomic(path: Path, data: bytes) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             aside.replace(path)
-            _flush_folder(path.parent)
+            flush_folder(path.parent)
         except BaseException:
             with contextlib.suppress(OSError):
                 aside.unlink(missing_ok=True)
@@ -50,30 +55,38 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def storage_error(path: Path, size: int, error: OSError) -> StorageError:
-    """One line for a file that could not be written."""
+    """One line for a file that could not be written; its size in bytes, 0 where it is unknown."""
+    why = error.strerror or one_line(error, 80)
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        much = f"{size / 2**20:.1f} MiB; " if size else ""
         return StorageError(
-            f"no room to write {path} ({size / 2**20:.1f} MiB; {error.strerror}): free some space "
-            "and run the same command again, it takes up where it stopped."
+            f"no room to write {path} ({much}{why}): free some space and run the same command "
+            "again, it takes up where it stopped."
         )
-    return StorageError(f"cannot write {path} ({error.strerror}): name another folder.")
+    return StorageError(f"cannot write {path} ({why}): name another folder.")
 
 
-def remove_leftovers(folder: Path) -> int:
-    """Remove what an interrupted `write_atomic` left aside; the number of files removed."""
-    leftovers = list(folder.glob(f"{TEMPORARY}*"))
+def remove_leftovers(folder: Path, name: str = "") -> int:
+    """Remove what an interrupted `write_atomic` left aside (of one file); how many there were."""
+    leftovers = [path for path in folder.iterdir() if path.name.startswith(f"{TEMPORARY}{name}")]
     for path in leftovers:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
     return len(leftovers)
 
 
-def seal(content: Mapping[str, Any]) -> bytes:
-    """JSON with the digest of everything else in it under `sha256`."""
-    return json.dumps({**content, "sha256": _digest(content)}, indent=1, allow_nan=False).encode()
+def seal(content: Mapping[str, Any], *, apart: str = "") -> bytes:
+    """JSON with the digest of everything else in it under `sha256`.
+
+    What is under the key `apart` has a digest of its own: two runs of the same request differ in
+    nothing else if that is where the times are.
+    """
+    whole = json.loads(json.dumps(content, allow_nan=False))
+    own = {} if not apart else {apart: {**whole[apart], "sha256": _digest(whole.pop(apart))}}
+    return json.dumps({**whole, "sha256": _digest(whole), **own}, indent=1).encode()
 
 
-def unseal(data: bytes, path: Path) -> dict[str, Any]:
+def unseal(data: bytes, path: Path, *, apart: str = "") -> dict[str, Any]:
     """The content of a sealed file.
 
     Raises
@@ -83,12 +96,83 @@ def unseal(data: bytes, path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(data)
-        said = content.pop("sha256")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        del content["sha256"]
+        if apart:
+            del content[apart]["sha256"]
+        sealed = seal(content, apart=apart)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} is damaged ({one_line(error, 80)}).") from error
-    if said != _digest(content) or data != seal(content):
+    if data != sealed:
         raise InputError(f"{path} is damaged: it has changed since it was written.")
     return dict(content)
+
+
+def write_page(path: Path, page: str) -> Path:
+    """Write a sealed HTML page, making its folder; what killed writers have left is removed.
+
+    Raises
+    ------
+    StorageError
+        It cannot be written; what was there before is still there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path.parent, f"{path.name}-")
+    except OSError as error:
+        raise storage_error(path, 0, error) from error
+    write_atomic(path, seal_page(page))
+    return path
+
+
+def seal_page(page: str) -> bytes:
+    """An HTML page with the digest of its bytes in a comment at the end."""
+    data = page.encode("utf-8", "replace").rstrip(b"\n") + b"\n"
+    return data + f"<!-- sha256 {hashlib.sha256(data).hexdigest()} -->\n".encode()
+
+
+def page_is_whole(data: bytes) -> bool:
+    """Whether a sealed page is as it was written."""
+    return _seal_fits(_PAGE_SEAL, data)
+
+
+def write_sums(folder: Path) -> None:
+    """List the digest of each file of a folder, as `sha256sum -c` reads it, with its own last."""
+    lines = "".join(
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}\n"
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    )
+    digest = hashlib.sha256(lines.encode()).hexdigest()
+    (folder / SUMS).write_text(f"{lines}# sha256 {digest}\n", "utf-8")
+
+
+def check_sums(folder: Path) -> dict[str, str]:
+    """Name -> what is wrong ("" if nothing is) of each file in a folder's list of digests.
+
+    Raises
+    ------
+    InputError
+        The list itself was cut or changed.
+    """
+    data = (folder / SUMS).read_bytes()
+    if not _seal_fits(_SUMS_SEAL, data):
+        raise InputError(f"{folder / SUMS} is damaged: it has changed since it was written.")
+    state = {}
+    for line in data.decode().splitlines()[:-1]:
+        digest, _, name = line.partition("  ")
+        try:
+            found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            state[name] = "" if found == digest else f"{name} has changed since it was written."
+        except OSError:
+            state[name] = f"{name} is missing."
+    return state
+
+
+def _seal_fits(pattern: re.Pattern[bytes], data: bytes) -> bool:
+    found = pattern.search(data[-200:])
+    return found is not None and (
+        hashlib.sha256(data[: -len(found[0])]).hexdigest().encode() == found[1]
+    )
 
 
 def _digest(content: Mapping[str, Any]) -> str:
@@ -96,7 +180,7 @@ def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
     """The folder's entry for the new name reaches the disk too, where the system can do that."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lens_probes import stats
 from lens_probes.decision import Decision, rank_column, tested_words, usable_words
 from lens_probes.examples import Examples
+from lens_probes.stats.inputs import several_arrays
 
 Array = Float[np.ndarray, "example unit"]
 
@@ -23,7 +24,7 @@ _NOT_FITTED = ("separated", "quasi_separated", "not_converged")
 def decide(
     units: pd.DataFrame,
     decision: Decision,
-    arrays: Sequence[Float[np.ndarray, "example unit"]],
+    arrays: Sequence[Array] | stats.InTurn,
     examples: Examples,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Add `p_corrected`, `significant` and the token-level answer; say how families were made.
@@ -73,7 +74,7 @@ def decide(
 
 
 def max_test(
-    arrays: Sequence[Float[np.ndarray, "example unit"]],
+    arrays: Sequence[Array] | stats.InTurn,
     examples: Examples,
     decision: Decision,
     family: NDArray[np.int64],
@@ -87,7 +88,8 @@ def max_test(
     if decision.level == "word":
         use = usable_words(examples, decision.min_per_word)
     use = use if rows is None else use & rows
-    chosen = list(arrays) if use.all() else [x[use] for x in arrays]
+    every = several_arrays(arrays)
+    chosen = every if use.all() else every.rows(use)
     options: dict[str, Any] = {
         "n_permutations": decision.n_permutations,
         "seed": decision.seed,
@@ -100,7 +102,9 @@ def max_test(
         word, label = examples.word[use].astype(str), examples.label[use]
         sides, index = np.unique(np.char.add(word, label.astype(str)), return_inverse=True)
         first = np.array([np.flatnonzero(index == i)[0] for i in range(len(sides))])
-        means = [_group_means(x, index, len(sides)) for x in chosen]
+        means = stats.InTurn(
+            lambda i: _group_means(chosen.read(i), index, len(sides)), chosen.widths, len(sides)
+        )
         return stats.max_permutation(means, label[first], within=word[first], **options)
     groups = examples.word[use]
     if examples.value is not None:
@@ -108,7 +112,7 @@ def max_test(
     return stats.max_permutation(chosen, examples.label[use], groups=groups, **options)
 
 
-def _group_means(x: Array, index: NDArray[np.int64], n_groups: int) -> Array:
+def _group_means(x: Any, index: NDArray[np.int64], n_groups: int) -> Array:
     """Mean of each group's examples; [group, unit]."""
     order = np.argsort(index, kind="stable")
     counts = np.bincount(index, minlength=n_groups)

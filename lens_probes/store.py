@@ -22,7 +22,7 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -31,6 +31,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from lens_probes.errors import InputError, one_line
+from lens_probes.lock import hold
 from lens_probes.model_files import sha256
 from lens_probes.passes import Shard, plan_to_bytes, rows_of, sha256_of
 from lens_probes.sealed import (
@@ -227,14 +228,19 @@ class Stock:
         InputError
             Another run is filling the same folder, or there is no room for what is missing.
         """
-        folder = self.folder
-        try:
-            folder.path.mkdir(parents=True, exist_ok=True)
-            lock = (folder.path / LOCK).open("ab")
-        except OSError as error:
-            raise storage_error(folder.path, 0, error) from error
-        with lock:
-            _hold(lock, folder.path)
+        folder, refusal = (
+            self.folder,
+            (
+                f"another run is writing the same activations to {self.folder.path}: wait for it, "
+                "then run this again (it will use them), or name another store."
+            ),
+        )
+        with contextlib.ExitStack() as stack:
+            try:
+                folder.path.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(hold(folder.path / LOCK, refusal))
+            except OSError as error:
+                raise storage_error(folder.path, 0, error) from error
             remove_leftovers(folder.path)
             whole = folder.whole_shards(len(self.shards))
             if whole:
@@ -262,18 +268,3 @@ class Stock:
                 f"at {self.root}: name a store on another disk, or ask for fewer examples, sites "
                 "or layers."
             )
-
-
-def _hold(lock: BinaryIO, folder: Path) -> None:
-    """Keep other runs out for as long as the file is open; the system lets go when a run dies."""
-    import fcntl  # noqa: PLC0415  (not on Windows, where all but the store works)
-
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise InputError(
-            f"another run is writing the same activations to {folder}: wait for it, then run this "
-            "again (it will use them), or name another store."
-        ) from error
-    except OSError as error:
-        raise storage_error(folder / LOCK, 0, error) from error

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lens_probes.activations import Activations, check_memory, collect
+from lens_probes.activations import Activations, collect
 from lens_probes.decision import (
     Method,
     Preset,
@@ -34,7 +34,7 @@ from lens_probes.result import SweepResult, summarise_layers
 from lens_probes.significance import decide, families
 from lens_probes.sites import check_layers, check_sites
 from lens_probes.unit_contexts import unit_details
-from lens_probes.unit_table import covariates_of, specificity, unit_table
+from lens_probes.unit_table import covariates_of, in_turn, specificity, unit_table
 from lens_probes.validate.checks import layer_checks, sweep_checks, untrained_shares
 from lens_probes.validate.folds import make_folds
 
@@ -111,9 +111,6 @@ def sweep(
         "batch_size": batch_size, "progress": progress, "store": store, "executor": executor
     }  # fmt: skip
     names, wanted = check_sites(sites, model.shapes), check_layers(layers, model.n_layers)
-    # With a store, collect needs no memory for the arrays; the tests below need them all.
-    if store is not None:
-        check_memory(len(examples), wanted, {name: model.shapes[name] for name in names})
     activations = collect(model, examples, sites=names, layers=wanted, **how)
     clock.lap("forward passes")
     folds = make_folds(examples, seed=seed)
@@ -123,8 +120,7 @@ def sweep(
         for key in activations
     ]
     units = pd.concat(tables, ignore_index=True)
-    arrays = [activations[key] for key in activations]
-    units, decided = decide(units, decision, arrays, examples)
+    units, decided = decide(units, decision, in_turn(activations), examples)
     validation: dict[str, Any] = {"resolution": resolution, "notes": [*folds.notes, *without]}
     clock.lap("statistics")
     if others is not None and isinstance(probe, Probe):
@@ -212,7 +208,9 @@ def _evidence(activations: Activations, units: pd.DataFrame) -> pd.DataFrame:
     ranked = units.dropna(subset=rank).sort_values(rank, kind="stable")
     best = ranked.groupby(["layer", "site"], sort=False).head(EVIDENCE_PER_SITE).sort_index()
     places = zip(best["name"], best["layer"], best["site"], best["unit"], strict=True)
-    return pd.DataFrame({name: activations[layer, site][:, u] for name, layer, site, u in places})
+    return pd.DataFrame(
+        {name: activations[layer, site][:, u].copy() for name, layer, site, u in places}
+    )
 
 
 def _paint_best(model: LensModel, examples: Examples, units: pd.DataFrame) -> tuple[Painting, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,17 @@ from lens_probes.examples import Examples
 from lens_probes.sites import unit_name
 from lens_probes.validate.confounds import confound_table, independent_covariates
 from lens_probes.validate.folds import Folds
+
+
+def in_turn(
+    activations: Activations, keys: Iterable[tuple[int, str]] | None = None
+) -> stats.InTurn:
+    """Arrays of all layers and sites, or of some, for statistics that take several."""
+    chosen = list(activations if keys is None else keys)
+    widths = tuple(activations.shapes[site].n_units for _, site in chosen)
+    return stats.InTurn(
+        lambda index: activations[chosen[index]], widths, len(activations[chosen[0]])
+    )
 
 
 def unit_table(

@@ -10,10 +10,11 @@ from safetensors import SafetensorError
 
 from lens_probes.errors import InputError, one_line
 from lens_probes.folders import MANIFEST as RESULT
+from lens_probes.folders import REPORT
 from lens_probes.model_files import sha256
 from lens_probes.passes import plan_from_bytes, sha256_of
 from lens_probes.result import SweepResult
-from lens_probes.sealed import TEMPORARY
+from lens_probes.sealed import SUMS, TEMPORARY, check_sums, page_is_whole
 from lens_probes.store import LOCK, MANIFEST, PLAN, SHARD_NAME, ShardFolder
 
 
@@ -22,14 +23,14 @@ class Checked:
     """One folder as `verify` found it: what should be there, what is whole, what is wrong."""
 
     path: Path
-    kind: Literal["activations", "result"]
+    kind: Literal["activations", "result", "files"]
     n_expected: int
     n_whole: int
     problems: tuple[str, ...]
 
 
 def verify(root: str | Path) -> list[Checked]:
-    """Read every byte of all results and activations in a folder and below it.
+    """Read every byte of all results, activations and listed files in a folder and below it.
 
     Nothing is changed. Activations whose run was stopped are no problem: fewer shards are whole
     than expected, and the next run goes on from there.
@@ -51,17 +52,36 @@ def verify(root: str | Path) -> list[Checked]:
     )
     checked = [_verify_result(folder) for folder in results]
     checked += [_verify_folder(ShardFolder(folder)) for folder in stores]
+    checked += [_verify_files(found.parent) for found in names if found.name == SUMS]
     if not checked:
         raise InputError(f"no result and no activations in {path}: name the folder of a run.")
     return checked
 
 
 def _verify_result(folder: Path) -> Checked:
+    problems: list[str] = []
     try:
         SweepResult.load(folder)
     except InputError as error:
-        return Checked(folder, "result", 1, 0, (str(error),))
-    return Checked(folder, "result", 1, 1, ())
+        problems.append(str(error))
+    report = folder / REPORT
+    if report.exists() and not page_is_whole(report.read_bytes()):
+        problems.append(f"{REPORT} has changed since it was written: `lens-probes report` anew.")
+    problems += [
+        f"{path.name} is left by a run that was stopped."
+        for path in sorted(folder.iterdir())
+        if path.name.startswith(TEMPORARY)
+    ]
+    return Checked(folder, "result", 1, int(not problems), tuple(problems))
+
+
+def _verify_files(folder: Path) -> Checked:
+    try:
+        state = check_sums(folder)
+    except (InputError, OSError) as error:
+        return Checked(folder, "files", 1, 0, (one_line(error),))
+    problems = tuple(filter(None, state.values()))
+    return Checked(folder, "files", len(state), len(state) - len(problems), problems)
 
 
 def _verify_folder(folder: ShardFolder) -> Checked:

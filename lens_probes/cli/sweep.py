@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from contextvars import ContextVar
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import App
 
-from lens_probes.cli.options import (
-    DrawOptions,
-    ModelOptions,
-    SweepOptions,
-    load,
-    log_lines,
-    parse_layers,
-)
-from lens_probes.errors import InputError, unknown
-from lens_probes.sites import SITES
+from lens_probes.cli.options import DrawOptions, ModelOptions, SweepOptions
+from lens_probes.cli.running import command_line as command_line
+from lens_probes.cli.running import run_sweep
 
 if TYPE_CHECKING:
     from lens_probes.probes import Probe
-    from lens_probes.result import SweepResult
 
-command_line: ContextVar[str] = ContextVar("command", default="")
 sweep_app = App(
     name="sweep",
     help="Test every unit of some sites and layers for one contrast between two classes of tokens.",
@@ -251,74 +238,3 @@ def _sweep(
         return probe
 
     run_sweep(name, make, options, model or ModelOptions())
-
-
-def run_sweep(
-    name: str, make_probe: Callable[[], Probe], options: SweepOptions, model_options: ModelOptions
-) -> None:
-    """Check what can be checked without a model, then sweep, save, report and print the answer."""
-    log_lines(model_options.quiet)
-    site_names = tuple(dict.fromkeys(s.strip() for s in options.sites.split(",")))
-    for site in site_names:
-        if site not in SITES:
-            raise unknown("site", site, SITES)
-    layers = parse_layers(options.layers)
-
-    from lens_probes.decision import preset_decision
-    from lens_probes.folders import check_output_folder
-
-    preset_decision(options.preset, alpha=options.alpha, method=options.method, scope=options.scope)
-    if options.batch_size is not None and options.batch_size < 1:
-        raise InputError(f"batch_size must be 1 or more; got {options.batch_size}.")
-    if options.executor != "here" and options.store is None:
-        raise InputError(f"--executor {options.executor} needs --store: workers hand over files.")
-    out = check_output_folder(options.out or Path("runs") / name)
-    probe = make_probe()
-    model = load(model_options)
-
-    import lens_probes as lp
-    from lens_probes.execute import open_executor
-
-    with open_executor(
-        options.executor, workers=options.workers, scheduler=options.scheduler
-    ) as executor:
-        result = lp.sweep(
-            model,
-            probe,
-            sites=site_names,
-            layers=layers,
-            preset=options.preset,
-            alpha=options.alpha,
-            method=options.method,
-            scope=options.scope,
-            n_permutations=options.permutations,
-            untrained=options.untrained,
-            batch_size=options.batch_size,
-            progress=not model_options.quiet,
-            store=options.store,
-            executor=executor,
-        )
-    result = replace(result, provenance={**result.provenance, "command": command_line.get()})
-    result.save(out)
-    _show(result, result.write_report(out / "report.html"))
-
-
-def _show(result: SweepResult, report_path: Path) -> None:
-    from lens_probes.answer import answer
-
-    counts = result.provenance["examples"]["counts"]
-    print("Targets: " + "; ".join(f"{what} {n:,}" for what, n in counts.items()))
-    if sources := result.provenance["examples"]["by_source"]:
-        most = "; ".join(
-            f"{row['source']} {row['n0'] + row['n1']} examples of {row['n_types1']} v "
-            f"{row['n_types0']} word types"
-            for row in sources[:3]
-        )
-        print(f"Sources: {len(sources)}; most come from {most}")
-    tokens, n = result.provenance["examples"]["tokens_computed"], len(result.examples)
-    print(f"Forward passes: {tokens:,} tokens, {tokens / n:.1f} for each of {n:,} examples")
-    print()
-    for sentence in answer(result):
-        print(f"* {sentence}")
-    print()
-    print(f"Report: {report_path}")

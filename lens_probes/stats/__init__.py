@@ -11,6 +11,7 @@ from lens_probes.stats.correlation import Correlation, correlation
 from lens_probes.stats.firth import Firth, firth
 from lens_probes.stats.folds import folds_by_passage, folds_by_value, folds_by_word
 from lens_probes.stats.heldout import Heldout, HeldoutR, heldout_direction, heldout_r
+from lens_probes.stats.inputs import InTurn
 from lens_probes.stats.logistic import Logistic, logistic
 from lens_probes.stats.moments import Moments, count_distinct, moments
 from lens_probes.stats.nulls import (
@@ -36,6 +37,7 @@ __all__ = [
     "Firth",
     "Heldout",
     "HeldoutR",
+    "InTurn",
     "Logistic",
     "MaxPermutation",
     "MaxPermutationR",

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from lens_probes.stats.corrections import families
 from lens_probes.stats.groups import Groups, centred_scaled, group_examples
-from lens_probes.stats.inputs import Floats, Ints, Numbers, Units, chunks, refuse_nonfinite
+from lens_probes.stats.inputs import Floats, Ints, InTurn, Numbers, chunks, refuse_nonfinite
 
 TIE = 1e-11
 
@@ -87,7 +87,7 @@ def relabelled_groups(n: int, groups: Any, within: Any, *, test: str) -> tuple[G
 
 
 def family_maxima(
-    arrays: list[Units],
+    arrays: InTurn,
     items: Groups,
     observed: Floats,
     contrasts: Contrasts,
@@ -98,7 +98,7 @@ def family_maxima(
 
     observed [group] is the contrast of the real labels; contrasts gives the relabelled ones.
     """
-    width = sum(int(part.shape[1]) for part in arrays)
+    width = sum(arrays.widths)
     members = list(families(family, width))
     ids = np.array([0]) if family is None else np.unique(np.asarray(family))
     place = np.empty(width, dtype=np.int64)
@@ -113,7 +113,7 @@ def family_maxima(
     return Maxima(r, tops, ids, members)
 
 
-def _group_means(arrays: list[Units], items: Groups) -> Iterator[tuple[int, Floats]]:
+def _group_means(arrays: InTurn, items: Groups) -> Iterator[tuple[int, Floats]]:
     """Runs of units as (first unit of all, group means [group, unit] centred, of length 1)."""
     before = 0
     for array in arrays:

@@ -8,7 +8,8 @@ torch is never imported here: a tensor can only arrive if the caller has importe
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -100,16 +101,43 @@ def check_labels(y: Any, n_examples: int, *, per_class: int = 2) -> Bools:
     return positive
 
 
-def several_arrays(x: Any) -> list[Units]:
-    """One [example, unit] array, or a list or tuple of them over the same examples, as a list."""
+@dataclass(frozen=True, eq=False)
+class InTurn:
+    """Arrays [example, unit] over the same examples, each read when its turn comes and not kept.
+
+    Where a statistic takes several arrays, it takes this as well: for units that do not fit into
+    memory together. `read` gives the array of an index, `widths` its number of units.
+    """
+
+    read: Callable[[int], Any]
+    widths: tuple[int, ...]
+    n_examples: int
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self.read(index) for index in range(len(self.widths)))
+
+    def __len__(self) -> int:
+        return len(self.widths)
+
+    def rows(self, chosen: Bools) -> InTurn:
+        """The same arrays, of some examples."""
+        return InTurn(lambda index: self.read(index)[chosen], self.widths, int(chosen.sum()))
+
+
+def several_arrays(x: Any) -> InTurn:
+    """One [example, unit] array, or a sequence of them over the same examples, in turn."""
+    if isinstance(x, InTurn):
+        return x
     several = isinstance(x, list | tuple) and all(
         (is_tensor(part) or isinstance(part, np.ndarray)) and part.ndim == 2 for part in x
     )
-    arrays = [check_units(part) for part in x] if several and len(x) else [check_units(x)]
+    arrays: Sequence[Units] = (
+        [check_units(part) for part in x] if several and len(x) else [check_units(x)]
+    )
     lengths = {int(part.shape[0]) for part in arrays}
     if len(lengths) > 1:
         raise ValueError(f"the arrays have {sorted(lengths)} examples: all need the same ones")
-    return arrays
+    return InTurn(arrays.__getitem__, tuple(int(part.shape[1]) for part in arrays), lengths.pop())
 
 
 def check_values(y: Any, n_examples: int, *, what: str = "y") -> Floats:

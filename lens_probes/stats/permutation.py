@@ -19,6 +19,7 @@ from lens_probes.stats._maxima import check_draws, family_maxima, relabelled_gro
 from lens_probes.stats.groups import group_labels
 from lens_probes.stats.inputs import (
     Floats,
+    InTurn,
     Labels,
     Numbers,
     PerUnit,
@@ -53,7 +54,7 @@ class MaxPermutation:
 
 
 def max_permutation(
-    x: Units | Sequence[Units],
+    x: Units | Sequence[Units] | InTurn,
     y: Labels,
     *,
     groups: Any = None,
@@ -77,7 +78,7 @@ def max_permutation(
     fewer than 3 groups or nothing to permute, and for whatever ttest refuses.
     """
     arrays = several_arrays(x)
-    positive = check_labels(y, int(arrays[0].shape[0]), per_class=1)
+    positive = check_labels(y, arrays.n_examples, per_class=1)
     check_draws(n_permutations, alpha)
     items, stratum = relabelled_groups(len(positive), groups, within, test="a t test")
     labels = group_labels(items, positive)

@@ -20,6 +20,7 @@ from lens_probes.stats.groups import Groups, group_values
 from lens_probes.stats.inputs import (
     Floats,
     Ints,
+    InTurn,
     Labels,
     Numbers,
     PerUnit,
@@ -62,7 +63,7 @@ class MaxPermutationR:
 
 
 def max_permutation_r(
-    x: Units | Sequence[Units],
+    x: Units | Sequence[Units] | InTurn,
     value: Labels,
     *,
     groups: Any = None,
@@ -85,7 +86,7 @@ def max_permutation_r(
     """
     arrays = several_arrays(x)
     check_draws(n_permutations, alpha)
-    items, stratum, codes, scaled = _labelled(value, int(arrays[0].shape[0]), groups, within)
+    items, stratum, codes, scaled = _labelled(value, arrays.n_examples, groups, within)
     n_distinct = count_relabellings(codes, stratum, most=MANY)
     exact = n_distinct <= n_permutations
     if exact:

@@ -15,7 +15,15 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64, Int64
 
-from lens_probes.stats.inputs import Bools, Labels, Units, check_labels, chunks, several_arrays
+from lens_probes.stats.inputs import (
+    Bools,
+    InTurn,
+    Labels,
+    Units,
+    check_labels,
+    chunks,
+    several_arrays,
+)
 from lens_probes.stats.nulls import check_null, chunk_hits, labelled_words
 from lens_probes.stats.relabel import all_relabellings, count_relabellings, sample_relabellings
 
@@ -49,7 +57,7 @@ class SplitTest:
 
 
 def split_test(
-    x: Units | Sequence[Units],
+    x: Units | Sequence[Units] | InTurn,
     y: Labels,
     word: Any,
     *,
@@ -68,7 +76,7 @@ def split_test(
     Raises ValueError as relabel_words_null does, and for arrays of different length.
     """
     arrays = several_arrays(x)
-    positive = check_labels(y, int(arrays[0].shape[0]))
+    positive = check_labels(y, arrays.n_examples)
     check_null(alpha_unit, n)
     words, labels = labelled_words(positive, word)
     stratum = np.zeros(len(labels), dtype=np.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,6 +16,8 @@ from lens_probes.decision import Decision, tested_words, words_with_both_labels
 from lens_probes.examples import Examples
 from lens_probes.model import LensModel
 from lens_probes.significance import max_test
+from lens_probes.stats.inputs import several_arrays
+from lens_probes.unit_table import in_turn
 from lens_probes.validate.confounds import confound_differences, confound_table
 from lens_probes.validate.controls import control_task, relabelling_null, word_splits
 from lens_probes.validate.folds import Folds
@@ -39,8 +40,8 @@ def layer_checks(
 
     With a continuous label: held-out r of the unit chosen on the training folds.
     """
-    keys, arrays = list(activations), [activations[key] for key in activations]
-    table = pd.DataFrame(keys, columns=["layer", "site"])
+    arrays = in_turn(activations)
+    table = pd.DataFrame(list(activations), columns=["layer", "site"])
     if decision.level == "pair":
         assert examples.pair is not None
         rows = [asdict(pair_similarity(x, examples.label, examples.pair)) for x in arrays]
@@ -75,7 +76,7 @@ def sweep_checks(
     activations: Activations, examples: Examples, decision: Decision, tokenizer: Any, *, seed: int
 ) -> dict[str, Any]:
     """Both nulls, and what else differs between the classes; plain values."""
-    arrays = [activations[key] for key in activations]
+    arrays = in_turn(activations)
     said: dict[str, Any] = {"nulls": {}, "confounds": {}}
     alpha = decision.alpha
     label = examples.label if examples.value is None else examples.value
@@ -111,14 +112,14 @@ def untrained_shares(
         layers=sorted({layer for layer, _ in activations}),
         **how,
     )
-    arrays = [untrained[key] for key in activations]
+    arrays = in_turn(untrained, activations)
     tested = [(x != x[:1]).any(axis=0).sum() for x in arrays]
     masks = significant_units(arrays, examples, decision, family)
     return [float(mask.sum() / max(n, 1)) for mask, n in zip(masks, tested, strict=True)]
 
 
 def significant_units(
-    arrays: Sequence[Array],
+    arrays: list[Array] | stats.InTurn,
     examples: Examples,
     decision: Decision,
     family: NDArray[np.int64],
@@ -138,10 +139,10 @@ def significant_units(
         score = np.concatenate([_score_p(x[use], label[use], decision) for x in arrays])
         p = stats.adjust(score, method=decision.method, family=family)
     passed = np.nan_to_num(p, nan=1.0) <= decision.alpha
-    return np.split(passed, np.cumsum([x.shape[1] for x in arrays])[:-1])
+    return np.split(passed, np.cumsum(several_arrays(arrays).widths)[:-1])
 
 
-def _score_p(x: Array, y: NDArray[Any], decision: Decision) -> Float[np.ndarray, " unit"]:
+def _score_p(x: Any, y: NDArray[Any], decision: Decision) -> Float[np.ndarray, " unit"]:
     """p of the logit's score test, n r^2, or of r itself; NaN for constant units."""
     fit = stats.correlation(x, y)
     if decision.p_column == "r_p":

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lens_probes import stats
 from lens_probes.examples import Examples
+from lens_probes.stats.inputs import several_arrays
 
 Array = Float[np.ndarray, "example unit"]
 Labels = Int[np.ndarray, " example"]
@@ -20,7 +21,7 @@ N_CONTROLS = 20
 
 
 def relabelling_null(
-    arrays: list[Array],
+    arrays: list[Array] | stats.InTurn,
     y: NDArray[Any],
     *,
     alpha: float,
@@ -62,7 +63,12 @@ def relabelling_null(
 
 
 def word_splits(
-    arrays: list[Array], examples: Examples, *, alpha: float, n: int = N_RELABELLINGS, seed: int = 0
+    arrays: list[Array] | stats.InTurn,
+    examples: Examples,
+    *,
+    alpha: float,
+    n: int = N_RELABELLINGS,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Share of units that pass the token-level test, under the real split of the words and others.
 
@@ -71,7 +77,7 @@ def word_splits(
     as the right one: then it is word identity that is found, not the category.
     """
     assert examples.word is not None
-    n_units = sum(x.shape[1] for x in arrays)
+    n_units = sum(several_arrays(arrays).widths)
     test = stats.split_test(
         arrays, examples.label, examples.word, alpha_unit=alpha / n_units, n=n, seed=seed
     )

@@ -91,7 +91,7 @@ def _probe(
 
 
 def cross_fitted_accuracy(
-    arrays: list[Array], y: Labels, fold: Labels, choose: Choose
+    arrays: list[Array] | stats.InTurn, y: Labels, fold: Labels, choose: Choose
 ) -> list[tuple[float, float]]:
     """For each array, mean held-out accuracy of all and of the positive significant units.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,7 @@ from lens_probes.model import LensModel, load_model
 from lens_probes.probes.base import NO_CORPUS, Probe
 from lens_probes.result import SweepResult
 from lens_probes.significance import decide
-from lens_probes.unit_table import covariates_of, unit_table
+from lens_probes.unit_table import covariates_of, in_turn, unit_table
 from lens_probes.validate.replication import KINDS, LINES, Replication
 
 
@@ -38,6 +40,8 @@ def replicate(
     n_permutations: int = 1000,
     batch_size: int | None = None,
     progress: bool = False,
+    store: str | Path | None = None,
+    executor: Executor | None = None,
 ) -> Replication:
     """Test the units of a sweep on further examples of the same contrast.
 
@@ -49,6 +53,9 @@ def replicate(
     ----------
     model
         The model of the first sweep; None loads it again by its source.
+    store, executor
+        Folder that keeps activations, so that a stopped replication goes on where it was, and who
+        computes them; see `collect`.
 
     Raises
     ------
@@ -76,7 +83,14 @@ def replicate(
     examples = examples.select(~seen)
     sites, layers = result.provenance["sites"], result.provenance["layers"]
     read = collect(
-        model, examples, sites=sites, layers=layers, batch_size=batch_size, progress=progress
+        model,
+        examples,
+        sites=sites,
+        layers=layers,
+        batch_size=batch_size,
+        progress=progress,
+        store=store,
+        executor=executor,
     )
     lines, whole = [], None
     for kind, rows, note in _kinds(result, examples):
@@ -197,13 +211,13 @@ def _line(
         return line | {"note": "2 examples of each class or more are needed"}, None
     if chosen.value is not None and len(set(chosen.value.tolist())) < 2:
         return line | {"note": "all values are the same"}, None
-    part = Activations({key: x[rows] for key, x in read.arrays.items()}, read.shapes)
+    part = read.some(rows)
     covariates = covariates_of(chosen, tokenizer)
     table = pd.concat(
         [unit_table(part, key, chosen, covariates, None) for key in part], ignore_index=True
     )
     decision, _ = resolve(_asked(result, chosen, n_permutations), chosen)
-    units, _ = decide(table, decision, [part[key] for key in part], chosen)
+    units, _ = decide(table, decision, in_turn(part), chosen)
     return line | _compare(result, units) | {"level": decision.level, "note": decision.why}, units
 
 

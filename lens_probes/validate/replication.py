@@ -68,13 +68,14 @@ class Replication:
     def save(self, folder: str | Path) -> Path:
         """Write lines, units and provenance into a new folder, all at once or not at all."""
 
-        def fill(work: Path) -> None:
-            self.lines.to_parquet(work / "lines.parquet", index=False)
-            self.units.to_parquet(work / "units.parquet", index=False)
-            text = json.dumps(self.provenance, indent=1, allow_nan=False)
-            (work / "replication.json").write_text(text)
+        return write_folder(folder, self.write_files)
 
-        return write_folder(folder, fill)
+    def write_files(self, folder: Path) -> None:
+        """Write the files into a folder that is there already."""
+        self.lines.to_parquet(folder / "lines.parquet", index=False)
+        self.units.to_parquet(folder / "units.parquet", index=False)
+        text = json.dumps(self.provenance, indent=1, allow_nan=False)
+        (folder / "replication.json").write_text(text)
 
 
 def _percent(value: float) -> str:

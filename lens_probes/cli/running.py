@@ -1,0 +1,143 @@
+"""A sweep from its options to its folder: checked, run, written as a whole, shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lens_probes.cli.options import (
+    ModelOptions,
+    SweepOptions,
+    at_least_one,
+    check_work,
+    load,
+    log_lines,
+    parse_layers,
+)
+from lens_probes.errors import InputError, unknown
+from lens_probes.folders import MANIFEST, REPORT, hold_folder, user_path
+from lens_probes.sites import SITES
+
+if TYPE_CHECKING:
+    from lens_probes.probes import Probe
+    from lens_probes.result import SweepResult
+
+command_line: ContextVar[str] = ContextVar("command", default="")
+
+
+def run_sweep(
+    name: str, make_probe: Callable[[], Probe], options: SweepOptions, model_options: ModelOptions
+) -> None:
+    """Check what can be checked without a model, then sweep, save, report and print the answer.
+
+    Result and report appear together when all is done. The very same command on the very same
+    tokens and weights, given again, shows what is there: whoever starts a stopped run again need
+    not know how far it had come.
+    """
+    log_lines(model_options.quiet)
+    sites, layers = _check(options)
+    out = user_path(options.out or Path("runs") / name)
+    if (out / MANIFEST).exists():
+        _show(_same_result(out, make_probe, model_options), out)
+        return
+    with hold_folder(out) as folder:
+        probe = make_probe()
+        model = load(model_options)
+
+        import lens_probes as lp
+        from lens_probes.execute import open_executor
+
+        with open_executor(
+            options.executor, workers=options.workers, scheduler=options.scheduler
+        ) as executor:
+            result = lp.sweep(
+                model,
+                probe,
+                sites=sites,
+                layers=layers,
+                preset=options.preset,
+                alpha=options.alpha,
+                method=options.method,
+                scope=options.scope,
+                n_permutations=options.permutations,
+                untrained=options.untrained,
+                batch_size=options.batch_size,
+                progress=not model_options.quiet,
+                store=options.store,
+                executor=executor,
+            )
+        result = replace(result, provenance={**result.provenance, "command": command_line.get()})
+
+        def fill(work: Path) -> None:
+            result.write_files(work)
+            result.write_report(work / REPORT)
+
+        folder.write(fill)
+    _show(result, out)
+
+
+def _check(options: SweepOptions) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
+    """Sites and layers; an error for whatever is wrong in any model."""
+    sites = tuple(dict.fromkeys(site.strip() for site in options.sites.split(",")))
+    for site in sites:
+        if site not in SITES:
+            raise unknown("site", site, SITES)
+    layers = parse_layers(options.layers)
+
+    from lens_probes.decision import preset_decision
+
+    preset_decision(options.preset, alpha=options.alpha, method=options.method, scope=options.scope)
+    at_least_one("permutations", options.permutations)
+    check_work(options)
+    return sites, layers
+
+
+def _same_result(
+    out: Path, make_probe: Callable[[], Probe], model_options: ModelOptions
+) -> SweepResult:
+    """The result of the same command, made from what is there now; an error if it is another."""
+    from lens_probes.result import SweepResult
+
+    other = f"output folder {out} already holds a result"
+    result = SweepResult.load(out)
+    if result.provenance.get("command") != command_line.get():
+        raise InputError(f"{other}: name another one.")
+    model = load(model_options)
+    examples = make_probe().examples(model)
+    now = {"model": model.provenance, "examples": examples.digest}
+    if now != {"model": result.provenance["model"], "examples": _digest_of(result)}:
+        raise InputError(
+            f"{other} of the same command, from another text, model or version: name another one."
+        )
+    if not (out / REPORT).exists():
+        result.write_report(out / REPORT)
+    return result
+
+
+def _digest_of(result: SweepResult) -> str:
+    digest: str = result.provenance["examples"]["sha256"]
+    return digest
+
+
+def _show(result: SweepResult, out: Path) -> None:
+    from lens_probes.answer import answer
+
+    counts = result.provenance["examples"]["counts"]
+    print("Targets: " + "; ".join(f"{what} {n:,}" for what, n in counts.items()))
+    if sources := result.provenance["examples"]["by_source"]:
+        most = "; ".join(
+            f"{row['source']} {row['n0'] + row['n1']} examples of {row['n_types1']} v "
+            f"{row['n_types0']} word types"
+            for row in sources[:3]
+        )
+        print(f"Sources: {len(sources)}; most come from {most}")
+    tokens, n = result.provenance["examples"]["tokens_computed"], len(result.examples)
+    print(f"Forward passes: {tokens:,} tokens, {tokens / n:.1f} for each of {n:,} examples")
+    print()
+    for sentence in answer(result):
+        print(f"* {sentence}")
+    print()
+    print(f"Report: {out / REPORT}")
