@@ -1,13 +1,12 @@
-"""Runs that are killed, at a chosen event or after a chosen time.
+"""Runs of the command that are killed, at a chosen event or after a chosen time.
 
-Everything heavy is imported once; each run is a fork, so that hundreds of kills take minutes. An
-event is a file opened for writing, moved, made or removed.
+Most are forks of a process that has everything imported, so that hundreds of kills take minutes;
+some are the command as a user starts it. An event is a file opened for writing, moved, made or
+removed.
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import json
 import os
 import signal
@@ -16,10 +15,22 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 _CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link"}
+_ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "NUMBA", "OPENBLAS")}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: killed or with an exit code, after how many events and seconds."""
+
+    killed: bool
+    code: int
+    events: int
+    seconds: float
 
 
 def _changes_a_file(event: str, arguments: tuple[Any, ...]) -> bool:
@@ -29,45 +40,50 @@ def _changes_a_file(event: str, arguments: tuple[Any, ...]) -> bool:
     return event in _CHANGES
 
 
-def _one_run(plan: dict[str, Any], kill: dict[str, Any], report: int) -> None:
+def _one_run(arguments: list[str], kill: dict[str, Any], report: int) -> None:
     """In the fork: run to the end or to the kill; the number of events goes to `report`."""
     seen = [0]
 
-    def watch(event: str, arguments: tuple[Any, ...]) -> None:
-        if _changes_a_file(event, arguments):
+    def watch(event: str, given: tuple[Any, ...]) -> None:
+        if _changes_a_file(event, given):
             seen[0] += 1
             if seen[0] == kill.get("event"):
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    module, name = plan["call"].split(":")
-    call = getattr(importlib.import_module(module), name)
     sys.addaudithook(watch)
     if "seconds" in kill:
         end = threading.Timer(kill["seconds"], os.kill, (os.getpid(), signal.SIGKILL))
         end.daemon = True
         end.start()
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
-        code = call(plan["arguments"])
+    code = _command(arguments)
     os.write(report, str(seen[0]).encode())
-    os._exit(int(code or 0))
+    os._exit(code)
+
+
+def _command(arguments: list[str]) -> int:
+    from lens_probes.cli import main
+
+    out = os.dup(1)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    code = main(arguments)
+    sys.stdout.flush()
+    os.dup2(out, 1)
+    return code
 
 
 def serve() -> None:
-    """The plan in the first line of standard input, then one kill a line; outcomes likewise."""
-    plan = json.loads(sys.stdin.readline())
-    for where, value in plan["settings"].items():
-        module, name = where.split(":")
-        setattr(importlib.import_module(module), name, value)
-    module = importlib.import_module(plan["call"].split(":")[0])
-    getattr(module, "prepare", lambda _: None)(plan["arguments"])
+    """A command that warms up, then one kill and command a line; outcomes likewise."""
+    assert _command(json.loads(sys.stdin.readline())) == 0
     for line in sys.stdin:
+        request = json.loads(line)
         start = time.perf_counter()
         read, write = os.pipe()
         child = os.fork()
         if child == 0:
             try:
                 os.close(read)
-                _one_run(plan, json.loads(line), write)
+                _one_run(request["arguments"], request["kill"], write)
             except BaseException as error:
                 sys.stderr.write(f"{type(error).__name__}: {error}\n")
                 sys.stderr.flush()
@@ -78,8 +94,8 @@ def serve() -> None:
             events = pipe.read()
         outcome = {
             "killed": os.WIFSIGNALED(status),
-            "events": int(events or 0),
             "code": os.waitstatus_to_exitcode(status),
+            "events": int(events or 0),
             "seconds": time.perf_counter() - start,
         }
         sys.stdout.write(json.dumps(outcome) + "\n")
@@ -87,19 +103,14 @@ def serve() -> None:
 
 
 class Runs:
-    """Runs of one call, each in a fork of a process that has everything imported."""
+    """Runs of the command, each in a fork of a process that has done `warm_up` already."""
 
-    def __init__(
-        self, call: str, arguments: Sequence[str], *, settings: dict[str, Any] | None = None
-    ) -> None:
-        here = Path(__file__).parent
-        paths = [str(here), str(here.parent), os.environ.get("PYTHONPATH", "")]
-        one_thread = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "NUMBA")}
+    def __init__(self, warm_up: Sequence[str]) -> None:
         self._server = subprocess.Popen(
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, **one_thread, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            env=os.environ | _ONE_THREAD,
         )  # fmt: skip
-        self._tell({"call": call, "arguments": list(arguments), "settings": settings or {}})
+        self._tell(list(warm_up))
 
     def __enter__(self) -> Runs:
         return self
@@ -108,20 +119,38 @@ class Runs:
         with self._server:
             self._server.kill()
 
-    def run(self, **kill: float) -> dict[str, Any]:
+    def run(self, arguments: Sequence[str], **kill: float) -> Outcome:
         """One run, killed before its `event`-th change of a file or after `seconds`, or whole."""
-        self._tell(kill)
+        self._tell({"arguments": list(arguments), "kill": kill})
         assert self._server.stdout is not None
         line = self._server.stdout.readline()
         assert line, "the process that makes the runs has ended: its errors are above"
-        outcome: dict[str, Any] = json.loads(line)
-        assert outcome["killed"] or outcome["code"] == 0, "its errors are above"
+        outcome = Outcome(**json.loads(line))
+        assert outcome.killed or outcome.code == 0, "its errors are above"
         return outcome
 
-    def _tell(self, what: dict[str, Any]) -> None:
+    def _tell(self, what: Any) -> None:
         assert self._server.stdin is not None
         self._server.stdin.write(json.dumps(what) + "\n")
         self._server.stdin.flush()
+
+
+def run_command(arguments: Sequence[str], *, begun: Path, seconds: float) -> Outcome:
+    """The command as a user starts it, killed `seconds` after the path `begun` is there."""
+    start = time.perf_counter()
+    with subprocess.Popen(
+        [sys.executable, "-m", "lens_probes.cli", *arguments],
+        stdout=subprocess.DEVNULL,
+        env=os.environ | _ONE_THREAD,
+    ) as run:
+        while not begun.exists() and run.poll() is None:
+            time.sleep(0.01)
+        try:
+            run.wait(seconds)
+        except subprocess.TimeoutExpired:
+            run.kill()
+    assert run.returncode in (0, -signal.SIGKILL), "its errors are above"
+    return Outcome(run.returncode != 0, run.returncode, 0, time.perf_counter() - start)
 
 
 if __name__ == "__main__":

@@ -1,55 +1,91 @@
-"""A run that is killed anywhere and started again ends with the same files and no other.
+"""A sweep that is killed anywhere and started again ends with the same files and no other.
 
-`KILLS` in the environment says how many kills there are (8; `make torture` takes 200).
+`KILLS` in the environment says how many kills there are (8; CI takes 50, `make torture` 200).
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from killing import Runs
+from counts import counts
+from killing import Runs, run_command
+from tiny_models import PROSE
 
 from lens_probes.verify import verify
 
 pytestmark = pytest.mark.model
 KILLS = int(os.environ.get("KILLS", "8"))
-SMALL: dict[str, Any] = {
-    "lens_probes.passes:EXAMPLES_PER_SHARD": 5,
-    "lens_probes.passes:TOKENS_PER_BATCH": 100,
-}
+
+SECONDS = re.compile(rb"<caption id=.timings-caption.>.*?</table>", re.DOTALL)
 
 
-def files(root: Path) -> dict[str, bytes]:
-    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+def state(root: Path) -> dict[str, bytes]:
+    """Every file and folder below, less recorded times and the digests over them."""
+    found = {}
+    for path in root.rglob("*"):
+        data = path.read_bytes() if path.is_file() else b"a folder"
+        if path.name == "result.json":
+            said = json.loads(data)
+            assert said.pop("timings")["seconds"]
+            data = json.dumps(said).encode()
+        if path.name == "report.html":
+            data, n_tables = SECONDS.subn(b"", data)
+            assert n_tables == 1
+            data = data[: data.rindex(b"<!-- sha256 ")]
+        found[path.relative_to(root).as_posix()] = data
+    return found
+
+
+def sweep(model: Path, text: Path, root: Path) -> list[str]:
+    """Two sites and layers, six shards, permutations, untrained weights, all checks, report."""
+    given = "--words course --max-per-class 220 --before 9 --after 2 --sites mlp_pre,k "
+    given += f"--layers 0,1 --permutations 99 --model {model} --text {text} --quiet "
+    given += f"--store {root / 'store'} --out {root / 'out'}"
+    return ["sweep", "negation", *given.split()]
 
 
 def test_killed_anywhere_and_run_again(tiny_folders: dict[str, Path], tmp_path: Path) -> None:
     """Every second kill hits what an earlier one has left; then a whole run must mend it all."""
-    root = tmp_path / "run"
-    given = [str(tiny_folders["gpt2"]), str(root / "store"), str(root / "out")]
-    with Runs("pipeline:main", given, settings=SMALL) as pipeline:
-        whole = pipeline.run()
-        reference = files(root)
-        n_shards = sum(name.endswith(".safetensors") for name in reference) - 1
-        assert n_shards > 8
-        assert whole["events"] > 2 * n_shards
+    model, text, root = tiny_folders["gpt2"], tmp_path / "text.txt", tmp_path / "run"
+    rng = np.random.default_rng(0)
+    text.write_text(" ".join(rng.permutation((PROSE * 80).split())))
+    given = sweep(model, text, root)
+    with Runs(sweep(model, text, tmp_path / "warm-up")) as runs:
+        whole = runs.run(given)
+        reference = state(root)
+        n_shards = sum(
+            re.search(r"/\d{6}-\w+\.safetensors$", name) is not None for name in reference
+        )
+        assert n_shards >= 6
+        assert whole.events > 3 * n_shards
+        assert [one.problems for one in verify(root)] == [()] * 3
         shutil.rmtree(root)
-        rng = np.random.default_rng(0)
-        events = rng.integers(1, whole["events"] + 1, KILLS - KILLS // 4).tolist()
-        times = rng.uniform(0, whole["seconds"], KILLS // 4).tolist()
-        kills: list[dict[str, float]] = [{"event": k} for k in events]
-        kills += [{"seconds": s} for s in times]
-        rng.shuffle(kills)  # type: ignore[arg-type]
-        n_killed = 0
-        for i in range(0, len(kills), 2):
-            n_killed += sum(pipeline.run(**kill)["killed"] for kill in kills[i : i + 2])
-            pipeline.run()
-            assert files(root) == reference, kills[i : i + 2]
-            assert [one.problems for one in verify(root / "store")] == [()]
-            shutil.rmtree(root)
-        assert n_killed >= KILLS // 2
+        made = {"by_event": 0, "by_time": 0, "by_command": 0}
+        for number in range(3 * KILLS):
+            # Of eight, one hits the command as a user starts it, two come after some time.
+            how = {3: "by_command", 0: "by_time", 6: "by_time"}.get(number % 8, "by_event")
+            seconds, event = rng.uniform(0, 0.9 * whole.seconds), rng.integers(1, whole.events + 1)
+            if how == "by_command":
+                outcome = run_command(given, begun=root / "store", seconds=seconds)
+            elif how == "by_time":
+                outcome = runs.run(given, seconds=seconds)
+            else:
+                outcome = runs.run(given, event=int(event))
+            made[how] += outcome.killed
+            if number % 2:
+                runs.run(given)
+                assert state(root) == reference, (how, seconds, event)
+                assert [one.problems for one in verify(root)] == [()] * 3
+                shutil.rmtree(root)
+                if sum(made.values()) >= KILLS:
+                    break
+    counts["runs killed and mended"] = sum(made.values())
+    counts["of them as a user starts the command"] = made["by_command"]
+    assert sum(made.values()) >= KILLS
+    assert all(made.values())
