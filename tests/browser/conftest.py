@@ -1,10 +1,10 @@
 """Reports in a real browser: Chromium without a network, driven by Playwright.
 
-Both may be missing (neither is needed to use the library): then these tests are skipped and say so.
+Both may be missing (neither is needed to use the library): then these tests are skipped and say so,
+unless LENS_PROBES_BROWSER_TESTS is "required", as in `make browser-test`.
 """
 
 import os
-import shutil
 import sys
 import time
 from contextlib import contextmanager
@@ -13,15 +13,30 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
+from lens_probes.errors import InputError
+from lens_probes.report.static import find_browser
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
 
 
 def find_chromium():
-    """Path of the browser: $LENS_PROBES_BROWSER, or the first of `BROWSERS` there is."""
-    named = os.environ.get("LENS_PROBES_BROWSER")
-    return named or next(filter(None, map(shutil.which, BROWSERS)), None)
+    """Path of the browser that figures are drawn with, or None."""
+    try:
+        return find_browser()
+    except InputError:
+        return None
+
+
+def missing(what):
+    """Skip a test that lacks a browser, or fail where one was asked for."""
+    reason = f"{what}: `make browser-test` sets up what these tests need"
+    if os.environ.get("LENS_PROBES_BROWSER_TESTS") == "required":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+# Seconds before a wait is given up; a browser on a busy machine is slow.
+PATIENCE = 120
 
 
 @dataclass
@@ -36,11 +51,14 @@ class Opened:
 
 @pytest.fixture(scope="session")
 def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ModuleNotFoundError:
+        missing("Playwright is not installed")
     path = find_chromium()
     if path is None:
-        pytest.skip("no Chromium found; name one in LENS_PROBES_BROWSER")
-    with sync_api.sync_playwright() as playwright:
+        missing("no Chromium or Chrome found")
+    with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield chromium
         chromium.close()
@@ -55,6 +73,7 @@ def opened(browser, path, *, width=1280, height=900, dark=False, javascript=True
         color_scheme="dark" if dark else "light",
         java_script_enabled=javascript,
     )
+    context.set_default_timeout(PATIENCE * 1000)
     seen = Opened(context.new_page())
     page = seen.page
     page.on("console", lambda m: m.type in ("error", "warning") and seen.errors.append(m.text))
@@ -69,7 +88,7 @@ def opened(browser, path, *, width=1280, height=900, dark=False, javascript=True
         context.close()
 
 
-def wait_until(page, expression, argument=None, *, seconds=30):
+def wait_until(page, expression, argument=None, *, seconds=PATIENCE):
     """Wait until an expression holds. (Playwright's own wait evaluates text, which the page's
     security policy forbids: as it should.)"""
     end = time.monotonic() + seconds

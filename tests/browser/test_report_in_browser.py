@@ -148,7 +148,7 @@ def test_the_keyboard_reaches_and_works_everything(opened_report):
     page.keyboard.press("Enter")
     assert header(page, "t").get_attribute("aria-sort") == "descending"
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    summary = page.locator(f"[id='card-{PLANTED}'] summary")
+    summary = page.locator(f"[id='card-{PLANTED}'] > summary")
     summary.focus()
     page.keyboard.press("Enter")
     wait_until(page, f"document.getElementById('card-{PLANTED}').open")

@@ -4,7 +4,7 @@ import struct
 
 import plotly.graph_objects as go
 import pytest
-from conftest import find_chromium
+from conftest import find_chromium, missing
 from synthetic_result import CLASSES, make_result
 
 from lens_probes.errors import InputError
@@ -16,8 +16,9 @@ def small():
     return make_result()
 
 
-@pytest.mark.skipif(find_chromium() is None, reason="no Chromium found")
 def test_png_has_the_size_asked_for_and_svg_the_words(small, tmp_path):
+    if find_chromium() is None:
+        missing("no Chromium or Chrome found")
     figure = share_by_layer(small)
     png = save_figure(figure, tmp_path / "new" / "share.png", width=700, scale=3).read_bytes()
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
