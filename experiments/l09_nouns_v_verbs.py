@@ -10,7 +10,7 @@ import numpy as np
 import lens_probes as lp
 from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.grammar import PASSAGE, lone_words, marked
-from lens_probes.findings.profiles import max_t_threshold, word_t
+from lens_probes.findings.profiles import max_t_threshold, untrained_by_itself, word_t
 from lens_probes.findings.spread import INTERVAL, NULL, Profile, Sample, spread
 from lens_probes.report import heatmap_html
 
@@ -53,9 +53,15 @@ def run(setting: Setting) -> Outcome:
     """Lone words as in the lesson; and last tokens after a space and a BOS token, unpaired."""
     layer = setting.layer(8, of=12)
     plain, spaced = lone_words(setting, layer), lone_words(setting, layer, bos=True)
-    limit = max_t_threshold(spaced.sample(), min_per_word=1, seed=setting.seed)
     course = spread(paired_shares, plain, draws=setting.draws, seed=setting.seed)
-    words = spread(word_shares(limit), spaced, draws=setting.draws, seed=setting.seed)
+
+    def over_words(sample: Sample) -> Profile:
+        return word_shares(max_t_threshold(sample, min_per_word=1, seed=setting.seed))
+
+    words = untrained_by_itself(
+        spread(over_words(spaced.sample()), spaced, draws=setting.draws, seed=setting.seed),
+        spaced, over_words,
+    )  # fmt: skip
     x, label = plain.activations[layer, "mlp_pre"], plain.examples.label
     pairs = lp.stats.paired(x, label, plain.examples.pair)
     t = lp.stats.ttest(x, label).t

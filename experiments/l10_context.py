@@ -66,6 +66,13 @@ def _value(r: Array, null: Array, bare: Array, seed: int, draws: int) -> Value:
     )
 
 
+def _size(r: Value) -> Value:
+    """|r|: a correlation of -0.6 is not lower than one of 0.1."""
+    across = r.low < 0 < r.high
+    ends = sorted((abs(r.low), abs(r.high)))
+    return Value(abs(r.value), 0.0 if across else ends[0], ends[1], abs(r.null), abs(r.untrained))
+
+
 def run(setting: Setting) -> Outcome:
     """Both changes, as in the lesson and after a BOS token."""
     has_bos = setting.model.tokenizer.bos_token_id is not None
@@ -82,7 +89,8 @@ def run(setting: Setting) -> Outcome:
             Measured("L10.a", side, {"r": space, "r_other_words": other_words},
                      f"{len(plain)} nouns", f"mean of each word's r over units; {where}", by, null),
             Measured("L10.b", side, {"r_context": context, "r_space": space,
-                                     "r_other_words": other_tokens},
+                                     "r_other_words": other_tokens,
+                                     "size_context": _size(context), "size_space": _size(space)},
                      f"{len(alone)} generated tokens", f"mean of each token's r; {where}", by,
                      null),
         ]  # fmt: skip

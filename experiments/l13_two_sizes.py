@@ -7,6 +7,7 @@ import sys
 import numpy as np
 
 from lens_probes.activations import collect
+from lens_probes.errors import InputError
 from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.claim import Value
 from lens_probes.findings.drawings import lines
@@ -14,7 +15,7 @@ from lens_probes.findings.length import bimodality, length_examples
 from lens_probes.findings.spread import interval
 from lens_probes.model import LensModel
 
-LESSON = Lesson("L13", "Two sizes of a family", "EleutherAI/gpt-neo-1.3B", ("L13.a",), (3_400, 440))
+LESSON = Lesson("L13", "Two sizes of a family", "EleutherAI/gpt-neo-125M", ("L13.a",), (3_400, 440))
 
 
 def short_tokens(setting: Setting, model: LensModel) -> np.ndarray:
@@ -31,6 +32,11 @@ def run(setting: Setting) -> Outcome:
     """This model, its untrained weights, and the larger one where it is given."""
     models = {"this model": setting.model, "untrained": setting.untrained}
     if setting.larger is not None:
+        if setting.larger.cfg.d_vocab != setting.model.cfg.d_vocab:
+            raise InputError(
+                f"the larger model {setting.larger.source!r} has another vocabulary than "
+                f"{setting.model.source!r}: give one of the same family."
+            )
         models["larger"] = setting.larger
     found, curves = {}, {}
     for name, model in models.items():

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Mapping
 
 from lens_probes.findings import Doubt, Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.categories import first_reading
+from lens_probes.findings.claim import Value
 from lens_probes.findings.drawings import lines
 from lens_probes.findings.profiles import (
     layer_shares,
     max_t_threshold,
     share_profile,
     student,
+    untrained_by_itself,
     words_beyond,
 )
-from lens_probes.findings.spread import INTERVAL, pick, spread
+from lens_probes.findings.spread import INTERVAL, Profile, Sample, pick, spread
 from lens_probes.validate.controls import word_splits
 
 LESSON = Lesson(
     "L15", "Dental hygiene and furniture", "gpt2-large", ("L15.a", "L15.b"), (1_200, 1_200)
 )
-PARTS = {"L15.a": ("share", "last", "before"), "L15.b": ("share_positive",)}
+PARTS = {"L15.a": ("share", "last", "before"), "L15.b": ("share_positive", "n_significant")}
+ENOUGH = 10
+
+
+def too_few(claim: str, values: Mapping[str, Value]) -> str:
+    """Why a balance cannot be judged, or ""."""
+    n = values["n_significant"].value
+    if claim != "L15.b" or n >= ENOUGH:
+        return ""
+    return f"{n:.0f} significant units: a balance needs {ENOUGH} or more"
 
 
 def run(setting: Setting) -> Outcome:
@@ -34,15 +46,24 @@ def run(setting: Setting) -> Outcome:
     null = f"mean of {draws} random splits of the same 8 words"
     n = "{1} dental v {0} furniture sentences, 4 v 4 words".format(*reading.examples.n_per_class)
     course = spread(share_profile(student), reading, draws=draws, seed=setting.seed)
-    words = spread(share_profile(words_beyond(limit)), reading, draws=draws, seed=setting.seed)
+
+    def over_words(sample: Sample) -> Profile:
+        return share_profile(words_beyond(max_t_threshold(sample, seed=setting.seed)))
+
+    words = untrained_by_itself(
+        spread(share_profile(words_beyond(limit)), reading, draws=draws, seed=setting.seed),
+        reading, over_words,
+    )  # fmt: skip
     measured = []
     for claim, parts in PARTS.items():
         measured += [
             Measured(claim, "course", pick(course, *parts), n,
-                     "Student's t, Bonferroni in each layer", by_word, null),
+                     "Student's t, Bonferroni in each layer", by_word, null,
+                     missing=too_few(claim, course)),
             Measured(claim, "rigorous", pick(words, *parts), n,
                      f"max-T over word types and layers: |t| of word means beyond {limit:.3g} "
-                     "(4 v 4 words: the smallest p is 2/70)", by_word, null),
+                     "(4 v 4 words: the smallest p is 2/70)", by_word, null,
+                     missing=too_few(claim, words)),
         ]  # fmt: skip
     layers, share, _ = layer_shares(sample, student)
     _, bare, _ = layer_shares(reading.sample(untrained=True), student)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 
@@ -11,79 +11,80 @@ import lens_probes as lp
 from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.claim import Side, Value
 from lens_probes.findings.drawings import points
-from lens_probes.findings.profiles import max_t_threshold, wald, word_t
-from lens_probes.findings.second_batch import holds, ranks
+from lens_probes.findings.profiles import untrained_by_itself, wald
+from lens_probes.findings.second_batch import (
+    beyond_max_t,
+    by_tokens,
+    by_words,
+    halves,
+    holds,
+    with_new_words,
+)
 from lens_probes.findings.spread import (
     INTERVAL,
     NULL,
     Profile,
     Reading,
-    Sample,
     bootstrap,
     interval,
     spread,
 )
 from lens_probes.report import heatmap_html
+from lens_probes.texts import Text
 
 LESSON = Lesson("L19", "Proper nouns", "gpt2-medium", ("L19.a", "L19.b"), (33_000, 9_000))
 
 
-def batch(setting: Setting, seed: int) -> Reading:
+def batch(setting: Setting, text: Text, seed: int) -> Reading:
     """Targets of a few documents, many in one pass: as the lesson's batches of WikiText."""
     n = setting.size("tokens a class", course=220, machine=220, quick=60)
     characters = setting.size("characters of text", course=200_000, machine=60_000, quick=15_000)
     probe = lp.ProperNounProbe.course(
-        setting.text, max_per_class=n, characters=characters, context="document", before=30,
+        text, max_per_class=n, characters=characters, context="document", before=30,
         after=0, chunk=min(512, int(setting.model.cfg.n_ctx)), seed=seed,
     )  # fmt: skip
     layer = setting.layer(12, of=24)
     return setting.reading(setting.examples(probe), ["mlp_pre"], [layer], untrained=True)
 
 
-def raw(sample: Sample) -> Mapping[str, float]:
-    """As the lesson: share by Wald p, and how raw |beta| and -log p rank alike."""
-    (key,) = sample.arrays
-    fit = lp.stats.logistic(sample.arrays[key], sample.label)
-    share = float(wald(sample, [key]).significant.mean())
-    return {"share": share, "rank_correlation": ranks(fit.beta, fit.log10_wald_p)}
-
-
-def per_sd(threshold: float) -> Profile:
-    """Share over word types; ranks of beta per sd and of the score test."""
-
-    def profile(sample: Sample) -> Mapping[str, float]:
-        (key,) = sample.arrays
-        fit = lp.stats.logistic(sample.arrays[key], sample.label)
-        share = float((np.nan_to_num(np.abs(word_t(sample, key))) > threshold).mean())
-        return {"share": share, "rank_correlation": ranks(fit.beta_std, fit.log10_score_p)}
-
-    return profile
-
-
 def run(setting: Setting) -> Outcome:
     """Two batches from other documents."""
-    one, two = batch(setting, setting.seed), batch(setting, setting.seed + 1)
+    here, there = halves(setting.text)
+    one, two = batch(setting, here, setting.seed), batch(setting, there, setting.seed + 1)
     first, second = one.sample(), two.sample()
     (key,) = first.arrays
-    limit = max_t_threshold(first, min_per_word=1, seed=setting.seed)
-    over_words = np.nan_to_num(np.abs(word_t(first, key))) > limit
+    limit, over_words = beyond_max_t(first, setting.seed)
     course = wald(first, [key]).significant
+    bare = one.sample(untrained=True), two.sample(untrained=True)
+    untrained = {"course": wald(bare[0], [key]).significant,
+                 "rigorous": beyond_max_t(bare[0], setting.seed)[1]}  # fmt: skip
     n = "{1} v {0} tokens".format(*one.examples.n_per_class)
     second_n = "{1} v {0}".format(*two.examples.n_per_class)
     by_word, null = INTERVAL["word"].format(n=setting.draws), NULL.format(n=setting.draws)
     measured = []
     sides: tuple[tuple[Side, Profile, np.ndarray, str], ...] = (
-        ("course", raw, course, "Wald p, Bonferroni; raw beta"),
-        ("rigorous", per_sd(limit), over_words, "max-T over word types; beta per sd, score p"),
-    )
+        ("course", by_tokens, course, "Wald p, Bonferroni; raw beta"),
+        ("rigorous", by_words(limit), over_words, "max-T over word types, lone ones too; beta per "
+         "sd of tokens against |t| of word types"),
+    )  # fmt: skip
     for side, profile, passed, how in sides:
         values = spread(profile, one, draws=setting.draws, seed=setting.seed)
+        if side == "rigorous":
+            values = untrained_by_itself(
+                values, one, lambda sample: by_words(beyond_max_t(sample, setting.seed)[0])
+            )
+            second, bare = (
+                with_new_words(first, second),
+                (bare[0], with_new_words(bare[0], bare[1])),
+            )
+            second_n = "{1} v {0} of other word types".format(*np.bincount(second.label))
         measured.append(Measured("L19.a", side, values, n, how, by_word, null))
-        found = holds(first, second, passed)
-        drawn = [holds(first, part, passed) for part in bootstrap(second, setting.draws, 1)]
-        bare = holds(one.sample(untrained=True), two.sample(untrained=True), passed)
+        by: Literal["token", "word"] = "word" if side == "rigorous" else "token"
+        found = holds(first, second, passed, by=by)
+        drawn = [holds(first, part, passed, by=by) for part in bootstrap(second, setting.draws, 1)]
+        plain = holds(*bare, untrained[side], by=by)
         kept = {
-            name: Value(value, *interval([d[name] for d in drawn], value), untrained=bare[name])
+            name: Value(value, *interval([d[name] for d in drawn], value), untrained=plain[name])
             for name, value in found.items()
         }
         measured.append(

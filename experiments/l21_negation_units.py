@@ -8,9 +8,17 @@ from collections.abc import Mapping
 import numpy as np
 
 import lens_probes as lp
+from lens_probes.decision import MIN_PER_WORD
 from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.drawings import points
-from lens_probes.findings.negation import counted, keys_of, negation_reading, word_folds
+from lens_probes.findings.negation import (
+    counted,
+    keys_of,
+    negation_reading,
+    rigorous_reading,
+    word_folds,
+)
+from lens_probes.findings.profiles import word_t
 from lens_probes.findings.spread import INTERVAL, NULL, Sample, spread
 from lens_probes.validate.heldout import cross_fitted_accuracy
 
@@ -27,8 +35,8 @@ def in_sample(sample: Sample) -> Mapping[str, float]:
 
 
 def held_out(sample: Sample) -> Mapping[str, float]:
-    """The same of the unit chosen on some word types, scored on others; beta per sd, score p."""
-    (x,) = sample.arrays.values()
+    """The same of the unit chosen on some word types, scored on others; evidence of word types."""
+    ((key, x),) = sample.arrays.items()
     fold = word_folds(sample)
     best = np.nan
     if fold is not None:
@@ -39,16 +47,16 @@ def held_out(sample: Sample) -> Mapping[str, float]:
 
         ((best, _),) = cross_fitted_accuracy([x], sample.label, fold, choose)
     fit = lp.stats.logistic(x, sample.label)
-    return {"best": best, "rank": rank_of(fit.beta_std, fit.log10_score_p)}
+    return {"best": best, "rank": rank_of(fit.beta_std, -np.abs(word_t(sample, key, MIN_PER_WORD)))}
 
 
 def rank_of(beta: np.ndarray, log10_p: np.ndarray) -> float:
-    """Place by p, from 1, of the unit with the largest |beta|; NaN without a beta."""
+    """Place by p among all units that have one, from 1, of the unit with the largest |beta|."""
     known = np.isfinite(beta) & np.isfinite(log10_p)
     if not known.any():
         return float("nan")
     largest = int(np.argmax(np.where(known, np.abs(beta), -1)))
-    return float(1 + (log10_p[known] < log10_p[largest]).sum())
+    return float(1 + (log10_p < log10_p[largest]).sum())
 
 
 def run(setting: Setting) -> Outcome:
@@ -65,16 +73,17 @@ def run(setting: Setting) -> Outcome:
     else:
         named = f"the course's unit is of gpt2-large; here the top unit, L{layer}.mlp_pre.{best}"
     measured = []
-    for side, profile, how in (
-        ("course", in_sample, "in-sample accuracy; raw beta against Wald p"),
-        ("rigorous", held_out, "chosen on some word types, scored on others; beta per sd, score p"),
-    ):
-        values = spread(profile, reading, draws=setting.draws, seed=setting.seed, keys=[key])
+    for side, profile, read, how in (
+        ("course", in_sample, reading, "in-sample accuracy; raw beta against Wald p"),
+        ("rigorous", held_out, rigorous_reading(setting), "chosen on some word types, scored on "
+         "others; beta per sd of tokens against |t| of word types"),
+    ):  # fmt: skip
+        values = spread(profile, read, draws=setting.draws, seed=setting.seed, keys=[key])
         for claim, part in (("L21.a", "best"), ("L21.b", "rank")):
             measured.append(
                 Measured(
                     claim, "course" if side == "course" else "rigorous", {part: values[part]},
-                    counted(reading), f"layer {layer}: {how}; {named}",
+                    counted(read), f"layer {layer}: {how}; {named}",
                     INTERVAL["word"].format(n=setting.draws), NULL.format(n=setting.draws),
                 )
             )  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 import lens_probes as lp
+from lens_probes.decision import MIN_PER_WORD
 from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.drawings import lines
 from lens_probes.findings.negation import (
@@ -17,9 +18,10 @@ from lens_probes.findings.negation import (
     held_out_values,
     keys_of,
     negation_reading,
+    rigorous_reading,
     word_values,
 )
-from lens_probes.findings.profiles import layer_shares, wald
+from lens_probes.findings.profiles import layer_shares, too_few_words, wald, word_t
 from lens_probes.findings.spread import INTERVAL, NULL, Sample, pick, spread
 from lens_probes.probes.contrasts import Contrast
 from lens_probes.texts import Document, Text
@@ -58,7 +60,8 @@ def lack_words(setting: Setting, layer: int, unit: int, sign: float) -> Measured
     values = spread(profile, reading, draws=5 * setting.draws, seed=setting.seed)
     return Measured(
         "L22.a", "both", values, f"12 v 12 adjectives in {len(FRAMES)} frames",
-        f"L{layer}.mlp_pre.{unit}, the unit with the strongest evidence and higher for negation",
+        f"L{layer}.mlp_pre.{unit}, the unit of L21's depth with the strongest evidence over word "
+        "types and higher for negation",
         INTERVAL["word"].format(n=5 * setting.draws), NULL.format(n=5 * setting.draws),
     )  # fmt: skip
 
@@ -70,13 +73,17 @@ def run(setting: Setting) -> Outcome:
     sample = reading.sample().only(keys)
     layers, share, accuracy = layer_shares(sample, wald)
     _, bare, _ = layer_shares(reading.sample(untrained=True).only(keys), wald)
-    t = {key: lp.stats.ttest(x, sample.label).t for key, x in sample.arrays.items()}
-    best = max(t, key=lambda key: float(np.nanmax(t[key])))
-    unit = int(np.nanargmax(t[best]))
+    extended = rigorous_reading(setting)
+    best = (setting.layer(13, of=36), "mlp_pre")
+    evidence = word_t(extended.sample(), best, MIN_PER_WORD)
+    if np.isnan(evidence).all():
+        evidence = lp.stats.ttest(sample.arrays[best], sample.label).t
+    unit = int(np.nanargmax(evidence))
     course = course_values(setting, reading, keys)
-    words, honest = word_values(setting, reading, keys), held_out_values(setting, reading, keys)
+    words, honest = word_values(setting, extended, keys), held_out_values(setting, extended, keys)
+    few = too_few_words(extended.sample())
     by_word, null = INTERVAL["word"].format(n=setting.draws), NULL.format(n=setting.draws)
-    n = counted(reading)
+    n, n_extended = counted(reading), counted(extended)
     depth = "early: highest of the first third of the layers; late: mean of the last sixth"
     low = "low: mean of the first third of the layers; highest: the last layer"
     return Outcome(
@@ -84,12 +91,12 @@ def run(setting: Setting) -> Outcome:
             lack_words(setting, best[0], unit, 1.0),
             Measured("L22.b", "course", pick(course, "early", "late"), n,
                      f"Wald p, Bonferroni in each layer; {depth}", by_word, null),
-            Measured("L22.b", "rigorous", pick(words, "early", "late"), n,
-                     f"max-T over word types and all layers; {depth}", by_word, null),
+            Measured("L22.b", "rigorous", pick(words, "early", "late"), n_extended,
+                     f"max-T over word types and all layers; {depth}", by_word, null, missing=few),
             Measured("L22.c", "course", pick(course, "low_layers", "highest"), n,
                      f"in-sample accuracy of significant units higher for negation; {low}",
                      by_word, null),
-            Measured("L22.c", "rigorous", pick(honest, "low_layers", "highest"), n,
+            Measured("L22.c", "rigorous", pick(honest, "low_layers", "highest"), n_extended,
                      f"chosen on some word types, scored on others; {low}", by_word, null),
         ),
         {

@@ -11,17 +11,15 @@ import lens_probes as lp
 from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.drawings import lines
 from lens_probes.findings.negation import (
-    counted,
-    course_values,
-    held_out_values,
-    keys_of,
-    negation_reading,
-    word_values,
-)
+    counted, course_values, held_out_values, keys_of,
+    negation_reading, rigorous_reading, word_values,
+)  # fmt: skip
 from lens_probes.findings.profiles import (
     Decide,
     layer_shares,
     max_t_threshold,
+    too_few_words,
+    untrained_by_itself,
     wald,
     words_beyond,
 )  # fmt: skip
@@ -59,18 +57,25 @@ def run(setting: Setting) -> Outcome:
     reading = negation_reading(setting)
     keys = keys_of(reading, *SITES)
     sample = reading.sample().only(keys)
-    course, words = course_values(setting, reading, keys), word_values(setting, reading, keys)
-    honest = held_out_values(setting, reading, keys)
+    extended = rigorous_reading(setting)
+    course, words = course_values(setting, reading, keys), word_values(setting, extended, keys)
+    honest = held_out_values(setting, extended, keys)
+    few_words = too_few_words(extended.sample())
     few = max(5, setting.draws // 4)
-    threshold = max_t_threshold(sample, seed=setting.seed)
+
+    def over_words(of: Sample) -> Profile:
+        return by_site(words_beyond(max_t_threshold(of, seed=setting.seed)))
+
+    beyond = over_words(extended.sample().only(keys))
     sites = {
         "course": spread(by_site(wald), reading, draws=few, seed=setting.seed, keys=keys),
-        "rigorous": spread(
-            by_site(words_beyond(threshold)), reading, draws=few, seed=setting.seed, keys=keys
+        "rigorous": untrained_by_itself(
+            spread(beyond, extended, draws=few, seed=setting.seed, keys=keys),
+            extended, over_words, keys,
         ),
-    }
+    }  # fmt: skip
     by_word, null = INTERVAL["word"].format(n=setting.draws), NULL.format(n=setting.draws)
-    n = counted(reading)
+    n, n_extended = counted(reading), counted(extended)
     depth = "early: highest of the first third of the layers; late: mean of the last sixth"
     low = "low: mean of the first third of the layers; highest: the last layer"
     distinct = [len(np.unique(sample.arrays[0, site], axis=0)) for site in SITES]
@@ -82,16 +87,17 @@ def run(setting: Setting) -> Outcome:
         (
             Measured("L23.a", "course", pick(course, "early", "late"), n,
                      f"Wald p, one family of q + k + v a layer; {depth}", by_word, null),
-            Measured("L23.a", "rigorous", pick(words, "early", "late"), n,
-                     f"max-T over word types, all layers and sites; {depth}", by_word, null),
+            Measured("L23.a", "rigorous", pick(words, "early", "late"), n_extended,
+                     f"max-T over word types, all layers and sites; {depth}", by_word, null,
+                     missing=few_words),
             Measured("L23.b", "course", pick(course, "low_layers", "highest"), n,
                      f"in-sample accuracy of significant positive units; {low}", by_word, null),
-            Measured("L23.b", "rigorous", pick(honest, "low_layers", "highest"), n,
+            Measured("L23.b", "rigorous", pick(honest, "low_layers", "highest"), n_extended,
                      f"chosen on some word types, scored on others; {low}", by_word, null),
             Measured("L23.c", "course", sites["course"], n, "Wald p, a family a site and layer",
                      INTERVAL["word"].format(n=few), NULL.format(n=few)),
-            Measured("L23.c", "rigorous", sites["rigorous"], n, "max-T over word types",
-                     INTERVAL["word"].format(n=few), NULL.format(n=few)),
+            Measured("L23.c", "rigorous", sites["rigorous"], n_extended, "max-T over word types",
+                     INTERVAL["word"].format(n=few), NULL.format(n=few), missing=few_words),
         ),
         {
             "share": lines(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lens_probes.findings.claim import Claim
 from lens_probes.findings.conditions import above, at_least, at_most, below, less, within
 
-_NEO, _LARGER, _LARGE = "EleutherAI/gpt-neo-125M", "EleutherAI/gpt-neo-1.3B", "gpt2-large"
+_NEO, _LARGE = "EleutherAI/gpt-neo-125M", "gpt2-large"
 
 CLAIMS = (
     Claim(
@@ -20,7 +20,7 @@ CLAIMS = (
         "L09.a", "A small share of units passes Bonferroni, in both directions.",
         _NEO, "a small share", "paired t, 100 nouns and 100 verbs, 0.05 / 3072",
         (
-            at_most("share", 0.1, "a tenth of the units or fewer pass"),
+            within("share", 1e-9, 0.1, "some units pass, a tenth or fewer"),
             above("share_noun", 0, "some are higher for nouns"),
             above("share_verb", 0, "some are higher for verbs"),
         ),
@@ -45,8 +45,9 @@ CLAIMS = (
         "L10.b", "A token in its context and alone: far lower correlation.",
         _NEO, "far lower", "r over units, 200 generated tokens, layer 9",
         (
-            less("r_context", "r_space", "lower than with and without a space, by 0.2", by=0.2),
-            below("r_context", 0.8, "and below 0.8"),
+            less("size_context", "size_space", "|r| is lower than with and without a space, by 0.2",
+                 by=0.2),
+            below("size_context", 0.8, "and below 0.8"),
         ),
     ),
     Claim(
@@ -81,12 +82,11 @@ CLAIMS = (
     ),
     Claim(
         "L13.a", "In the larger model activations of short tokens have two peaks.",
-        _LARGER, "two peaks", "histograms of short tokens, 125M and 1.3B",
+        _NEO, "two peaks", "histograms of short tokens, 125M and 1.3B",
         (
             above("bimodal_larger", 5 / 9, "bimodality coefficient above 5/9 in the larger model"),
             at_most("bimodal", 5 / 9, "and not in the smaller"),
         ),
-        needs="two sizes of one family",
     ),
     Claim(
         "L14.a", "A word's first token is blind to the rest; its last token has all of it.",

@@ -25,7 +25,8 @@ class LengthSums:
 
     A group is a sequence, its first token apart: [group]. With y the columns length, log count and
     longer than the median: x, xx [layer, group, unit]; xy [layer, group, 3, unit]; y [group, 3];
-    yy [group, 3, 3]; null [layer, draw, unit] is r with lengths shuffled over token types.
+    yy [group, 3, 3]; null, null_partial [layer, draw, unit] are r, and r given log count without
+    first tokens, with lengths shuffled over token types.
     """
 
     n: Floats
@@ -36,6 +37,7 @@ class LengthSums:
     xx: Floats
     xy: Floats
     null: Floats
+    null_partial: Floats
 
     def weights(self, *, skip_first: bool, draws: int, seed: int) -> Floats:
         """[1 + draws, group]: all sequences once, then drawn with replacement."""
@@ -46,7 +48,7 @@ class LengthSums:
         return np.hstack([table, table * (not skip_first)])
 
     def correlations(self, weight: Floats, *, partial: bool) -> tuple[Floats, Floats]:
-        """r (or r given log count) and the shift of long tokens in sd, [layer, unit] each."""
+        """r and the shift of long tokens in sd, [layer, unit] each; `partial`: given log count."""
         n = float(weight @ self.n)
         y = np.tensordot(weight, self.y, 1) / n
         yy = np.tensordot(weight, self.yy, 1) / n - np.outer(y, y)
@@ -60,7 +62,9 @@ class LengthSums:
             return r[:, 0], shift
         between = yy[0, 1] / np.sqrt(yy[0, 0] * yy[1, 1])
         rest = (1 - r[:, 1] ** 2) * (1 - between**2)
-        return (r[:, 0] - r[:, 1] * between) / np.sqrt(rest), shift
+        apart = yy[1, 1] * yy[2, 2] - yy[1, 2] ** 2
+        slope = (xy[:, 2] * yy[1, 1] - xy[:, 1] * yy[1, 2]) / apart
+        return (r[:, 0] - r[:, 1] * between) / np.sqrt(rest), slope / sd
 
 
 def length_examples(setting: Setting) -> Examples:
@@ -102,10 +106,11 @@ def _sums(model: LensModel, examples: Examples, setting: Setting) -> LengthSums:
     of_type = np.zeros(len(types))
     of_type[type_of] = value
     shuffled = np.stack([rng.permutation(of_type)[type_of] for _ in range(setting.draws)])
-    shuffled -= shuffled.mean(1, keepdims=True)
-    shuffled /= np.linalg.norm(shuffled, axis=1, keepdims=True)
+    frequency, later = y[:, [1]], ~first
+    given = _unit_rows(_residual(shuffled[:, later].T, frequency[later]).T)
+    shuffled = _unit_rows(shuffled - shuffled.mean(1, keepdims=True))
     activations = collect(model, examples, sites=["mlp_pre"])
-    parts: dict[str, list[Floats]] = {"x": [], "xx": [], "xy": [], "null": []}
+    parts: dict[str, list[Floats]] = {"x": [], "xx": [], "xy": [], "null": [], "null_partial": []}
     for key in activations:
         x = activations[key].astype(np.float64)
         x -= x.mean(0)
@@ -114,6 +119,9 @@ def _sums(model: LensModel, examples: Examples, setting: Setting) -> LengthSums:
         parts["xx"].append(mark.T @ x**2)
         parts["xy"].append(np.stack([mark.T @ (x * column[:, None]) for column in y.T], axis=1))
         parts["null"].append(shuffled @ x / np.where(size > 0, size, np.nan))
+        rest = _residual(x[later], frequency[later])
+        size = np.linalg.norm(rest, axis=0)
+        parts["null_partial"].append(given @ rest / np.where(size > 0, size, np.nan))
     return LengthSums(
         n=mark.sum(0),
         first=np.repeat([False, True], len(sequences)),
@@ -121,6 +129,19 @@ def _sums(model: LensModel, examples: Examples, setting: Setting) -> LengthSums:
         yy=np.einsum("ng,na,nb->gab", mark, y, y),
         **{name: np.stack(values) for name, values in parts.items()},
     )
+
+
+def _residual(x: Floats, covariate: Floats) -> Floats:
+    """Columns of x without their mean and without what is linear in the covariate [row, 1]."""
+    x, centred = x - x.mean(0), covariate - covariate.mean(0)
+    size = float((centred**2).sum())
+    rest: Floats = x - centred @ (centred.T @ x) / (size or 1.0)
+    return rest
+
+
+def _unit_rows(rows: Floats) -> Floats:
+    size = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / size, np.float64)
 
 
 def length_parts(r: Floats, shift: Floats, layer: int) -> dict[str, float]:
@@ -150,7 +171,8 @@ def length_values(setting: Setting, layer: int, *, partial: bool) -> dict[str, V
             length_parts(*sums.correlations(weight, partial=partial), layer)
             for weight in (table if not untrained else table[:1])
         ]
-    null = length_sums(setting, untrained=False).null
+    sums = length_sums(setting, untrained=False)
+    null = sums.null_partial if partial else sums.null
     flat = np.full(null.shape[::2], np.nan)
     shuffled = [length_parts(null[:, k], flat, layer) for k in range(null.shape[1])]
     value, *drawn = found[False]

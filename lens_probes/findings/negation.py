@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from lens_probes import stats
+from lens_probes.decision import MIN_PER_WORD
 from lens_probes.findings.claim import Value
 from lens_probes.findings.profiles import (
     ALPHA,
@@ -14,11 +16,12 @@ from lens_probes.findings.profiles import (
     layer_shares,
     max_t_threshold,
     share_profile,
+    untrained_by_itself,
     wald,
     words_beyond,
 )
 from lens_probes.findings.setting import Doubt, Setting
-from lens_probes.findings.spread import Key, Reading, Sample, spread
+from lens_probes.findings.spread import Key, Profile, Reading, Sample, spread
 from lens_probes.probes import NegationProbe
 from lens_probes.validate.heldout import cross_fitted_accuracy
 
@@ -34,6 +37,13 @@ def negation_reading(setting: Setting) -> Reading:
     return setting.reading(setting.examples(probe), SITES)
 
 
+def rigorous_reading(setting: Setting) -> Reading:
+    """Windows of the extended words: enough word types for a test over them."""
+    n = setting.size("windows a class of more words", course=300, machine=150, quick=40)
+    probe = NegationProbe(setting.text, words="extended", max_per_class=n, seed=setting.seed)
+    return setting.reading(setting.examples(probe), SITES)
+
+
 def keys_of(reading: Reading, *sites: str) -> list[Key]:
     """Keys of some sites, in the order of the layers."""
     return [key for key in reading.activations if key[1] in sites]
@@ -44,8 +54,13 @@ def counted(reading: Reading) -> str:
     n0, n1 = reading.examples.n_per_class
     words = reading.examples.word
     assert words is not None
-    w0, w1 = (len(set(words[reading.examples.label == label])) for label in (0, 1))
-    return f"{n1} negations v {n0} affirmations of {w1} v {w0} word types"
+    sizes = [Counter(words[reading.examples.label == label].tolist()) for label in (0, 1)]
+    w0, w1 = (len(of) for of in sizes)
+    often0, often1 = (sum(n >= MIN_PER_WORD for n in of.values()) for of in sizes)
+    return (
+        f"{n1} negations v {n0} affirmations of {w1} v {w0} word types ({often1} v {often0} with "
+        f"{MIN_PER_WORD} or more)"
+    )
 
 
 def course_values(setting: Setting, reading: Reading, keys: list[Key]) -> dict[str, Value]:
@@ -60,11 +75,15 @@ def course_values(setting: Setting, reading: Reading, keys: list[Key]) -> dict[s
 
 def word_values(setting: Setting, reading: Reading, keys: list[Key]) -> dict[str, Value]:
     """Shares of units that pass the max-T test over word types."""
-    threshold = max_t_threshold(reading.sample().only(keys), seed=setting.seed)
-    return spread(
-        share_profile(words_beyond(threshold)), reading, draws=setting.draws, seed=setting.seed,
+
+    def profile_of(sample: Sample) -> Profile:
+        return share_profile(words_beyond(max_t_threshold(sample, seed=setting.seed)))
+
+    values = spread(
+        profile_of(reading.sample().only(keys)), reading, draws=setting.draws, seed=setting.seed,
         keys=keys,
     )  # fmt: skip
+    return untrained_by_itself(values, reading, profile_of, keys)
 
 
 def held_out_values(setting: Setting, reading: Reading, keys: list[Key]) -> dict[str, Value]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from lens_probes import stats
 from lens_probes.decision import MIN_PER_WORD
-from lens_probes.findings.spread import Key, Profile, Sample
+from lens_probes.findings.claim import Value
+from lens_probes.findings.spread import Key, Profile, Reading, Sample
 
 ALPHA = 0.05
 Bools = NDArray[np.bool_]
@@ -111,6 +113,34 @@ def max_t_threshold(
     return float(np.max(test.threshold))
 
 
+def too_few_words(sample: Sample, min_per_word: int = MIN_PER_WORD) -> str:
+    """Why no test over word types can reject, or ""."""
+    n = np.bincount(sample.copy)
+    often = n[sample.copy] >= min_per_word
+    zero, one = (len(set(sample.copy[often & (sample.label == label)])) for label in (0, 1))
+    if 2 / comb(zero + one, one) <= ALPHA and min(zero, one) > 1:
+        return ""
+    return (
+        f"{one} v {zero} word types with {min_per_word} examples or more: whatever the "
+        "activations, no test over word types can reject"
+    )
+
+
+def untrained_by_itself(
+    values: Mapping[str, Value],
+    reading: Reading,
+    profile_of: Callable[[Sample], Profile],
+    keys: list[Key] | None = None,
+) -> dict[str, Value]:
+    """The values, the untrained model's decided by its own threshold and its own units."""
+    if reading.untrained is None:
+        return dict(values)
+    sample = reading.sample(untrained=True)
+    sample = sample if keys is None else sample.only(keys)
+    own = profile_of(sample)(sample)
+    return {name: replace(value, untrained=own[name]) for name, value in values.items()}
+
+
 def by_layer(keys: Sequence[Key]) -> dict[int, list[Key]]:
     """Layer -> its keys: the sites of a layer are one family."""
     found: dict[int, list[Key]] = {}
@@ -125,7 +155,8 @@ def share_profile(decide: Decide) -> Profile:
     early: the highest share of the first third of the layers; late: the mean of the last sixth.
     low_layers, highest: mean accuracy of significant units that are higher for class 1, in the
     first third of the layers and in the last. share: mean over layers; last, before: of the last
-    quarter of the layers and of the rest. share_positive: of the significant units of all layers.
+    quarter of the layers and of the rest. n_significant, share_positive: significant units of all
+    layers, and how many of them are positive.
     """
 
     def profile(sample: Sample) -> Mapping[str, float]:
@@ -146,6 +177,7 @@ def share_profile(decide: Decide) -> Profile:
             "share": float(share.mean()),
             "last": float(share[-quarter:].mean()),
             "before": float(share[:-quarter].mean()) if n > quarter else float("nan"),
+            "n_significant": float(len(signs)),
             "share_positive": float((signs > 0).mean()) if len(signs) else float("nan"),
         }
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
 from lens_probes import stats
-from lens_probes.findings.spread import Sample
+from lens_probes.findings.profiles import max_t_threshold, wald, word_t
+from lens_probes.findings.spread import Profile, Sample
+from lens_probes.texts import Text
+
+FEW = 10
 
 
 def ranks(beta: NDArray[np.float64], log10_p: NDArray[np.float64]) -> float:
@@ -16,10 +24,23 @@ def ranks(beta: NDArray[np.float64], log10_p: NDArray[np.float64]) -> float:
     return stats.concordance(np.abs(beta[known]), none, -log10_p[known], none).spearman_r
 
 
-def holds(first: Sample, second: Sample, passed: NDArray[np.bool_]) -> dict[str, float]:
-    """AUC of the first batch's best unit in the second, and signs of its significant units."""
-    x1, x2 = (next(iter(sample.arrays.values())) for sample in (first, second))
-    t1, t2 = stats.ttest(x1, first.label).t, stats.ttest(x2, second.label).t
+def holds(
+    first: Sample,
+    second: Sample,
+    passed: NDArray[np.bool_],
+    *,
+    by: Literal["token", "word"] = "token",
+) -> dict[str, float]:
+    """AUC of the first batch's best unit in the second, and signs of its significant units.
+
+    The best unit is the one with the largest |t| of tokens, or of means of word types.
+    """
+    (key,) = first.arrays
+    x2 = second.arrays[key]
+    t1, t2 = (
+        word_t(sample, key) if by == "word" else stats.ttest(sample.arrays[key], sample.label).t
+        for sample in (first, second)
+    )
     best = int(np.nanargmax(np.abs(t1)))
     auc = float(stats.auc(x2[:, [best]], second.label).auc[0])
     found = stats.concordance(t1, passed, t2, passed)
@@ -27,3 +48,48 @@ def holds(first: Sample, second: Sample, passed: NDArray[np.bool_]) -> dict[str,
         "auc_second": auc if t1[best] > 0 else 1 - auc,
         "sign_agreement": found.sign_agreement, "r": found.pearson_r,
     }  # fmt: skip
+
+
+def halves(text: Text) -> tuple[Text, Text]:
+    """Every other document of a text, and the rest; the two halves of a single one."""
+    documents = text.documents
+    if len(documents) < 2:
+        (one,) = documents
+        cut = len(one.text) // 2
+        documents = (replace(one, text=one.text[:cut]), replace(one, text=one.text[cut:]))
+    return replace(text, documents=documents[::2]), replace(text, documents=documents[1::2])
+
+
+def by_tokens(sample: Sample) -> Mapping[str, float]:
+    """As the lesson: share by Wald p, and how raw |beta| and -log p rank alike."""
+    (key,) = sample.arrays
+    fit = stats.logistic(sample.arrays[key], sample.label)
+    share = float(wald(sample, [key]).significant.mean())
+    return {"share": share, "rank_correlation": ranks(fit.beta, fit.log10_wald_p)}
+
+
+def by_words(threshold: float) -> Profile:
+    """Share over word types; ranks of beta per sd (tokens) and of the evidence of word types."""
+
+    def profile(sample: Sample) -> Mapping[str, float]:
+        (key,) = sample.arrays
+        fit = stats.logistic(sample.arrays[key], sample.label)
+        t = np.abs(word_t(sample, key))
+        share = float((np.nan_to_num(t) > threshold).mean())
+        return {"share": share, "rank_correlation": ranks(fit.beta_std, -t)}
+
+    return profile
+
+
+def beyond_max_t(sample: Sample, seed: int) -> tuple[float, NDArray[np.bool_]]:
+    """max-T threshold over word types, and which units lie beyond it."""
+    (key,) = sample.arrays
+    limit = max_t_threshold(sample, min_per_word=1, seed=seed)
+    return limit, np.nan_to_num(np.abs(word_t(sample, key))) > limit
+
+
+def with_new_words(first: Sample, second: Sample) -> Sample:
+    """Rows of the second batch whose word types the first has not; all, if they are too few."""
+    rows = np.flatnonzero(~np.isin(second.word.astype(str), first.word.astype(str)))
+    few = min(np.bincount(second.label[rows].astype(int), minlength=2)) < FEW
+    return second if few else second.take(rows)
