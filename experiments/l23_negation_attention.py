@@ -8,12 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 
 import lens_probes as lp
-from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
+from lens_probes.findings import Lesson, Measured, Outcome, Setting, negation, script_main
 from lens_probes.findings.drawings import lines
-from lens_probes.findings.negation import (
-    counted, course_values, held_out_values, keys_of,
-    negation_reading, rigorous_reading, word_values,
-)  # fmt: skip
 from lens_probes.findings.profiles import (
     Decide,
     layer_shares,
@@ -54,12 +50,15 @@ def by_site(decide: Decide) -> Profile:
 
 def run(setting: Setting) -> Outcome:
     """Every layer's q, k and v."""
-    reading = negation_reading(setting)
-    keys = keys_of(reading, *SITES)
+    reading = negation.negation_reading(setting)
+    keys = negation.keys_of(reading, *SITES)
     sample = reading.sample().only(keys)
-    extended = rigorous_reading(setting)
-    course, words = course_values(setting, reading, keys), word_values(setting, extended, keys)
-    honest = held_out_values(setting, extended, keys)
+    extended = negation.rigorous_reading(setting)
+    course, words = (
+        negation.course_values(setting, reading, keys),
+        negation.word_values(setting, extended, keys),
+    )
+    honest = negation.held_out_values(setting, extended, keys)
     few_words = too_few_words(extended.sample())
     few = max(5, setting.draws // 4)
 
@@ -75,13 +74,13 @@ def run(setting: Setting) -> Outcome:
         ),
     }  # fmt: skip
     by_word, null = INTERVAL["word"].format(n=setting.draws), NULL.format(n=setting.draws)
-    n, n_extended = counted(reading), counted(extended)
+    n, n_extended = negation.counted(reading), negation.counted(extended)
     depth = "early: highest of the first third of the layers; late: mean of the last sixth"
     low = "low: mean of the first third of the layers; highest: the last layer"
     distinct = [len(np.unique(sample.arrays[0, site], axis=0)) for site in SITES]
     shown = {}
     for site in SITES:
-        layers, share, _ = layer_shares(sample.only(keys_of(reading, site)), wald)
+        layers, share, _ = layer_shares(sample.only(negation.keys_of(reading, site)), wald)
         shown[site] = (layers, share)
     return Outcome(
         (
