@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 
 from lens_probes.errors import InputError
 from lens_probes.model import LensModel
 
 MLP_SITES = ("mlp_pre", "mlp_pre_linear", "mlp_post")
+N_OTHERS = 20
 # Large enough that the norm's epsilon does not count beside it.
 _LARGE = 1e3
 
@@ -21,11 +23,14 @@ _LARGE = 1e3
 class DirectEffect:
     """Tokens with what 1 of a unit adds to their logits, the largest and the smallest first.
 
-    The mean over the vocabulary is taken off: it changes no probability.
+    The mean over the vocabulary is taken off: it changes no probability. `others` is the largest
+    change, up or down, that half of `N_OTHERS` random units of the same layer reach: every unit
+    promotes something.
     """
 
     promoted: tuple[tuple[str, float], ...]
     suppressed: tuple[tuple[str, float], ...]
+    others: float
 
 
 def direct_effects(
@@ -48,13 +53,31 @@ def direct_effects(
     """
     if model.tokenizer is None:
         raise InputError("this model has no tokenizer, so its logits have no tokens to name.")
-    rows = torch.stack([model.mlp_output_weights(layer)[unit] for layer, unit in units])
+    weights = {layer: model.mlp_output_weights(layer) for layer, _ in units}
+    values = _logits(model, torch.stack([weights[layer][u] for layer, u in units]), residual)
+    rng = np.random.default_rng(0)
+    others = {}
+    for layer, rows in weights.items():
+        drawn = rng.choice(len(rows), min(N_OTHERS, len(rows)), replace=False)
+        random = _logits(model, rows[torch.from_numpy(drawn).to(rows.device)], residual)
+        others[layer] = float(np.median(np.abs(random).max(axis=1)))
+    return tuple(
+        _strongest(model, one, n, others[layer])
+        for one, (layer, _) in zip(values, units, strict=True)
+    )
+
+
+def _logits(
+    model: LensModel,
+    rows: Float[torch.Tensor, "unit d_model"],
+    residual: Float[torch.Tensor, "position d_model"],
+) -> Float[np.ndarray, "unit d_vocab"]:
     with torch.inference_mode():
         logits = _through_norm(model, rows.float(), residual.float()) @ model.unembedding().float()
     # Some models pad their vocabulary with rows that no token has.
     logits = logits[:, : len(model.tokenizer)]
-    values = (logits - logits.mean(dim=1, keepdim=True)).cpu().numpy()
-    return tuple(_strongest(model, one, n) for one in values)
+    values: NDArray[np.float32] = (logits - logits.mean(dim=1, keepdim=True)).cpu().numpy()
+    return values
 
 
 def _through_norm(
@@ -86,12 +109,15 @@ def _through_norm(
     return out * scale(rows) * (1 / scale(residual)).mean()
 
 
-def _strongest(model: LensModel, logits: Float[np.ndarray, " d_vocab"], n: int) -> DirectEffect:
+def _strongest(
+    model: LensModel, logits: Float[np.ndarray, " d_vocab"], n: int, others: float
+) -> DirectEffect:
     order = np.argsort(-logits, kind="stable")
     promoted, suppressed = order[:n], order[::-1][:n]
     return DirectEffect(
         tuple((_token(model, int(i)), float(logits[i])) for i in promoted),
         tuple((_token(model, int(i)), float(logits[i])) for i in suppressed),
+        others,
     )
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from lens_probes.decision import rank_column
-from lens_probes.direct_effect import MLP_SITES, DirectEffect, direct_effects
+from lens_probes.direct_effect import MLP_SITES, N_OTHERS, DirectEffect, direct_effects
 from lens_probes.errors import InputError
 from lens_probes.example_checks import NO_TOKEN
 from lens_probes.examples import Examples
@@ -60,7 +60,7 @@ def unit_details(
             anywhere=read.said,
             promoted=effect.promoted if effect else (),
             suppressed=effect.suppressed if effect else (),
-            direct=_said(row, len(read.residual)) if effect else "",
+            direct=_said(row, effect, len(read.residual)) if effect else "",
         )
         for (_, row), effect in zip(best.iterrows(), direct, strict=True)
     }
@@ -170,9 +170,11 @@ def _direct(
     return found
 
 
-def _said(unit: pd.Series, n: int) -> str:
+def _said(unit: pd.Series, effect: DirectEffect, n: int) -> str:
     return (
         f"Direct path only: what 1 of L{unit['layer']}.mlp_post.{unit['unit']} adds to a logit "
         "through the final norm and the unembedding, as if no later layer read it; the norm's "
-        f"scale is the mean over {n:,} tokens, and the mean over the vocabulary is taken off."
+        f"scale is the mean over {n:,} tokens, and the mean over the vocabulary is taken off. "
+        f"Every unit promotes something: half of {N_OTHERS} random units of this layer change some "
+        f"logit by {effect.others:.2g} or more."
     )

@@ -123,6 +123,8 @@ def test_a_unit_that_promotes_a_token_is_seen_to(tiny_folders: dict) -> None:
     (after,) = direct_effects(model, [(2, 3)], residual)
     assert after.promoted[0][0] == name
     assert after.promoted[0][1] > 2 * after.promoted[1][1]
+    assert after.promoted[0][1] > 2 * after.others > 0
+    assert before.promoted[0][1] < 2 * before.others
 
 
 def test_counter_examples_are_on_the_wrong_side() -> None:

@@ -139,10 +139,10 @@ def _range(value: object) -> object:
     return " to ".join(ends)
 
 
-def cautions(result: SweepResult) -> tuple[str, ...]:
+def cautions(result: SweepResult, *, intervened: bool) -> tuple[str, ...]:
     """What a reader has to know before quoting a number of this report."""
     if value_name(result) is not None:
-        return _cautions_of_values(result)
+        return (*_cautions_of_values(result), _use("follows the value", intervened))
     decision, units = result.provenance["decision"], result.units
     said = []
     if decision.get("level", "token") == "token":
@@ -172,11 +172,15 @@ def cautions(result: SweepResult) -> tuple[str, ...]:
         "Accuracy and AUC are in-sample unless marked held-out, and the units were chosen on the "
         "same examples: new examples will give less."
     )
-    said.append(
-        "A unit that differs between the classes need not be used by the model: nothing here "
-        "intervenes on it."
-    )
-    return tuple(said)
+    return (*said, _use("differs between the classes", intervened))
+
+
+def _use(what: str, intervened: bool) -> str:
+    """That a difference is not its use, and whether use was measured."""
+    said = f"A unit that {what} need not be used by the model"
+    if intervened:
+        return f"{said}: see what happens without it."
+    return f"{said}: nothing here intervenes on it."
 
 
 def _cautions_of_values(result: SweepResult) -> tuple[str, ...]:
@@ -199,8 +203,6 @@ def _cautions_of_values(result: SweepResult) -> tuple[str, ...]:
         "partial r allows for the confounds that were measured, and for no other.",
         "r is in-sample unless marked held-out, and the units were chosen on the same examples: "
         "new examples will give less.",
-        f"A unit that follows {value} need not be used by the model: nothing here intervenes on "
-        "it.",
     )
 
 

@@ -85,7 +85,7 @@ def layer_axis(layers: Sequence[int]) -> Mapping[str, Any]:
     if len(layers) <= MAX_TICKS:
         return axis | {"tickmode": "array", "tickvals": list(layers)}
     step = -(-(max(layers) - min(layers) + 1) // MAX_TICKS)
-    return axis | {"tickmode": "linear", "tick0": min(layers), "dtick": step}
+    return axis | {"tickmode": "array", "tickvals": list(range(min(layers), max(layers) + 1, step))}
 
 
 def _wrap(text: str, width: int) -> str:

@@ -33,10 +33,10 @@ from lens_probes.report.replication_figures import (
     replication_scatter,
     replication_table,
 )
-from lens_probes.report.since import saved_replication, with_findings
+from lens_probes.report.since import saved_replication, verdict_line, with_findings
 from lens_probes.report.text_heatmap import best_scale, heatmap_html
 from lens_probes.report.unit_browser import unit_browser
-from lens_probes.report.unit_card import UnitCard, unit_card
+from lens_probes.report.unit_card import UnitCard, marked, unit_card
 from lens_probes.result import CAUSAL, SweepResult
 from lens_probes.unit_details import CARDS, UnitDetails
 
@@ -94,7 +94,7 @@ def report_html(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["general"] = general
+    environment.filters |= {"general": general, "marked": marked}
     examples = result.provenance["examples"]
     replication = saved_replication(result) if replication is None else replication
     there = result.folder is not None and (result.folder / CAUSAL).exists()
@@ -104,11 +104,12 @@ def report_html(
         {**result.details, **(details or {})}, best, replication=replication, causal=causal
     )
     cards = unit_cards(result, known)
+    intervened = causal is not None or any(card.details.causal for card, _ in cards)
     browser = unit_browser(result, cards=frozenset(card.name for card, _ in cards))
     counts = examples.get("counts") or {"examples given": sum(examples["n_per_class"])}
     return environment.get_template("report.html.j2").render(
         question=account.question(result),
-        answer=answer(result),
+        answer=(*answer(result), *(() if causal is None else (verdict_line(causal),))),
         measured=tables.fact_table(
             "Examples and what was read", account.measured(result), ("what", "value")
         ),
@@ -118,7 +119,7 @@ def report_html(
         decision=tables.fact_table(
             "How significance was decided", account.decided(result), ("what", "value")
         ),
-        cautions=account.cautions(result),
+        cautions=account.cautions(result, intervened=intervened),
         layer_charts=_layer_charts(result),
         held_out=Chart.of("held-out", checks.unit_or_layer(result))
         if checks.has_held_out(result)
@@ -128,7 +129,7 @@ def report_html(
         not_done=checks.left_out(
             result,
             replicated=replication is not None,
-            intervened=causal is not None or any(card.details.causal for card, _ in cards),
+            intervened=intervened,
         ),
         nulls=checks.null_table(result),
         splits=checks.split_table(result),

@@ -94,6 +94,11 @@ def replication_lines(replication: Replicated, name: str) -> tuple[str, ...]:
     )
 
 
+def verdict_line(card: CausalCard) -> str:
+    """What a causal card says of all units together."""
+    return f"Does the model use them? {_verdict(vars(card))}"
+
+
 def causal_lines(card: CausalCard, name: str) -> tuple[str, ...]:
     """What taking a unit away did; that of its layer's set where it was not measured alone."""
     row = _row(card.units[card.units["name"] == name])

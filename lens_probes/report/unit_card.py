@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from markupsafe import escape
+from markupsafe import Markup, escape
 
 from lens_probes.report.numbers import fixed, general
 from lens_probes.report.ranking import value_name
@@ -167,6 +168,20 @@ def _vocabulary(details: UnitDetails) -> Table | None:
     return Table.of(f"{caption}. {details.direct}" if details.direct else caption, data, columns)
 
 
+def marked(context: ShownContext) -> Markup:
+    """A token in its text with a mark on it: not on the space before it, which may end a line."""
+    token = _one_line(context.token)
+    bare = token.lstrip(" ") or token
+    before = _one_line(context.before) + token[: len(token) - len(bare)]
+    parts = before.lstrip(" "), bare, _one_line(context.after)
+    return Markup("{}<mark>{}</mark>{}").format(*parts)
+
+
+def _one_line(text: str) -> str:
+    """Text with its line ends as marks, so that it takes no more lines than it has words for."""
+    return re.sub(r"\r\n|[\r\n\x0b\x0c\u0085\u2028\u2029]", "↵", text)
+
+
 def _shown(token: str | None) -> str | None:
     """A token with its spaces and line ends visible."""
-    return None if token is None else token.replace(" ", "␣").replace("\n", "↵")
+    return None if token is None else _one_line(token.replace(" ", "␣"))

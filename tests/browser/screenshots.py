@@ -29,6 +29,10 @@ def main(folder):
                     seen.page.wait_for_timeout(800)
                     for section in seen.page.locator("main > section").all():
                         name = section.get_attribute("aria-labelledby")
+                        # A figure is drawn when it comes near, and a jump passes it by.
+                        for plot in section.locator(".plot:visible").all():
+                            plot.scroll_into_view_if_needed()
+                            plot.locator(".main-svg").first.wait_for()
                         section.screenshot(path=folder / f"{kind}-{view}-{name}.png")
         browser.close()
 

@@ -10,6 +10,7 @@ from html_page import Page
 from synthetic_result import CONSTANT, PLANTED, SCRIPT, SEPARATED
 
 from lens_probes.errors import InputError
+from lens_probes.report.html import report_html
 from lens_probes.report.since import causal_lines, replication_lines, saved_replication
 from lens_probes.result import SweepResult
 from lens_probes.validate.replication import Replication
@@ -20,12 +21,12 @@ EFFECTS = {"kl": 0.0123, "kl_low": 0.01, "kl_high": 0.015, "loss_after": -0.5,
 
 
 def card():
-    """What a causal card holds of one unit and of two sets."""
+    """What a causal card holds of one unit and of one set."""
     unit = {"name": PLANTED, "verdict": "encoded and used", "why": f"it {SCRIPT} matters"}
     one_set = {"layer": 3, "site": "q", "k": 20, "verdict": "undecided", "why": "too few"}
     units = pd.DataFrame([unit | EFFECTS])
     sets = pd.DataFrame([one_set | EFFECTS | {"p": np.nan, "loss_after": np.nan}])
-    return SimpleNamespace(units=units, sets=sets)
+    return SimpleNamespace(units=units, sets=sets, verdict="undecided", why="L3.q: too few")
 
 
 def replication(result, digest=None):
@@ -54,6 +55,21 @@ def test_a_unit_that_was_only_in_a_set_says_so_and_others_say_nothing():
     assert measured.startswith("Without the 20 top units of L3.q the next-token distribution")
     assert "p =" not in measured
     assert causal_lines(card(), "L2.q.0") == ()
+
+
+def test_the_answer_and_the_cautions_say_what_the_card_found(result, tmp_path, monkeypatch):
+    run = result.save(tmp_path / "run")
+    loaded = SweepResult.load(run)
+    before = Page(report_html(loaded)).all("main")[0].text
+    assert "Does the model use them?" not in before
+    assert "nothing here intervenes on it" in before
+    (run / "causal").mkdir()
+    monkeypatch.setattr(SweepResult, "causal", property(lambda _: card()))
+    after = Page(report_html(loaded)).all("main")[0].text
+    assert "Does the model use them? Undecided: L3.q: too few." in after
+    assert "nothing here intervenes on it" not in after
+    assert f"it {SCRIPT} matters." in after
+    assert "intervention on the units (" not in after
 
 
 def test_a_replication_says_sign_and_significance(result):

@@ -11,7 +11,7 @@ from synthetic_result import CLASSES, PLANTED, SCRIPT, SEPARATED, with_checks
 from lens_probes.errors import InputError
 from lens_probes.report import UnitDetails, class_distributions
 from lens_probes.report.html import CARDS, report_html, unit_cards
-from lens_probes.report.unit_card import unit_card
+from lens_probes.report.unit_card import marked, unit_card
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Context:
 DETAILS = UnitDetails(
     contexts=(
         Context("counter_example", -1.5, "a ", "not", " b", ""),
-        Context("top", 8.25, "left ", SCRIPT, " right", "file <1>"),
+        Context("top", 8.25, "left ", SCRIPT, " right\r\n\nand", "file <1>"),
         Context("top", 7.0, "", "שלום", "", ""),
         Context("anywhere_top", 9.5, "x ", "y", " z", ""),
     ),
@@ -99,7 +99,7 @@ def test_details_are_text_in_the_page(result):
     assert SCRIPT not in source
     page = Page(source)
     (card,) = (e for e in page.all("details") if e.attributes.get("id") == f"card-{PLANTED}")
-    assert "left " + SCRIPT + " right" in card.text
+    assert "left " + SCRIPT + " right↵↵and" in card.text
     assert "שלום" in card.text
     assert "On new words: the same sign." in card.text
     assert f"The loss rises {SCRIPT}." in card.text
@@ -115,6 +115,12 @@ def test_details_are_text_in_the_page(result):
     rows = [[c.text for c in page.elements if c.parent is row] for row in page.all("tr")
             if row.parent.parent is vocabulary]  # fmt: skip
     assert rows[1:] == [["␣not", "0.250", "␣yes", "−0.500"], ["↵", "0.125", "–", "–"]]
+
+
+def test_the_mark_is_on_the_token_and_not_on_the_space_before_it():
+    shown = marked(Context("top", 1.0, " He said\n", " <not>", " & left", ""))
+    assert shown == "He said↵ <mark>&lt;not&gt;</mark> &amp; left"
+    assert marked(Context("top", 1.0, "a", "  ", "b", "")) == "a<mark>  </mark>b"
 
 
 def test_cards_of_a_continuous_label():
