@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
@@ -16,8 +15,10 @@ from tqdm.auto import tqdm
 from lens_probes.ablate.card import CausalCard
 from lens_probes.ablate.design import Design
 from lens_probes.ablate.effects import TOKENS_PER_PASS, Job, measure
+from lens_probes.ablate.halves import Halves, draw_windows, halves, without_left_out
+from lens_probes.ablate.request import places_of_model
 from lens_probes.ablate.rerun import Way, exact_way
-from lens_probes.ablate.sets import Halves, draw_sets, draw_windows, evidence, halves, rank
+from lens_probes.ablate.sets import draw_sets, evidence, rank
 from lens_probes.ablate.steering import PREFIXES, steer_best
 from lens_probes.ablate.tables import (
     Candidates,
@@ -44,7 +45,6 @@ from lens_probes.examples import Examples
 from lens_probes.model import LensModel
 from lens_probes.probes.base import Probe
 from lens_probes.result import SweepResult
-from lens_probes.sites import check_layers, check_sites
 
 
 def ablate(
@@ -111,13 +111,13 @@ def ablate(
     clock = time.perf_counter()
     design = Design(top, kind, positions, n_nulls, n_unit_nulls, n_controls, n_windows, after,
                     alpha, seed)  # fmt: skip
-    examples = probe if isinstance(probe, Examples) else probe.examples(model)
-    keys = _asked(model, examples, result, sites, layers)
-    split = halves(examples, seed=seed)
+    given = probe if isinstance(probe, Examples) else probe.examples(model)
+    places = places_of_model(model, given, result, sites, layers, top)
+    examples, split = without_left_out(given, halves(given, seed=seed))
     rows = draw_windows(examples, split.measured, n_windows, seed=seed)
     groups = grouped(examples.select(rows), after)
     activations = collect(
-        model, examples, sites=keys["sites"], layers=keys["layers"], progress=progress
+        model, examples, sites=places.sites, layers=places.layers, progress=progress
     )
     chosen = [_candidates(activations, key, examples, split, result, design) for key in activations]
     timings = {"activations and sets": time.perf_counter() - clock}
@@ -149,46 +149,14 @@ def ablate(
         steering=steering,
         provenance={
             "model": model.provenance,
-            "examples": _about(examples, split, rows),
+            "examples": _about(given, examples, split, rows),
             "sweep": None if result is None else dict(result.provenance["decision"]),
             "way": way,
-            "options": asdict(design) | {key: list(value) for key, value in keys.items()},
-            "notes": [*split.notes, *_set_notes(chosen), *notes],
+            "options": places.options(design),
+            "notes": [*split.notes, *_few(rows, n_windows), *_set_notes(chosen), *notes],
         },
         timings=timings,
     )
-
-
-def _asked(
-    model: LensModel,
-    examples: Examples,
-    result: SweepResult | None,
-    sites: Iterable[str] | None,
-    layers: Iterable[int] | int | None,
-) -> dict[str, tuple[Any, ...]]:
-    """Sites and layers, by default the sweep's; an error where it is one of something else."""
-    if result is not None:
-        said = result.provenance
-        if said["examples"]["sha256"] != examples.digest:
-            raise InputError(
-                "the result is a sweep of other examples: give the probe or examples it was made "
-                "with, or leave the result out."
-            )
-        if said["model"]["weights_sha256"] != model.weights_digest:
-            raise InputError(
-                f"the result is a sweep of another model ({said['model']['source']}): load that "
-                "one, or leave the result out."
-            )
-        sites = said["sites"] if sites is None else sites
-        layers = said["layers"] if layers is None else layers
-    asked = check_sites(("mlp_pre",) if sites is None else sites, model.shapes)
-    wanted = check_layers(layers, model.n_layers)
-    if result is not None:
-        swept = set(zip(result.layers["layer"], result.layers["site"], strict=True))
-        for key in ((layer, site) for layer in wanted for site in asked):
-            if key not in swept:
-                raise InputError(f"layer {key[0]}, site {key[1]} is not in the sweep: sweep it.")
-    return {"sites": asked, "layers": wanted}
 
 
 def _candidates(
@@ -259,16 +227,26 @@ def _way(model: LensModel, groups: list[Group]) -> Way:
         return exact_way(model, tokens)
 
 
+def _few(rows: NDArray[np.int64], n_windows: int | None) -> list[str]:
+    if n_windows is None or len(rows) >= n_windows:
+        return []
+    return [f"{len(rows)} windows are measured, not {n_windows}: the half has no more"]
+
+
 def _set_notes(chosen: list[Candidates]) -> list[str]:
     return [f"L{one.layer}.{one.site}: {note}" for one in chosen for note in one.sets.notes]
 
 
-def _about(examples: Examples, split: Halves, rows: NDArray[np.int64]) -> dict[str, Any]:
-    label = pd.Series(examples.label[rows])
+def _about(
+    given: Examples, examples: Examples, split: Halves, rows: NDArray[np.int64]
+) -> dict[str, Any]:
+    label = examples.label[rows]
     return {
-        "sha256": examples.digest,
-        "class_names": list(examples.class_names),
+        "sha256": given.digest,
+        "class_names": list(given.class_names),
+        "apart": list(split.by),
         "n_chosen": len(split.chosen),
+        "n_left_out": len(given) - len(examples),
         "n_measured": [int((label == value).sum()) for value in (0, 1)],
         "n_passages_measured": len(set(split.passage[rows])),
     }

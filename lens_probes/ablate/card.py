@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from lens_probes.ablate.verdict import Verdict
+from lens_probes.ablate.wording import card_lines
 from lens_probes.errors import InputError, one_line
 from lens_probes.folders import write_folder
 from lens_probes.model_files import sha256
@@ -69,6 +70,10 @@ class CausalCard:
         if found.empty:
             raise KeyError(name)
         return found.iloc[0]
+
+    def text_lines(self) -> tuple[str, ...]:
+        """The card in sentences: the verdict, then each layer and site with its numbers."""
+        return card_lines(self)
 
     def save(self, folder: str | Path) -> Path:
         """Write parquet tables and causal.json with their digests, all at once or not at all.

@@ -54,3 +54,12 @@ class Design:
         if self.positions == "read" and site not in _READ_LATER:
             return ("kl",)
         return ("kl", "loss_after")
+
+
+def check_top(top: int, n_units: int, where: str = "") -> None:
+    """An error where there are too few units for random sets as large as the top one."""
+    if n_units < 2 * top:
+        raise InputError(
+            f"{where}{n_units} units vary here: random sets as large as the top {top} need "
+            f"{2 * top}; ask for a top of {max(1, n_units // 2)} or fewer."
+        )

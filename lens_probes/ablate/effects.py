@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from lens_probes.ablate.rerun import Start, Way, rerun, start
@@ -161,8 +161,10 @@ class _Scorer:
         self.group, self.first = group, first
         self.next = tokens[:, first + 1 :]
         self.read = group.read - first
-        self.loss = _loss(begun.logits, self.next)
-        self.intact = begun.logits[:, self.read].float().log_softmax(-1)
+        log_p = begun.logits.float().log_softmax(-1)
+        self.loss = _loss(log_p, self.next)
+        self.intact = log_p[:, self.read].clone()
+        self.p = self.intact.exp()
         token, last = np.arange(first + 1, tokens.shape[1]), tokens.shape[1] - 1
         target, read = group.target, group.read
         self.parts = {
@@ -182,34 +184,43 @@ class _Scorer:
         """Write the effects of these copies; short: the read position only.
 
         A mean is over all tokens of its part, those before the first that ran with a change of 0.
+        Copies are scored one by one: what they need then stays in the processor's cache.
         """
         rows = self.group.rows
-        ablated = logits[:, :, self.read].float().log_softmax(-1)
-        effects.kl[at, rows] = _divergence(self.intact, ablated).cpu().numpy()
+        divergence, change = [], []
+        for copy in logits:
+            log_q = (copy[:, self.read] if short else copy).float().log_softmax(-1)
+            here = log_q if short else log_q[:, self.read]
+            divergence.append(_divergence(self.p, here - self.intact))
+            if not short:
+                change.append((_loss(log_q, self.next) - self.loss).double())
+        effects.kl[at, rows] = torch.stack(divergence).cpu().numpy()
         if short:
             return
-        change = (_loss(logits, self.next) - self.loss).double().cpu().numpy()
+        changes = torch.stack(change).cpu().numpy()
         for name, (tokens, n_tokens) in self.parts.items():
             if n_tokens > 0:
-                getattr(effects, name)[at, rows] = change[..., tokens].sum(axis=-1) / n_tokens
+                getattr(effects, name)[at, rows] = changes[..., tokens].sum(axis=-1) / n_tokens
 
 
-def _loss(logits: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
-    """[..., window, position] loss on the following tokens [window, position]."""
-    scores = logits[..., : following.shape[-1], :].float()
-    following = following.expand(scores.shape[:-1])
-    chosen = scores.gather(-1, following[..., None])[..., 0]
-    return scores.logsumexp(-1) - chosen
+def _loss(
+    log_p: Float[torch.Tensor, "window position d_vocab"],
+    following: Int[torch.Tensor, "window later"],
+) -> Float[torch.Tensor, "window later"]:
+    """Loss on the tokens that follow."""
+    return -log_p[:, : following.shape[-1]].gather(-1, following[..., None])[..., 0]
 
 
-def _divergence(intact: torch.Tensor, ablated: torch.Tensor) -> torch.Tensor:
-    """KL(intact || ablated) over the last axis, as a sum of terms that are never negative.
+def _divergence(
+    p: Float[torch.Tensor, "window d_vocab"], change: Float[torch.Tensor, "window d_vocab"]
+) -> Float[torch.Tensor, " window"]:
+    """KL(p || q) from p and log q - log p, as a sum of terms that are never negative.
 
     sum p d = sum p (d + exp(-d) - 1) for d = log p - log q, since both distributions sum to 1: tiny
     divergences do not drown in the rounding of large terms of both signs.
     """
-    d = intact - ablated
-    return (intact.exp() * (d + torch.expm1(-d))).double().sum(-1).clamp_min(0)
+    terms = torch.expm1(change).sub_(change).mul_(p)
+    return terms.sum(-1, dtype=torch.float64).clamp_min(0)
 
 
 def _empty(n_sets: int, n: int) -> Effects:

@@ -7,78 +7,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from lens_probes import stats
+from lens_probes.ablate.design import check_top
 from lens_probes.decision import words_with_both_labels
-from lens_probes.errors import InputError
 from lens_probes.examples import Examples
 from lens_probes.sites import SiteShape, unit_name
-from lens_probes.validate.folds import passage_ids
 
 Units = NDArray[np.int64]
 _NEAREST = 10
 _NEAREST_SHARE = 20
 _CLOSE_SD = 1.25
+_HOLDS_SE = 1.64  # 5 %, one-sided
 _DOSES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
-
-
-@dataclass(frozen=True)
-class Halves:
-    """Examples that units are chosen on, and examples that their use is measured on.
-
-    `passage` [example of all] is what intervals resample; `notes` say what is not as it should be.
-    """
-
-    chosen: Int[np.ndarray, " example"]
-    measured: Int[np.ndarray, " example"]
-    passage: NDArray[np.object_]
-    notes: tuple[str, ...] = ()
-
-
-def halves(examples: Examples, *, seed: int = 0) -> Halves:
-    """Split by passage, so that no token is on both sides; without passages, at random.
-
-    Raises
-    ------
-    InputError
-        Fewer than four examples in a class.
-    """
-    if min(examples.n_per_class) < 4:
-        raise InputError(
-            f"the classes have {examples.n_per_class[0]} and {examples.n_per_class[1]} examples: "
-            "4 or more are needed in each, half to choose units and half to measure."
-        )
-    notes = []
-    passages = passage_ids(examples)
-    if passages is not None:
-        try:
-            fold = stats.folds_by_passage(examples.label, passages, n_folds=2, seed=seed)
-            return Halves(np.flatnonzero(fold == 0), np.flatnonzero(fold == 1), passages)
-        except ValueError as error:
-            notes.append(f"halves are split at random, not by passage: {error}")
-    else:
-        notes.append("no passages are known: halves are split, intervals made by example")
-        passages = np.array([str(row) for row in range(len(examples))], dtype=object)
-    rng = np.random.default_rng(seed)
-    fold = np.empty(len(examples), dtype=np.int64)
-    for label in (0, 1):
-        rows = rng.permutation(np.flatnonzero(examples.label == label))
-        fold[rows] = np.arange(len(rows)) % 2
-    return Halves(np.flatnonzero(fold == 0), np.flatnonzero(fold == 1), passages, tuple(notes))
-
-
-def draw_windows(
-    examples: Examples, rows: NDArray[np.int64], n: int | None, *, seed: int = 0
-) -> NDArray[np.int64]:
-    """At most n of these examples, as evenly from both classes as they allow; None takes all."""
-    if n is None or n >= len(rows):
-        return rows
-    rng = np.random.default_rng(seed)
-    ones, zeros = (rng.permutation(rows[examples.label[rows] == label]) for label in (1, 0))
-    n_ones = min(len(ones), max(n // 2, n - len(zeros)))
-    return np.sort(np.concatenate([ones[:n_ones], zeros[: n - n_ones]]))
 
 
 @dataclass(frozen=True)
@@ -97,10 +40,9 @@ class Ranking:
 
 
 def rank(x: Float[np.ndarray, "example unit"], examples: Examples) -> Ranking:
-    """Rank units by n r^2, the score statistic of the logit (or r of a continuous label)."""
-    y = examples.label if examples.value is None else examples.value
-    r = stats.correlation(x, y).r
-    p, log10_p = stats.chi2_tail(len(y) * r**2)
+    """Rank units by n r^2, the score statistic of the logit."""
+    r = stats.correlation(x, examples.label).r
+    p, log10_p = stats.chi2_tail(len(examples) * r**2)
     wide = x.astype(np.float64)
     order = np.argsort(np.where(np.isnan(r), np.inf, -np.abs(r)), kind="stable")
     order = order[: int((~np.isnan(r)).sum())]
@@ -158,11 +100,7 @@ def draw_sets(
     """
     rng = np.random.default_rng(seed)
     best, others = ranking.order[:top], ranking.order[top:]
-    if len(best) < top or len(others) < top:
-        raise InputError(
-            f"{len(ranking.order)} units vary here: random sets as large as the top {top} need "
-            f"{2 * top}; ask for a top of {max(1, len(ranking.order) // 2)} or fewer."
-        )
+    check_top(top, len(ranking.order))
     notes = []
     nearest = _nearest(ranking, best, others)
     matched = [_matched(nearest, rng) for _ in range(n_nulls)]
@@ -237,10 +175,9 @@ def _shuffled_best(
     x: Float[np.ndarray, "example unit"], examples: Examples, top: int, rng: np.random.Generator
 ) -> Units:
     """Top of the ranking by labels shuffled over word types, or over examples where they must."""
-    y = examples.label if examples.value is None else examples.value
+    y = examples.label
     shuffled = rng.permutation(y)
-    known = examples.value is None and examples.word is not None
-    if known and not words_with_both_labels(examples):
+    if examples.word is not None and not words_with_both_labels(examples):
         words = np.asarray(examples.word).astype(str)
         _, first, index = np.unique(words, return_index=True, return_inverse=True)
         by_word = rng.permutation(y[first])[index]
@@ -260,16 +197,17 @@ def evidence(
 ) -> pd.DataFrame:
     """One row a unit: its evidence on the chosen half, and held out on the other (x, examples).
 
-    A unit is encoded where it is significant and has the same direction on the held-out half;
-    `not_encoded` says what is missing otherwise.
+    A unit is encoded where it is significant and its AUC on the held-out half lies in the same
+    direction by more than 1.64 standard errors; `not_encoded` says what is missing otherwise.
     """
     layer, site, shape = names
     direction = np.sign(ranking.r[units])
-    auc = stats.auc(x[:, units], examples.label).auc
-    holds = (auc - 0.5) * direction > 0
+    held_out = stats.auc(x[:, units], examples.label)
+    auc = held_out.auc
+    holds = (auc - 0.5) * direction > _HOLDS_SE * held_out.auc_se
     missing = np.where(
         significant[units],
-        np.where(holds, "", "its direction does not hold on the other half of the examples"),
+        np.where(holds, "", "its direction is not sure on the other half of the examples"),
         "it is not significantly tuned",
     )
     return pd.DataFrame(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -33,8 +32,7 @@ PREFIXES = (
 SCALES = (-6.0, -3.0, -1.0, 0.0, 1.0, 3.0, 6.0)
 _MOST_WORDS = 12
 _NULLS = 20
-_NULL_SCALES = (-3.0, 3.0)
-_ROWS = 128
+_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -174,16 +172,15 @@ def steer_best(
     curves, rows = [], []
     for one in chosen:
         key, sd = (one.layer, one.site), one.ranking.sd
-        best, nulls = one.sets.top[:1], one.sets.matched_units[:_NULLS]
-        run = functools.partial(steer, model, key, words=words, prefixes=prefixes, way=way)
-        curve = run(best, sd[best])
-        random = run(nulls, sd[nulls], scales=_NULL_SCALES)
-        slope, sizes = slopes(curve)[0], np.abs(slopes(random))
+        units = np.concatenate([one.sets.top[:1], one.sets.matched_units[:_NULLS]])
+        every = steer(model, key, units, sd[units], words, prefixes=prefixes, way=way)
+        slope, *random = slopes(every)
+        curve = every[every["unit"] == units[0]]
         rows.append(
             {
                 "steered": curve["name"].iloc[0],
                 "steering_slope": slope,
-                "steering_p": empirical_p(abs(slope), sizes),
+                "steering_p": empirical_p(abs(slope), np.abs(random)),
             }
         )
         curves.append(curve)

@@ -91,6 +91,11 @@ class Plan:
     label: Int[np.ndarray, " example"]
     design: Design
 
+    @property
+    def n_passages(self) -> int:
+        """How many passages the measured windows come from."""
+        return len(set(self.passage))
+
     def resample(self, values: Float[np.ndarray, "set example"]) -> Resampled:
         """The same passages are drawn for all sets."""
         return resample(values, self.passage, seed=self.design.seed)
@@ -124,6 +129,7 @@ def set_table(every: Sequence[Measured], plan: Plan) -> pd.DataFrame:
                 for j, m in enumerate(DECIDING)
                 if not np.isnan(observed[i, j])
             },
+            n_passages=plan.n_passages,
         )
         rows.append(row | dict(zip(("verdict", "why"), verdict, strict=True)))
     return pd.DataFrame(rows)
@@ -195,6 +201,7 @@ def _units_of(one: Measured, plan: Plan) -> pd.DataFrame:
             what="random units",
             measure=deciding[int(which[0])],
             beyond={m: excess(drawn[m], i, nulls[m], plan.design.alpha) for m in deciding},
+            n_passages=plan.n_passages,
         )
         for i, (_, _, which) in enumerate(tests)
     ]

@@ -15,8 +15,10 @@ Verdict = Literal["encoded and used", "encoded, no measured use", "undecided"]
 USED: Verdict = "encoded and used"
 UNUSED: Verdict = "encoded, no measured use"
 UNDECIDED: Verdict = "undecided"
+VERDICTS = (USED, UNUSED, UNDECIDED)
 
 N_BOOTSTRAP = 1000
+FEWEST_PASSAGES = 6
 _LEVEL = 0.95
 _IN_WORDS = {"kl": "the next-token distribution", "loss_after": "the loss after the target"}
 
@@ -120,6 +122,7 @@ def decide_use(
     what: str,
     measure: str,
     beyond: Mapping[str, tuple[float, float, float]],
+    n_passages: int,
 ) -> tuple[Verdict, str]:
     """The verdict on one set or unit, and its reason in one line.
 
@@ -137,6 +140,8 @@ def decide_use(
         "random sets" or "random units"; the measure that stands out most.
     beyond
         By measure, `excess`.
+    n_passages
+        Passages that the intervals resample: of a few they are too narrow.
     """
     share, said = f"{100 * (1 - alpha):g} % of {what}", f"corrected p = {p:.2g}"
     low, high = beyond[measure][1], max(top for _, _, top in beyond.values())
@@ -144,6 +149,11 @@ def decide_use(
         return UNDECIDED, encoded
     if resolution > alpha:
         return UNDECIDED, f"too few {what}: p cannot be below {resolution:.2g}; ask for more"
+    if n_passages < FEWEST_PASSAGES:
+        return UNDECIDED, (
+            f"the measured windows are of {n_passages} passages, too few for an interval: "
+            f"{FEWEST_PASSAGES} or more are needed"
+        )
     if p <= alpha and low > 0:
         return USED, f"without it {_IN_WORDS[measure]} changes more than without {share} ({said})"
     if high <= 0:

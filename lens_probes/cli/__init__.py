@@ -12,12 +12,13 @@ import sys
 from cyclopts import App, CycloptsError, Parameter
 
 from lens_probes.cli import facts, runs
+from lens_probes.cli.ablate import ablate
 from lens_probes.cli.maximize import maximize
 from lens_probes.cli.options import parse_layers, strictly
 from lens_probes.cli.reproduce import reproduce
 from lens_probes.cli.residual import residual
 from lens_probes.cli.sweep import command_line, sweep_app
-from lens_probes.errors import InputError
+from lens_probes.errors import InputError, one_line
 
 __all__ = ["app", "main", "parse_layers"]
 
@@ -28,6 +29,7 @@ app = App(
     default_parameter=Parameter(converter=strictly),
 )
 app.command(sweep_app)
+app.command(ablate)
 app.command(maximize)
 app.command(residual)
 for command in (
@@ -52,6 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
     except (InputError, CycloptsError) as error:
         print(f"lens-probes: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except MemoryError as error:
+        said = f"out of memory ({one_line(error)}): ask for less, or use a larger machine."
+        print(f"lens-probes: {said}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("lens-probes: stopped.", file=sys.stderr)
         return 130

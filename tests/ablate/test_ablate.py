@@ -114,7 +114,7 @@ def test_a_saved_card_is_read_as_it_was(card: CausalCard, tmp_path: Path) -> Non
 def test_units_are_chosen_without_the_measured_half(
     model: LensModel, examples: Examples, card: CausalCard
 ) -> None:
-    from lens_probes.ablate.sets import halves
+    from lens_probes.ablate.halves import halves
 
     split, tokens = halves(examples), examples.tokens.copy()
     tokens[split.measured, examples.position[0]] = 2 * WORDS  # a filler in place of the words
@@ -162,8 +162,12 @@ def test_a_sweep_gives_sites_layers_and_what_is_encoded(
     assert units[here["name"]].all()
     with pytest.raises(InputError, match="a sweep of other examples"):
         ablate(model, examples.select(np.arange(200)), result=result)
-    with pytest.raises(InputError, match="layer 1, site mlp_pre is not in the sweep"):
+    with pytest.raises(InputError, match="layer 1 is not in the sweep: it has layers 0"):
         ablate(model, examples, result=result, layers=[1])
+    with pytest.raises(InputError, match="unknown site of this sweep 'q': choose from mlp_pre"):
+        ablate(model, examples, result=result, sites=["q"])
+    with pytest.raises(InputError, match=r"layer 0, site mlp_out: 46 units vary.*23 or fewer"):
+        ablate(model, examples, result=result, sites=["mlp_out"], top=30)
 
 
 def test_steering_a_unit_moves_the_words_that_read_it(card: CausalCard, model: LensModel) -> None:

@@ -138,7 +138,7 @@ def test_a_prefix_that_is_not_whole_is_noticed(
     examples: Examples,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import lens_probes.ablate.rerun as module
+    from lens_probes.ablate import rerun as module
 
     honest = module.continued
 

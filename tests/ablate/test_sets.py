@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from lens_probes.ablate.sets import draw_sets, draw_windows, evidence, halves, match_table, rank
+from lens_probes.ablate.halves import Halves, draw_windows, halves
+from lens_probes.ablate.sets import draw_sets, evidence, match_table, rank
 from lens_probes.errors import InputError
 from lens_probes.examples import Examples
 from lens_probes.sites import SiteShape
@@ -104,24 +105,71 @@ def test_random_sets_that_cannot_be_matched_are_noted() -> None:
     assert "of the top units' standard deviation" in sets.notes[0]
 
 
+def sides(values: list[str], split: Halves) -> tuple[set[str], set[str]]:
+    array = np.array(values)
+    return set(array[split.chosen]), set(array[split.measured])
+
+
 def test_halves_share_no_passage() -> None:
     passages = [f"speaker {i // 5}" for i in range(N)]
-    examples = examples_of(source=passages)
-    split = halves(examples, seed=3)
-    source = np.array(passages)
-    assert not set(source[split.chosen]) & set(source[split.measured])
+    split = halves(examples_of(source=passages), seed=3)
+    chosen, measured = sides(passages, split)
+    assert not chosen & measured
     assert sorted([*split.chosen, *split.measured]) == list(range(N))
+    assert split.by == ("passage",)
+    assert "word types are on both sides (no words are known)" in " ".join(split.notes)
+    assert halves(examples_of(source=passages), seed=4).chosen.tolist() != split.chosen.tolist()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_halves_share_neither_word_nor_passage(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    passages = [f"speaker {i}" for i in rng.integers(0, 40, N)]
+    words = [f"w{2 * i + k}" for i, k in zip(rng.integers(0, 8, N), np.arange(N) % 2, strict=True)]
+    split = halves(examples_of(source=passages, word=words), seed=seed)
+    for values in (passages, words):
+        chosen, measured = sides(values, split)
+        assert not chosen & measured
+    assert split.by == ("word", "passage")
     assert split.notes == ()
-    assert halves(examples, seed=4).chosen.tolist() != split.chosen.tolist()
+    for rows in (split.chosen, split.measured):
+        assert np.bincount(np.arange(N)[rows] % 2).min() >= 10
+    assert len(split.chosen) + len(split.measured) > 0.5 * N
+    again = halves(examples_of(source=passages, word=words), seed=seed)
+    assert again.measured.tolist() == split.measured.tolist()
+
+
+def test_a_word_of_both_classes_is_on_one_side() -> None:
+    words = [f"w{i // 2 % 20}" for i in range(N)]
+    split = halves(examples_of(word=words))
+    chosen, measured = sides(words, split)
+    assert not chosen & measured
+    assert split.by == ("word",)
+
+
+def test_too_few_words_for_two_halves_are_noted() -> None:
+    passages = [f"speaker {i // 5}" for i in range(N)]
+    words = ["yes" if i % 2 else f"w{i}" for i in range(N)]
+    split = halves(examples_of(source=passages, word=words))
+    assert split.by == ("passage",)
+    assert "too few words" in " ".join(split.notes)
 
 
 def test_halves_without_passages_are_noted_and_even() -> None:
     split = halves(examples_of())
     assert "no passages are known" in split.notes[0]
+    assert split.by == ()
     label = np.arange(N) % 2
     assert label[split.chosen].sum() == label[split.measured].sum() == N // 4
     with pytest.raises(InputError, match="4 or more are needed in each"):
         halves(examples_of(6))
+
+
+def test_a_continuous_label_has_no_halves() -> None:
+    tokens = np.random.default_rng(0).integers(0, 50, (N, 6))
+    examples = Examples.from_tokens(tokens, 3, value=np.arange(N) / 7, value_name="length")
+    with pytest.raises(InputError, match=r"continuous \(length\).*compares two classes"):
+        halves(examples)
 
 
 def test_windows_are_drawn_evenly_from_both_classes() -> None:
@@ -142,6 +190,6 @@ def test_a_unit_is_encoded_where_its_direction_holds_on_the_other_half() -> None
     significant = ranking.p_holm <= 0.05
     table = evidence(ranking, units, significant, other, examples, names=(3, "q", SiteShape(4, 50)))
     assert table["encoded"].tolist() == [True, False, False]
-    assert "direction does not hold" in table["not_encoded"][1]
+    assert "direction is not sure" in table["not_encoded"][1]
     assert "not significantly tuned" in table["not_encoded"][2]
     assert table["name"].tolist() == ["L3.q.h0.0", "L3.q.h0.1", "L3.q.h0.9"]

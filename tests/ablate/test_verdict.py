@@ -83,7 +83,7 @@ def test_excess_is_over_the_quantile_of_the_nulls_in_the_same_passages() -> None
 
 
 USUAL = {"encoded": "", "p": 0.01, "resolution": 0.01, "alpha": 0.05, "what": "random sets",
-         "measure": "kl", "beyond": {"kl": (0.2, 0.1, 0.3)}}  # fmt: skip
+         "measure": "kl", "beyond": {"kl": (0.2, 0.1, 0.3)}, "n_passages": 12}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,7 @@ USUAL = {"encoded": "", "p": 0.01, "resolution": 0.01, "alpha": 0.05, "what": "r
     [
         ({}, USED, "the next-token distribution changes more than without 95 % of random sets"),
         ({"encoded": "not tuned"}, UNDECIDED, "not tuned"),
+        ({"n_passages": 5}, UNDECIDED, "are of 5 passages, too few for an interval: 6 or more"),
         ({"resolution": 0.1, "p": 0.1}, UNDECIDED, "p cannot be below 0.1; ask for more"),
         ({"p": 0.2}, UNDECIDED, "but not after correction"),
         ({"p": 0.2, "beyond": {"kl": (-0.1, -0.2, 0.1)}}, UNDECIDED, "measure more windows"),

@@ -1,0 +1,91 @@
+"""What is asked of `ablate`, checked against the sweep before anything is loaded or run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lens_probes.ablate.design import Design, check_top
+from lens_probes.errors import InputError, unknown
+from lens_probes.examples import Examples
+from lens_probes.model import LensModel
+from lens_probes.result import SweepResult
+from lens_probes.sites import check_layers, check_sites
+
+
+@dataclass(frozen=True)
+class Places:
+    """Layers and sites whose units are ablated."""
+
+    sites: tuple[str, ...]
+    layers: tuple[int, ...]
+
+    def options(self, design: Design) -> dict[str, Any]:
+        """All that was asked, as a card keeps it."""
+        return asdict(design) | {"sites": list(self.sites), "layers": list(self.layers)}
+
+
+def places_of_sweep(
+    result: SweepResult,
+    sites: Iterable[str] | None,
+    layers: Iterable[int] | int | None,
+    top: int,
+) -> Places:
+    """Sites and layers of a sweep: those asked for, or all.
+
+    Raises
+    ------
+    InputError
+        A sweep of a continuous label, a site or layer that is not in it, too few units.
+    """
+    if "r_p" in result.units:
+        name = result.provenance["examples"].get("value_name") or "value"
+        raise InputError(
+            f"this is a sweep of a continuous label ({name}), and a causal card compares two "
+            "classes: give a sweep of a probe with two classes."
+        )
+    said = result.provenance
+    asked = tuple(said["sites"] if sites is None else dict.fromkeys(sites))
+    for site in asked:
+        if site not in said["sites"]:
+            raise unknown("site of this sweep", site, said["sites"])
+    wanted = said["layers"] if layers is None else [layers] if isinstance(layers, int) else layers
+    places = Places(asked, tuple(dict.fromkeys(wanted)))
+    n_tested = result.layers.set_index(["layer", "site"])["n_tested"]
+    for layer in places.layers:
+        for site in asked:
+            if (layer, site) not in n_tested.index:
+                swept = ", ".join(map(str, said["layers"]))
+                raise InputError(f"layer {layer} is not in the sweep: it has layers {swept}.")
+            check_top(top, int(n_tested[layer, site]), f"layer {layer}, site {site}: ")
+    return places
+
+
+def places_of_model(
+    model: LensModel,
+    examples: Examples,
+    result: SweepResult | None,
+    sites: Iterable[str] | None,
+    layers: Iterable[int] | int | None,
+    top: int,
+) -> Places:
+    """Sites and layers asked for, by default the sweep's; an error where it is one of others."""
+    if result is not None:
+        said = result.provenance
+        if said["examples"]["sha256"] != examples.digest:
+            raise InputError(
+                "the result is a sweep of other examples: give the probe or examples it was made "
+                "with, or leave the result out."
+            )
+        if said["model"]["weights_sha256"] != model.weights_digest:
+            raise InputError(
+                f"the result is a sweep of another model ({said['model']['source']}): load that "
+                "one, or leave the result out."
+            )
+        asked = places_of_sweep(result, sites, layers, top)
+        sites, layers = asked.sites, asked.layers
+    return Places(
+        check_sites(("mlp_pre",) if sites is None else sites, model.shapes),
+        check_layers(layers, model.n_layers),
+    )

@@ -1,0 +1,157 @@
+"""`lens-probes ablate`: does the model use the units that a sweep found?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from lens_probes.cli.options import ModelOptions, load, log_lines, parse_layers
+from lens_probes.cli.sweep import command_line
+from lens_probes.errors import InputError
+
+if TYPE_CHECKING:
+    from lens_probes.ablate.card import CausalCard
+    from lens_probes.probes import Probe
+    from lens_probes.result import SweepResult
+
+
+def ablate(
+    run: Path,
+    *,
+    top: int = 20,
+    nulls: int = 100,
+    kind: Literal["mean", "zero", "resample"] = "mean",
+    positions: Literal["read", "all"] = "read",
+    layers: str = "all",
+    sites: str | None = None,
+    windows: int = 50,
+    after: int = 10,
+    alpha: float = 0.05,
+    seed: int = 0,
+    device: str = "auto",
+    out: Path | None = None,
+    quiet: bool = False,
+) -> None:
+    """Does the model use these units? Take the best ones away, and as many random ones.
+
+    Units are chosen on one half of the sweep's examples, and what the model does without them is
+    measured on the other half.
+
+    Parameters
+    ----------
+    run
+        Folder of a sweep's result.
+    top
+        Units in a set: the best of each layer and site.
+    nulls
+        Random sets with means and variances like theirs.
+    kind
+        `mean`: set to their mean; `zero`; `resample`: to what they are in another window.
+    positions
+        `read`: at the token where they are read; `all`: at every token (ten times as slow).
+    layers
+        Layers of the sweep: `all`, or numbers and ranges such as 0,4-8,29.
+    sites
+        Sites of the sweep, separated by commas. [default: all]
+    windows
+        Measured windows, evenly of both classes, at most.
+    after
+        Tokens after the target that are scored, at most.
+    alpha
+        Level of the corrected tests.
+    seed
+        Of every draw.
+    device
+        auto, cpu, cuda, ...
+    out
+        Folder for the card, absent or empty. [default: causal in the run's folder, for its report]
+    quiet
+        No progress and log lines.
+    """
+    log_lines(quiet)
+    wanted = parse_layers(layers)
+    chosen = None if sites is None else tuple(site.strip() for site in sites.split(","))
+
+    from lens_probes.ablate.design import Design
+    from lens_probes.ablate.request import places_of_sweep
+    from lens_probes.result import CAUSAL, SweepResult
+
+    asked = {"top": top, "kind": kind, "positions": positions, "n_nulls": nulls,
+             "n_windows": windows, "after": after, "alpha": alpha, "seed": seed}  # fmt: skip
+    design = Design(**asked)  # type: ignore[arg-type]
+    result = SweepResult.load(run)
+    places = places_of_sweep(result, chosen, wanted, top)
+    folder = run / CAUSAL if out is None else out
+    page = run / "report.html" if out is None else None
+    card = _card_there(folder, result, places.options(design))
+    if card is not None:
+        _show(card, folder, page)
+        return
+
+    from lens_probes.folders import check_output_folder, check_report_path
+
+    check_output_folder(folder)
+    if page is not None:
+        check_report_path(page)
+    probe = _probe_of(result)
+    said = result.provenance["model"]
+    model = load(
+        ModelOptions(
+            model=said["source"], device=device, dtype=said["dtype"],
+            processing=said["processing"], quiet=quiet,
+        )
+    )  # fmt: skip
+
+    import lens_probes as lp
+
+    options: dict[str, Any] = {**asked, "sites": places.sites, "layers": places.layers}
+    card = lp.ablate(model, probe, result=result, progress=not quiet, **options)
+    card = replace(card, provenance={**card.provenance, "command": command_line.get()})
+    card.save(folder)
+    if page is not None:
+        SweepResult.load(run).write_report(page)
+    _show(card, folder, page)
+
+
+def _card_there(folder: Path, result: SweepResult, options: dict[str, Any]) -> CausalCard | None:
+    """The card of the same request on the same sweep, if the folder holds it; or an error."""
+    from lens_probes.ablate.card import CARD, CausalCard
+
+    if not (folder / CARD).exists():
+        return None
+    card = CausalCard.load(folder)
+    there, swept = card.provenance, result.provenance
+    same = {
+        "options": there["options"] == options,
+        "examples": there["examples"]["sha256"] == swept["examples"]["sha256"],
+        "model": there["model"]["weights_sha256"] == swept["model"]["weights_sha256"],
+    }
+    if not all(same.values()):
+        other = ", ".join(name for name, is_same in same.items() if not is_same)
+        raise InputError(
+            f"{folder} already holds a causal card of other {other}: name another folder with "
+            "--out, or remove it."
+        )
+    return card
+
+
+def _probe_of(result: SweepResult) -> Probe:
+    from lens_probes.probes.again import PROBES, probe_again
+
+    origin = result.provenance["examples"]["origin"]
+    if str(origin.get("probe")) not in PROBES:
+        raise InputError(
+            "the examples of this result were not drawn by a probe of this package: call "
+            "ablate(model, examples, result=...) in Python with them."
+        )
+    return probe_again(origin)
+
+
+def _show(card: CausalCard, folder: Path, page: Path | None) -> None:
+    for line in card.text_lines():
+        print(f"* {line}")
+    minutes = sum(card.timings.values()) / 60
+    print(f"\nMeasured in {minutes:.1f} minutes; tables: {folder}")
+    if page is not None:
+        print(f"Report: {page}")
