@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from lens_probes.cli.options import ModelOptions, load, log_lines
+from lens_probes.cli.options import ModelOptions, check_at_least, load, log_lines
 from lens_probes.cli.sweep import command_line
 from lens_probes.errors import InputError, unknown
 from lens_probes.sites import SITES
@@ -150,13 +150,6 @@ def show(finding: Finding, folder: Path) -> None:
     if finding.listing:
         print("\n" + "\n".join(finding.listing))
     print(f"\nReport: {finding.save(folder, command=command_line.get())}")
-
-
-def check_at_least(least: int, **given: int | None) -> None:
-    """InputError for an option below its least value."""
-    for name, value in given.items():
-        if value is not None and value < least:
-            raise InputError(f"{name} must be {least} or more; got {value}.")
 
 
 def _check(

@@ -16,6 +16,8 @@ from lens_probes.errors import InputError
 if TYPE_CHECKING:
     from lens_probes.model import LensModel
 
+_MOST_LAYERS = 100_000
+
 DataType = Literal["float32", "bfloat16", "float16", "float64"]
 
 
@@ -148,18 +150,18 @@ def strictly(kind: Any, tokens: Sequence[Token]) -> Any:
 
 def check_work(options: WorkOptions) -> None:
     """An error for what cannot be, before anything is loaded."""
-    for option in ("batch_size", "workers"):
-        at_least_one(option, getattr(options, option))
+    check_at_least(1, batch_size=options.batch_size, workers=options.workers)
     if options.executor != "here" and options.store is None:
         raise InputError(f"--executor {options.executor} needs --store: workers hand over files.")
     if options.scheduler is not None and options.executor not in ("dask", "slurm"):
         raise InputError("--scheduler goes with --executor dask or slurm.")
 
 
-def at_least_one(option: str, value: int | None) -> None:
-    """An error for a number below 1."""
-    if value is not None and value < 1:
-        raise InputError(f"{option} must be 1 or more; got {value}.")
+def check_at_least(least: int, **given: int | None) -> None:
+    """InputError for an option below its least value."""
+    for name, value in given.items():
+        if value is not None and value < least:
+            raise InputError(f"{name} must be {least} or more; got {value}.")
 
 
 def load(options: ModelOptions) -> LensModel:
@@ -192,7 +194,7 @@ def parse_layers(text: str) -> tuple[int, ...] | None:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         whole = first.isdecimal() and (last.isdecimal() if dash else True)
-        if not whole or int(last or first) < int(first):
+        if not whole or not 0 <= int(last or first) - int(first) < _MOST_LAYERS:
             raise InputError(f"not layers: {text!r}. Write all, or numbers and ranges: 0,4-8,29.")
         layers += range(int(first), int(last or first) + 1)
     return tuple(layers)

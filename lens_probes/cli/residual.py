@@ -7,8 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from lens_probes.cli.maximize import check_at_least, show
-from lens_probes.cli.options import ModelOptions, load, log_lines
+from lens_probes.cli.maximize import show
+from lens_probes.cli.options import ModelOptions, check_at_least, load, log_lines
 from lens_probes.errors import InputError, unknown
 from lens_probes.sites import SITES
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lens_probes.cli.options import (
     ModelOptions,
     SweepOptions,
-    at_least_one,
+    check_at_least,
     check_work,
     load,
     log_lines,
@@ -24,6 +24,8 @@ from lens_probes.sites import SITES
 if TYPE_CHECKING:
     from lens_probes.probes import Probe
     from lens_probes.result import SweepResult
+
+_MOST_PERMUTATIONS = 10_000_000
 
 command_line: ContextVar[str] = ContextVar("command", default="")
 
@@ -87,11 +89,16 @@ def _check(options: SweepOptions) -> tuple[tuple[str, ...], tuple[int, ...] | No
             raise unknown("site", site, SITES)
     layers = parse_layers(options.layers)
 
+    check_at_least(1, permutations=options.permutations)
+    if options.permutations > _MOST_PERMUTATIONS:
+        raise InputError(
+            f"permutations must be {_MOST_PERMUTATIONS:,} or fewer; got {options.permutations:,}."
+        )
+    check_work(options)
+
     from lens_probes.decision import preset_decision
 
     preset_decision(options.preset, alpha=options.alpha, method=options.method, scope=options.scope)
-    at_least_one("permutations", options.permutations)
-    check_work(options)
     return sites, layers
 
 

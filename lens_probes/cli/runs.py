@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lens_probes.cli.options import (
     ModelOptions,
     WorkOptions,
-    at_least_one,
+    check_at_least,
     check_work,
     load,
     log_lines,
@@ -96,7 +96,8 @@ def replicate(
         raise InputError(
             "say what is new: --text, --words, --sentences or --seed (another draw from the text)."
         )
-    at_least_one("permutations", permutations)
+    check_at_least(0, seed=seed)
+    check_at_least(1, permutations=permutations)
     work = work or WorkOptions()
     check_work(work)
     result = SweepResult.load(run)

