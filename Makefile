@@ -19,7 +19,7 @@ READY_TL4 := .venv-tl4/ready-$(call checksum,requirements-tl4.lock)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-tl4 browser-test screenshots chromium check format format-check \
+.PHONY: help setup demo test test-tl4 torture browser-test screenshots chromium check format format-check \
   lint types lock clean
 
 help: ## list the targets
@@ -36,6 +36,15 @@ test: $(READY) ## run all tests
 
 test-tl4: $(READY_TL4) ## run the tests that load a model on TransformerLens 4, in .venv-tl4
 	.venv-tl4/bin/python -m pytest -m model $(ARGS)
+
+# Workers are optional extras, not in the lock: their tests are skipped where they are missing.
+WORKERS := distributed==2026.8.0 dask-jobqueue==0.9.0 submitit==1.5.4
+KILLS ?= 200
+FUZZ ?= 1000
+
+torture: $(READY) ## kill 200 runs at any moment (KILLS=n), mutate files (FUZZ=n), kill workers of every kind
+	.venv/bin/python -m pip install -qq -c requirements.lock $(WORKERS)
+	KILLS=$(KILLS) FUZZ=$(FUZZ) .venv/bin/python -m pytest tests/faults tests/test_execute.py $(ARGS)
 
 browser-test: $(READY) chromium ## open reports in a real Chromium and check them there
 	LENS_PROBES_BROWSER_TESTS=required .venv/bin/python -m pytest tests/browser $(ARGS)
