@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from lens_probes.cli import facts, runs
 from lens_probes.cli.ablate import ablate
+from lens_probes.cli.heatmap import heatmap
 from lens_probes.cli.maximize import maximize
 from lens_probes.cli.options import parse_layers, strictly
 from lens_probes.cli.reproduce import reproduce
@@ -30,6 +31,7 @@ app = App(
 )
 app.command(sweep_app)
 app.command(ablate)
+app.command(heatmap)
 app.command(maximize)
 app.command(residual)
 for command in (

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from lens_probes.errors import InputError, one_line
-from lens_probes.report.numbers import fixed, general
+from lens_probes.report.numbers import MINUS, NONE, fixed
 from lens_probes.report.replication_figures import Replicated
 from lens_probes.result import SweepResult
 from lens_probes.unit_details import UnitDetails
@@ -125,14 +126,17 @@ def _verdict(row: Any) -> str:
 
 def _measured(what: str, row: Any, nulls: str) -> str:
     effects = [
-        f"{words} {general(row[m], 2)} nats [95 %: {general(row[f'{m}_low'], 2)} to "
-        f"{general(row[f'{m}_high'], 2)}]"
+        f"{words} {_two(row[m])} nats [95 %: {_two(row[f'{m}_low'])} to {_two(row[f'{m}_high'])}]"
         for m, words in _EFFECTS.items()
         if pd.notna(row.get(m))
     ]
-    p = (
-        f"; p = {general(row['p'], 2)} against {row['n_nulls']} {nulls}"
-        if pd.notna(row.get("p"))
-        else ""
-    )
+    p = f"; p = {_two(row['p'])} against {row['n_nulls']} {nulls}" if pd.notna(row.get("p")) else ""
     return f"{what} {' and '.join(effects) or 'nothing was measured'}{p}."
+
+
+def _two(value: float) -> str:
+    """Two significant digits in plain text, however small the number."""
+    if pd.isna(value):
+        return NONE
+    text = np.format_float_positional(value, precision=2, fractional=False, trim="-")
+    return text.replace("-", MINUS)

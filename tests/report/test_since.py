@@ -15,7 +15,7 @@ from lens_probes.report.since import causal_lines, replication_lines, saved_repl
 from lens_probes.result import SweepResult
 from lens_probes.validate.replication import Replication
 
-EFFECTS = {"kl": 0.0123, "kl_low": 0.01, "kl_high": 0.015, "loss_after": -0.5,
+EFFECTS = {"kl": 0.000123, "kl_low": 0.0001, "kl_high": 0.0016, "loss_after": -0.5,
            "loss_after_low": np.nan, "loss_after_high": 0.25,
            "p": 0.012, "n_nulls": 79}  # fmt: skip
 
@@ -43,9 +43,9 @@ def test_a_unit_of_the_causal_card():
     verdict, measured = causal_lines(card(), PLANTED)
     assert verdict == f"Encoded and used: it {SCRIPT} matters."
     assert measured == (
-        "Without this unit the next-token distribution moves by 0.012 nats [95 %: 0.010 to 0.015] "
-        "and the loss after it rises by −0.50 nats [95 %: – to 0.25]; p = 0.012 against 79 random "
-        "units."
+        "Without this unit the next-token distribution moves by 0.00012 nats [95 %: 0.0001 to "
+        "0.0016] and the loss after it rises by −0.5 nats [95 %: – to 0.25]; p = 0.012 against "
+        "79 random units."
     )
 
 
