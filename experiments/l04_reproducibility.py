@@ -7,12 +7,23 @@ import sys
 import numpy as np
 
 from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.findings.claim import Value
 from lens_probes.findings.drawings import lines
-from lens_probes.findings.spread import interval
+from lens_probes.findings.intervals import ERROR, estimate, without_replacement
 from lens_probes.maximize import reproducibility
 
 LESSON = Lesson("L04", "Reproducibility of the optimum", "gpt2", ("L04.a",), (22_000, 1_000))
+
+
+def distinct(tokens: np.ndarray) -> float:
+    """Share of decoded tokens [restart, token] that are distinct."""
+    return len(np.unique(tokens)) / tokens.size
+
+
+def mean_cosine(embeddings: np.ndarray) -> float:
+    """Mean over pairs of optima [restart, token, d_model]."""
+    rows = embeddings.reshape(len(embeddings), -1).astype(np.float64)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return float((rows @ rows.T)[np.triu_indices(len(rows), 1)].mean())
 
 
 def run(setting: Setting) -> Outcome:
@@ -26,23 +37,25 @@ def run(setting: Setting) -> Outcome:
                         steps=steps, n_null=n_null, read="mean", seed=setting.seed)
         for model in (setting.model, setting.untrained)
     )  # fmt: skip
-    tokens = found.maximized.decoded.tokens
+    tokens, embeddings = found.maximized.decoded.tokens, found.maximized.embeddings
     rng = np.random.default_rng(setting.seed)
-    distinct, cosines = [], []
-    for _ in range(5 * setting.draws):
-        rows = rng.choice(restarts, max(2, restarts - restarts // 4), replace=False)
-        distinct.append(len(np.unique(tokens[rows])) / tokens[rows].size)
-        cosines.append(float(rng.choice(found.optima.embedding_cosine,
-                                        len(found.optima.embedding_cosine)).mean()))  # fmt: skip
+    # Pairs share restarts, and a restart drawn twice would repeat its tokens.
+    m, draws = max(2, restarts - restarts // 4), 5 * setting.draws
+    picks = [rng.choice(restarts, m, replace=False) for _ in range(draws)]
+    scale = without_replacement(m / restarts)
     share = found.optima.n_distinct / found.n_decoded
     cosine = float(found.optima.embedding_cosine.mean())
     values = {
-        "share_distinct": Value(share, *interval(distinct, share),
-                                float(np.mean(found.null_distinct)) / found.n_decoded,
-                                bare.optima.n_distinct / bare.n_decoded),
-        "cosine": Value(cosine, *interval(cosines, cosine),
-                        float(np.mean([d.embedding_cosine.mean() for d in found.null])),
-                        float(bare.optima.embedding_cosine.mean())),
+        "share_distinct": estimate(
+            share, [distinct(tokens[rows]) for rows in picks],
+            null=[n / found.n_decoded for n in found.null_distinct],
+            untrained=bare.optima.n_distinct / bare.n_decoded, scale=scale,
+        ),
+        "cosine": estimate(
+            cosine, [mean_cosine(embeddings[rows]) for rows in picks],
+            null=[float(one.embedding_cosine.mean()) for one in found.null],
+            untrained=float(bare.optima.embedding_cosine.mean()), scale=scale,
+        ),
     }  # fmt: skip
     path = found.maximized.path
     return Outcome(
@@ -53,8 +66,8 @@ def run(setting: Setting) -> Outcome:
                 f"{found.maximized.name}, {restarts} restarts of {steps} steps; p of optima more "
                 f"alike than random embeddings: tokens {found.p_distinct:.2f}, embeddings "
                 f"{found.p_embedding:.2f}",
-                "95 % of draws of three restarts in four, centred on the value",
-                "random embeddings of the same norms",
+                ERROR.format(n=draws) + f"{m} of {restarts} restarts without replacement, rescaled",
+                f"mean of {n_null} sets of random embeddings of the same norms",
             ),
         ),
         {

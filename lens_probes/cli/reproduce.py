@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from lens_probes.cli.options import log_lines
-from lens_probes.errors import InputError
+from lens_probes.errors import InputError, at_least
 
 
 def reproduce(
@@ -24,8 +24,9 @@ def reproduce(
 ) -> None:
     """Run the lessons of the course and decide every claim by its rule.
 
-    What is there already for the same settings and scripts is kept: a run that was stopped goes
-    on with the lesson it was in.
+    What is there already for the same settings, scripts and code is kept: a run that was stopped
+    goes on with the lesson it was in. A lesson or one of several models that cannot run is said in
+    the tables and in the exit code; the others go on.
 
     Parameters
     ----------
@@ -38,9 +39,9 @@ def reproduce(
     text
         Stands in for the course's books; see `lens-probes texts`.
     out
-        Folder of the records, figures and tables.
+        Folder of the tables; records and figures lie below it by model and sizes.
     seed
-        Of all draws.
+        Of all draws; 0 or more.
     quick
         Smallest sizes: a look, no evidence.
     scale
@@ -55,6 +56,7 @@ def reproduce(
     from lens_probes.findings.lessons import find_scripts, lesson_ids
 
     log_lines(quiet)
+    at_least(0, seed=seed)
     wanted = lesson_ids(lessons)
     folder = find_scripts(scripts)
     sources = [name.strip() for name in (models or model).split(",") if name.strip()]
@@ -63,7 +65,7 @@ def reproduce(
     if larger is not None and len(sources) > 1:
         raise InputError("--larger belongs to one model: leave it out with several --models.")
 
-    from lens_probes.findings.run_models import run_models
+    from lens_probes.findings.run_models import could_not_run, run_models
     from lens_probes.findings.tables import summary, write_tables
 
     found = run_models(
@@ -72,5 +74,9 @@ def reproduce(
     )  # fmt: skip
     for one in found:
         print(f"{one.model}: {summary(one)}")
-    for path in write_tables(found, out):
+    paths = write_tables(found, out)
+    for path in paths:
         print(path)
+    lost = could_not_run(found)
+    if lost:
+        raise InputError(f"could not run: {lost}. The reasons stand in {paths[1]}.")

@@ -7,17 +7,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lens_probes.findings.claim import Claim, Condition, Measured, Value, Verdict, decide
+    from lens_probes.findings.claim import Claim, Condition, Measured, Value
     from lens_probes.findings.claims import CLAIMS, LESSONS
     from lens_probes.findings.reproduce import run_lessons, run_script
     from lens_probes.findings.script import script_main
     from lens_probes.findings.setting import Doubt, Lesson, Outcome, Setting
+    from lens_probes.findings.verdict import Verdict, decide
 
 _WHERE = {
-    **dict.fromkeys(("Claim", "Condition", "Measured", "Value", "Verdict", "decide"), "claim"),
+    **dict.fromkeys(("Claim", "Condition", "Measured", "Value"), "claim"),
     **dict.fromkeys(("CLAIMS", "LESSONS"), "claims"),
     **dict.fromkeys(("run_lessons", "run_script"), "reproduce"),
     **dict.fromkeys(("Doubt", "Lesson", "Outcome", "Setting"), "setting"),
+    **dict.fromkeys(("Verdict", "decide"), "verdict"),
     "script_main": "script",
 }
 

@@ -1,4 +1,4 @@
-"""A claim of the course as data, what was measured for it, and the rule that decides."""
+"""A claim of the course as data, and what was measured for it; `verdict.py` decides."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import Literal
 
 import numpy as np
 
-Word = Literal["reproduced", "partly", "contradicted", "not testable here"]
 Side = Literal["course", "rigorous", "both"]
+Unit = Literal["share", "accuracy", ""]
 Parts = Mapping[str, float]
 
 NAN = float("nan")
 SIMULATED = "simulated data"
 Column = Literal["value", "null", "untrained"]
-_BESIDE: tuple[Column, ...] = ("untrained", "null")
 
 
 @dataclass(frozen=True)
@@ -25,11 +24,19 @@ class Value:
     Attributes
     ----------
     low, high
-        95 % interval.
+        95 % interval; NaN where there is none.
     null
-        The same number where there is nothing to find (`Measured.null_is`).
+        The same number where there is nothing to find (`Measured.null_is`), the mean of its draws.
     untrained
         The same number on untrained weights of the same architecture.
+    null_draws
+        The null's draws: the rule is decided in each. Draw k belongs to draw k of other parts.
+    drawn
+        Draws behind the interval, on its scale; in the same order in all parts.
+    unit
+        "share" and "accuracy" are shown in percent, "" as a number; None: as the name says.
+    why
+        Why there is no value, where it is NaN.
     """
 
     value: float
@@ -37,6 +44,10 @@ class Value:
     high: float = NAN
     null: float = NAN
     untrained: float = NAN
+    null_draws: tuple[float, ...] = field(default=(), repr=False)
+    drawn: tuple[float, ...] = field(default=(), repr=False)
+    unit: Unit | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,8 @@ class Measured:
         What was resampled for the interval; what the null is. "" where there is none.
     missing
         Why the claim cannot be tested here, or "".
+    null_reason, untrained_reason
+        Why there is no null, no value on untrained weights.
     """
 
     claim: str
@@ -65,6 +78,8 @@ class Measured:
     interval_is: str = ""
     null_is: str = ""
     missing: str = ""
+    null_reason: str = ""
+    untrained_reason: str = ""
 
     @property
     def headline(self) -> Value:
@@ -78,19 +93,16 @@ class Measured:
 
 @dataclass(frozen=True)
 class Condition:
-    """One thing that a claim says, in words and as a test of the parts.
-
-    A number that does not exist (NaN: no unit was significant) fulfils no condition.
-    """
+    """One thing that a claim says, in words and as a test of one part, or of one less another."""
 
     says: str
     reads: tuple[str, ...]
     test: Callable[..., bool] = field(repr=False)
 
     def holds(self, parts: Parts) -> bool:
-        """Whether the parts fulfil it; a KeyError where one was not measured."""
+        """Whether the numbers fulfil it; a KeyError where one was not measured."""
         values = [parts[name] for name in self.reads]
-        return not any(np.isnan(values)) and bool(self.test(*values))
+        return bool(np.isfinite(values).all()) and bool(self.test(*values))
 
 
 @dataclass(frozen=True)
@@ -110,8 +122,9 @@ class Claim:
     how
         How the course measured it.
     rule
-        Reproduced: all conditions hold; partly: some; contradicted: none. They follow the course's
-        words and were written before anything was measured.
+        Reproduced: all conditions hold; partly: some, or some only in the point value;
+        contradicted: none. They follow the course's words and were written before anything was
+        measured.
     needs
         What another model than the course's lacks ("a named unit"), or "".
     """
@@ -135,60 +148,8 @@ class Claim:
         return tuple(dict.fromkeys(name for one in self.rule for name in one.reads))
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What the rule says, and which of its conditions hold.
-
-    Attributes
-    ----------
-    on
-        The model, where it is not the course's: the verdict is about that model only.
-    untrained, null
-        The rule applied to the untrained model's numbers and to the null's: "" where unknown. A
-        claim that is reproduced there too is no evidence about what the model has learned.
-    why
-        Why it is not testable here.
-    """
-
-    word: Word
-    on: str
-    conditions: tuple[tuple[str, bool], ...] = ()
-    untrained: str = ""
-    null: str = ""
-    why: str = ""
-
-    def __str__(self) -> str:
-        return f"on {self.on}: {self.word}" if self.on else self.word
-
-
-def decide(claim: Claim, measured: Measured, model: str) -> Verdict:
-    """The verdict of a claim's rule; never by hand."""
-    on = "" if same_model(model, claim.model) else model
-    values = measured.column("value")
-    if measured.missing or (on and claim.needs):
-        why = measured.missing or f"needs {claim.needs} of {claim.model}"
-        return Verdict("not testable here", on, (), why=why)
-    held = tuple((one.says, one.holds(values)) for one in claim.rule)
-    beside = {name: _beside(claim, measured.column(name)) for name in _BESIDE}
-    return Verdict(_word(held), on, held, beside["untrained"], beside["null"])
-
-
 def same_model(one: str, other: str) -> bool:
     """Whether a source names a claim's model, with or without its owner; a path never does."""
     short = other.rpartition("/")[2]
     names = (other, short, f"openai-community/{short}")
     return other == SIMULATED or one.lower() in {name.lower() for name in names}
-
-
-def _beside(claim: Claim, parts: Parts) -> str:
-    """The rule applied to numbers beside the measured ones; "" where one is not known."""
-    if not all(np.isfinite(parts[part]) for part in claim.reads):
-        return ""
-    return _word(tuple((one.says, one.holds(parts)) for one in claim.rule))
-
-
-def _word(held: tuple[tuple[str, bool], ...]) -> Word:
-    n = sum(holds for _, holds in held)
-    if n == len(held):
-        return "reproduced"
-    return "partly" if n else "contradicted"

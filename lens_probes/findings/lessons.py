@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lens_probes.errors import InputError, unknown
-from lens_probes.findings.claims import LESSONS
+from lens_probes.findings.claims import CLAIMS, LESSONS
 
 
 def find_scripts(folder: Path | None = None) -> Path:
@@ -34,13 +34,19 @@ def lesson_ids(names: Iterable[str]) -> tuple[str, ...]:
     Raises
     ------
     InputError
-        A lesson that the course does not have.
+        A lesson or claim that the course does not have.
     """
     found = set()
     for name in names:
-        number = name.strip().upper().partition(".")[0].removeprefix("L")
-        lesson = f"L{int(number):02d}" if number.isdigit() else name
+        before, point, letter = name.strip().upper().partition(".")
+        number = before.removeprefix("L")
+        # "²" is a digit, and no number.
+        is_number = number.isascii() and number.isdigit()
+        lesson = f"L{int(number):02d}" if is_number and len(number) <= 2 else name
         if lesson not in LESSONS:
             raise unknown("lesson", name, LESSONS)
+        if point and f"{lesson}.{letter.lower()}" not in CLAIMS:
+            own = [claim for claim in CLAIMS if CLAIMS[claim].lesson == lesson]
+            raise unknown("claim", name, own or [f"{lesson} (it has no claims)"])
         found.add(lesson)
     return tuple(lesson for lesson in LESSONS if lesson in found) if found else LESSONS

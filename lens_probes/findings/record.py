@@ -4,30 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from lens_probes.errors import InputError, one_line
-from lens_probes.findings.claim import Measured, Verdict, decide
+from lens_probes.findings.claim import Measured, Value
 from lens_probes.findings.claims import CLAIMS
+from lens_probes.findings.intervals import no_interval
+from lens_probes.findings.parts import bounded, why_none
 from lens_probes.findings.setting import Lesson, Outcome
+from lens_probes.findings.verdict import Verdict, decide
 
-FORMAT = 1
+FORMAT = 2
+_KEPT = ("value", "low", "high", "null", "untrained", "unit")
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "key": str, "lesson": str, "title": str, "model": str, "rows": list, "figures": dict,
+    "doubts": list, "lines": list, "sizes": list, "seconds": (int, float),
+}  # fmt: skip
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Record:
-    """What is kept of a lesson: plain values."""
+    """What is kept of a lesson: plain values. `failed`: why it did not run, or ""."""
 
     lesson: str
     key: str
     said: Mapping[str, Any]
+    failed: str = ""
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -36,10 +50,24 @@ class Record:
         return rows
 
 
-def record_key(lesson: Lesson, settings: Mapping[str, Any], source: str) -> str:
-    """Digest of what a lesson's numbers depend on: its settings and its script."""
-    text = json.dumps([FORMAT, lesson.id, settings, source], sort_keys=True, default=str)
+def record_key(lesson: str, settings: Mapping[str, Any], source: str) -> str:
+    """Digest of what a lesson's numbers and verdicts depend on: settings, its script, the code."""
+    text = json.dumps(
+        [FORMAT, lesson, settings, source, package_digest()], sort_keys=True, default=str
+    )
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def package_digest() -> str:
+    """Digest of the package's sources, its command line apart."""
+    root = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        name = path.relative_to(root).as_posix()
+        if not name.startswith("cli/"):
+            digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\0".encode())
+    return digest.hexdigest()
 
 
 def write_record(
@@ -52,47 +80,81 @@ def write_record(
     sizes: list[str],
     seconds: float,
 ) -> Record:
-    """Write `L22.json` and the figures of a lesson."""
+    """Write `L22.json` and the figures of a lesson.
+
+    Figures carry the key in their names and older ones go last: whenever a run is killed, the
+    record that lies there points to its own figures.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    links = {name: _write_figure(folder, lesson.id, name, f) for name, f in outcome.figures.items()}
+    links = {
+        name: _write_figure(folder / f"{lesson.id}_{name}_{key[:8]}.html", figure)
+        for name, figure in outcome.figures.items()
+    }
+    record = record_of(lesson, key, outcome, model=model, links=links, sizes=sizes, seconds=seconds)
+    path = folder / f"{lesson.id}.json"
+    part = path.with_suffix(".json.part")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(record.said, indent=1, allow_nan=False))
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    for old in folder.glob(f"{lesson.id}_*.html"):
+        if old.name not in links.values():
+            old.unlink(missing_ok=True)
+    return record
+
+
+def record_of(
+    lesson: Lesson,
+    key: str,
+    outcome: Outcome,
+    *,
+    model: str,
+    links: Mapping[str, str],
+    sizes: list[str],
+    seconds: float,
+    failed: str = "",
+) -> Record:
+    """An outcome as plain values, with the verdicts of its claims."""
+    measured = [bounded(one) for one in outcome.measured]
     said = {
+        "key": key,
         "lesson": lesson.id,
         "title": lesson.title,
         "model": model,
-        "rows": [row(one, decide(CLAIMS[one.claim], one, model)) for one in outcome.measured],
-        "figures": links,
+        "rows": [row(one, decide(CLAIMS[one.claim], one, model)) for one in measured],
+        "figures": dict(links),
         "doubts": [{"about": d.about, "evidence": d.evidence} for d in outcome.doubts],
         "lines": list(outcome.lines),
         "sizes": list(sizes),
         "seconds": round(seconds, 1),
     }
-    text = json.dumps({"key": key, **_finite(said)}, indent=1, allow_nan=False)
-    path = folder / f"{lesson.id}.json"
-    part = path.with_suffix(".json.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    return Record(lesson.id, key, json.loads(text))
+    return Record(lesson.id, key, _finite(said), failed)
 
 
 def read_record(folder: Path, lesson: str) -> Record | None:
-    """The record of a lesson, or None where there is none.
+    """The record of a lesson, or None where there is none; a damaged one is none, and is logged.
 
     Raises
     ------
     InputError
-        A file that is no record.
+        A file that cannot be read.
     """
     path = folder / f"{lesson}.json"
     if not path.exists():
         return None
     try:
         said = json.loads(path.read_text("utf-8"))
-        return Record(lesson, str(said["key"]), said)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is damaged ({one_line(error)}): delete it.") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {one_line(error)}.") from error
+    except ValueError:
+        said = None
+    if not isinstance(said, dict) or any(
+        not isinstance(said.get(name), kind) for name, kind in _FIELDS.items()
+    ):
+        log.warning("%s is damaged or of an older version: the lesson runs again", path)
+        return None
+    return Record(lesson, said["key"], said)
 
 
 def row(measured: Measured, verdict: Verdict) -> dict[str, Any]:
@@ -100,11 +162,13 @@ def row(measured: Measured, verdict: Verdict) -> dict[str, Any]:
     return {
         "claim": measured.claim,
         "side": measured.side,
-        "parts": {name: vars(value) for name, value in measured.parts.items()},
+        "parts": {name: _part(name, value) for name, value in measured.parts.items()},
         "n": measured.n,
         "how": measured.how,
         "interval_is": measured.interval_is,
         "null_is": measured.null_is,
+        "null_reason": measured.null_reason,
+        "untrained_reason": measured.untrained_reason,
         "verdict": str(verdict),
         "word": verdict.word,
         "conditions": [list(one) for one in verdict.conditions],
@@ -114,15 +178,21 @@ def row(measured: Measured, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _write_figure(folder: Path, lesson: str, name: str, figure: go.Figure | str) -> str:
-    file = f"{lesson}_{name}.html"
+def _part(name: str, value: Value) -> dict[str, Any]:
+    """A value without its draws, and why it or its interval does not exist."""
+    known = {one.name: getattr(value, one.name) for one in fields(value) if one.name in _KEPT}
+    why = "" if np.isfinite(value.value) else why_none(name, value)
+    return known | {"why": why, "no_interval": no_interval(value.drawn) if value.drawn else ""}
+
+
+def _write_figure(path: Path, figure: go.Figure | str) -> str:
     if isinstance(figure, str):
-        page = f'<!doctype html><meta charset="utf-8"><title>{lesson} {name}</title>{figure}'
-        (folder / file).write_text(page, "utf-8")
+        head = f'<!doctype html><meta charset="utf-8"><title>{path.stem}</title>'
+        path.write_text(head + figure, "utf-8")
     else:
         # plotly.min.js is written once beside the figures: they open with no network.
-        figure.write_html(folder / file, include_plotlyjs="directory")
-    return file
+        figure.write_html(path, include_plotlyjs="directory")
+    return path.name
 
 
 def _finite(value: Any) -> Any:

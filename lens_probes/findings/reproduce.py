@@ -11,7 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lens_probes.errors import InputError
-from lens_probes.findings.record import Record, read_record, record_key, write_record
+from lens_probes.findings.claim import Measured
+from lens_probes.findings.claims import CLAIMS, LESSONS
+from lens_probes.findings.record import (
+    Record,
+    read_record,
+    record_key,
+    record_of,
+    write_record,
+)
 from lens_probes.findings.setting import Lesson, Outcome, Setting
 
 log = logging.getLogger(__name__)
@@ -42,17 +50,22 @@ def load_script(folder: Path, lesson: str) -> Script:
     InputError
         No script, or several, for it.
     """
-    paths = sorted(folder.glob(f"{lesson.lower()}_*.py"))
-    if len(paths) != 1:
-        raise InputError(f"{folder} holds {len(paths)} scripts for {lesson}: one is needed.")
-    name = f"lens_probes_experiments.{paths[0].stem}"
-    spec = importlib.util.spec_from_file_location(name, paths[0])
+    path = _script_path(folder, lesson)
+    name = f"lens_probes_experiments.{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
-    return Script(paths[0], module.LESSON, module.run)
+    return Script(path, module.LESSON, module.run)
+
+
+def _script_path(folder: Path, lesson: str) -> Path:
+    paths = sorted(folder.glob(f"{lesson.lower()}_*.py"))
+    if len(paths) != 1:
+        raise InputError(f"{folder} holds {len(paths)} scripts for {lesson}: one is needed.")
+    return paths[0]
 
 
 def run_script(script: Script, setting: Setting, out: Path) -> Record:
@@ -60,7 +73,7 @@ def run_script(script: Script, setting: Setting, out: Path) -> Record:
 
     The record goes to `out`; a kill leaves the older one or none.
     """
-    key = record_key(script.lesson, described(setting), script.source)
+    key = record_key(script.lesson.id, described(setting), script.source)
     kept = read_record(out, script.lesson.id)
     if kept is not None and kept.key == key:
         log.info("%s: kept", script.lesson.id)
@@ -81,15 +94,56 @@ def run_script(script: Script, setting: Setting, out: Path) -> Record:
 def run_lessons(
     lessons: Iterable[str], setting: Setting, out: Path, scripts: Path
 ) -> tuple[Record, ...]:
-    """Records of some lessons; activations are shared between neighbours and dropped after."""
+    """Records of some lessons; activations are shared between neighbours and dropped after.
+
+    A lesson that meets an InputError gives a record that says so, which is not written: it runs
+    again the next time. The others go on.
+    """
     records = []
     wanted = tuple(lessons)
     for number, lesson in enumerate(wanted):
-        records.append(run_script(load_script(scripts, lesson), setting, out))
+        try:
+            records.append(run_script(load_script(scripts, lesson), setting, out))
+        except InputError as error:
+            log.warning("%s could not run: %s", lesson, error)
+            records.append(_failed(lesson, str(error), setting))
         after = wanted[number + 1] if number + 1 < len(wanted) else ""
         if not any(lesson in group and after in group for group in _SHARING):
             setting.forget()
     return tuple(records)
+
+
+def kept_records(
+    setting: Setting, out: Path, scripts: Path
+) -> tuple[dict[str, Record], tuple[str, ...]]:
+    """Records in a folder that these settings, scripts and code would give; lessons of others."""
+    kept, others = {}, []
+    for lesson in LESSONS:
+        found = read_record(out, lesson)
+        if found is None:
+            continue
+        try:
+            source = _script_path(scripts, lesson).read_text("utf-8")
+        except InputError:
+            source = ""
+        if source and found.key == record_key(lesson, described(setting), source):
+            kept[lesson] = found
+        else:
+            others.append(lesson)
+    return kept, tuple(others)
+
+
+def _failed(lesson: str, why: str, setting: Setting) -> Record:
+    """Rows that say why nothing was measured."""
+    claims = tuple(claim for claim in CLAIMS if CLAIMS[claim].lesson == lesson)
+    rows = tuple(
+        Measured(claim, "both", {}, "nothing", "the lesson could not run", missing=why)
+        for claim in claims
+    )
+    return record_of(
+        Lesson(lesson, "could not run", "", claims), "", Outcome(rows, lines=(why,)),
+        model=setting.model.source, links={}, sizes=[], seconds=0.0, failed=why,
+    )  # fmt: skip
 
 
 def described(setting: Setting) -> dict[str, object]:
@@ -97,7 +151,7 @@ def described(setting: Setting) -> dict[str, object]:
     larger = setting.larger
     return {
         "model": setting.once("provenance", lambda: setting.model.provenance),
-        "larger": None if larger is None else larger.source,
+        "larger": setting.once("larger", lambda: None if larger is None else larger.provenance),
         "text": setting.once("text", lambda: setting.text.sha256),
         "seed": setting.seed,
         "scale": setting.scale,

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from lens_probes.errors import InputError
+from lens_probes.errors import InputError, at_least
 from lens_probes.findings.reproduce import Script, run_script
+from lens_probes.findings.run_models import place
 from lens_probes.findings.setting import SCALES, Lesson, Outcome, Scale, Setting
 from lens_probes.findings.tables import record_lines
 from lens_probes.model import LensModel, load_model
@@ -26,6 +27,7 @@ def script_main(
     """Run a lesson's script: load, run, write, print. Returns the exit code."""
     given = _parser(lesson).parse_args(arguments)
     try:
+        at_least(0, seed=given.seed)
         model = model_for(lesson, given.model)
         setting = Setting(
             model=model,
@@ -34,11 +36,12 @@ def script_main(
             scale=scale_for(model, lesson, given.scale, quick=given.quick),
             larger=None if given.larger is None else load_model(given.larger),
         )
-        record = run_script(Script(Path(path), lesson, run), setting, given.out)
+        folder = place(given.out, model.source, setting.scale)
+        record = run_script(Script(Path(path), lesson, run), setting, folder)
     except InputError as error:
         sys.stderr.write(f"{Path(path).name}: {error}\n")
         return 2
-    _print(record_lines(record))
+    _print([*record_lines(record), f"record and figures: {folder}"])
     return 0
 
 

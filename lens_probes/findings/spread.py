@@ -1,14 +1,15 @@
 """A number with its interval, its word-type null and its untrained value: one function, four times.
 
 A profile turns activations and labels into a few numbers. Run on the examples it gives the value,
-on word types drawn with replacement the interval, on labels shuffled over word types the null, and
-on the activations of untrained weights what the architecture alone gives.
+on word types drawn with replacement the interval, on labels shuffled over word types the draws of
+the null, and on the activations of untrained weights what the architecture alone gives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -17,16 +18,28 @@ from numpy.typing import NDArray
 from lens_probes.activations import Activations
 from lens_probes.examples import Examples
 from lens_probes.findings.claim import Value
+from lens_probes.findings.intervals import ERROR, estimate, interval, mean
+from lens_probes.findings.parts import ends_of
+
+__all__ = [
+    "INTERVAL", "NULL", "By", "Key", "Profile", "Reading", "Sample", "bootstrap", "estimate",
+    "interval", "mean", "pick", "shuffles", "spread", "word_types",
+]  # fmt: skip
 
 Key = tuple[int, str]
 Array = NDArray[np.floating[Any]]
 By = Literal["word", "sequence"]
 
 INTERVAL = {
-    "word": "95 % of {n} draws of word types with replacement in each class, centred on the value",
-    "sequence": "95 % of {n} draws of sequences with replacement, centred on the value",
+    "word": ERROR + "word types with replacement in each class",
+    "sequence": ERROR + "sequences with replacement",
 }
-NULL = "mean of {n} relabellings of word types, class sizes kept"
+NULL = (
+    "mean of {n} relabellings of word types, class sizes kept, without the real one and its mirror "
+    "image"
+)
+# Relabellings drawn for each one that is wanted, before it is clear that there are no others.
+_TRIES = 50
 
 
 @dataclass(frozen=True)
@@ -121,12 +134,18 @@ def spread(
     if reading.untrained is not None:
         bare = profile(reading.sample(untrained=True).only(keys))
     return {
-        name: Value(
-            float(value), *interval(drawn.get(name, []), float(value)), mean(null.get(name, [])),
-            float(bare.get(name, np.nan)),
+        name: _estimate(
+            name, value, drawn.get(name, []), null.get(name, []), float(bare.get(name, np.nan))
         )
         for name, value in found.items()
-    }  # fmt: skip
+    }
+
+
+def _estimate(
+    name: str, value: float, drawn: list[float], null: list[float], untrained: float
+) -> Value:
+    lower, upper = ends_of(name, Value(float(value)))
+    return estimate(value, drawn, null=null, untrained=untrained, lower=lower, upper=upper)
 
 
 def bootstrap(sample: Sample, n: int, seed: int) -> Iterator[Sample]:
@@ -146,34 +165,19 @@ def bootstrap(sample: Sample, n: int, seed: int) -> Iterator[Sample]:
 
 
 def shuffles(sample: Sample, n: int, seed: int) -> Iterator[Sample]:
-    """The same sample with labels (or values) shuffled over word types."""
-    rng = np.random.default_rng([seed, 2])
-    _, first = np.unique(sample.copy, return_index=True)
-    of_type = sample.label[first]
-    for _ in range(n):
-        yield sample.relabelled(rng.permutation(of_type)[sample.copy])
+    """The same sample with labels (or values) shuffled over word types.
 
-
-def interval(values: list[float], value: float) -> tuple[float, float]:
-    """2.5 and 97.5 % quantiles of the finite draws, centred on the value; NaN for fewer than five.
-
-    Centred: a word that is drawn twice makes its test too sure, so that draws of a share of
-    significant units lie above the share itself. What lies between 0 and 1 is kept there.
+    The real labelling and its mirror image, which tells the same two sets of words apart, are no
+    null: they are drawn again. Fewer than n, or none, where there is hardly another.
     """
-    known = np.array(values)[np.isfinite(values)] if len(values) else np.empty(0)
-    if len(known) < 5 or not np.isfinite(value):
-        return float("nan"), float("nan")
-    low, middle, high = np.quantile(known, [0.025, 0.5, 0.975])
-    low, high = value + low - middle, value + high - middle
-    if known.min() >= 0 and max(known.max(), value) <= 1:
-        low, high = max(0.0, low), min(1.0, high)
-    return float(low), float(high)
-
-
-def mean(values: list[float]) -> float:
-    """Mean of the finite values; NaN without one."""
-    known = [value for value in values if np.isfinite(value)]
-    return float(np.mean(known)) if known else float("nan")
+    rng = np.random.default_rng([seed, 2])
+    _, first, type_of = np.unique(sample.copy, return_index=True, return_inverse=True)
+    of_type = sample.label[first]
+    mirror = of_type.max() + of_type.min() - of_type if of_type.dtype.kind != "f" else of_type
+    drawn = (rng.permutation(of_type) for _ in range(_TRIES * n))
+    others = (one for one in drawn if (one != of_type).any() and (one != mirror).any())
+    for label in islice(others, n):
+        yield sample.relabelled(label[type_of])
 
 
 def pick(values: Mapping[str, Value], *names: str) -> dict[str, Value]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -10,25 +11,39 @@ from typing import Any
 
 import jinja2
 
+from lens_probes.findings.cells import (
+    beside,
+    condition_text,
+    conditions_text,
+    null_text,
+    part_text,
+    parts_text,
+)
 from lens_probes.findings.claim import Claim
 from lens_probes.findings.claims import CLAIMS
 from lens_probes.findings.record import Record
 
 SIDES = ("course", "rigorous")
-_PERCENT = (
-    "share", "early", "late", "low_layers", "highest", "top_share", "median_top_share", "share_",
-    "least_share", "last", "before", "sign_agreement",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Records of one model, by lesson, and their folder relative to the tables."""
+    """Records of one model, by lesson, and their folder relative to the tables.
+
+    Attributes
+    ----------
+    failed
+        Why the model could not be loaded, or "".
+    others
+        Lessons with a record of other settings or of older code, which is not shown.
+    """
 
     model: str
     scale: str
     records: tuple[Record, ...]
     folder: str = "."
+    failed: str = ""
+    others: tuple[str, ...] = ()
 
     @property
     def lessons(self) -> dict[str, Record]:
@@ -52,37 +67,6 @@ def claims_of(findings: Sequence[Findings]) -> list[Claim]:
     return [claim for claim in CLAIMS.values() if claim.lesson in lessons]
 
 
-def number(name: str, value: float | None) -> str:
-    """A part as text: shares in percent, small numbers in powers of ten."""
-    if value is None:
-        return "none"
-    is_share = any(name == p or (p.endswith("_") and name.startswith(p)) for p in _PERCENT)
-    if is_share and abs(value) <= 1:
-        return f"{100 * value:.1f} %"
-    if value and abs(value) < 1e-3:
-        return f"{value:.1e}"
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-
-
-def part_text(name: str, part: Mapping[str, float | None]) -> str:
-    """`early 64.1 % [58.0 %, 70.2 %]`."""
-    said = f"{name.replace('_', ' ')} {number(name, part['value'])}"
-    if part["low"] is not None:
-        said += f" [{number(name, part['low'])}, {number(name, part['high'])}]"
-    return said
-
-
-def beside(row: Mapping[str, Any], column: str) -> str:
-    """The null's or the untrained model's numbers, and what the rule says to them."""
-    parts = row["parts"]
-    known = {name: part[column] for name, part in parts.items() if part[column] is not None}
-    if not known:
-        return "-"
-    said = ", ".join(f"{name.replace('_', ' ')} {number(name, v)}" for name, v in known.items())
-    verdict = row[f"{column}_verdict"]
-    return f"{said} ({verdict})" if verdict else said
-
-
 def record_lines(record: Record) -> list[str]:
     """A lesson for the terminal."""
     said = record.said
@@ -93,10 +77,10 @@ def record_lines(record: Record) -> list[str]:
         claim = CLAIMS[row["claim"]]
         lines.append(f"{claim.id} [{row['side']}] {claim.statement}")
         lines.append(f"  course: {claim.number} ({claim.model})")
-        parts = "; ".join(part_text(name, part) for name, part in row["parts"].items())
-        lines.append(f"  here: {parts or 'nothing'}; n: {row['n']}")
-        lines.append(f"  null: {beside(row, 'null')}; untrained: {beside(row, 'untrained')}")
-        lines += [f"  {'holds' if holds else 'fails'}: {says}" for says, holds in row["conditions"]]
+        lines.append(f"  here: {parts_text(row)}; n: {row['n']}")
+        lines += [f"  interval: {row['interval_is']}"] if row["interval_is"] else []
+        lines += [f"  null: {null_text(row)}", f"  untrained: {beside(row, 'untrained')}"]
+        lines += [f"  {condition}" for condition in conditions_text(row)]
         why = f" ({row['why']})" if row["why"] else ""
         lines.append(f"  verdict: {row['verdict']}{why}")
     lines += [f"doubt: {one['about']}: {one['evidence']}" for one in said["doubts"]]
@@ -106,30 +90,38 @@ def record_lines(record: Record) -> list[str]:
 def markdown(findings: Sequence[Findings]) -> str:
     """All claims as one Markdown page: a summary, a table, the lessons' doubts and figures."""
     lines = ["# Findings: the course's claims, measured", ""]
-    for one in findings:
-        lines += [f"- {one.model} (sizes: {one.scale}): {summary(one)}"]
+    lines += [plain(f"- {one.model} (sizes: {one.scale}): {summary(one)}") for one in findings]
     lines += ["", _READING, ""]
     head = ["claim", "course", *(f"{f.model}, {side} preset" for f in findings for side in SIDES)]
-    lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += [_line(head), "|" + "---|" * len(head)]
     for claim in claims_of(findings):
-        cells = [f"**{claim.id}** {claim.statement}", f"{claim.number} ({claim.model})"]
-        cells += [_cell(f.row(claim.id, side), side) for f in findings for side in SIDES]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        cells = [f"**{claim.id}** {claim.statement}"]
+        cells.append(f"{claim.number}<br>{claim.model}: {claim.how}")
+        cells += [
+            _cell(f.row(claim.id, side), side, not_run(f)) for f in findings for side in SIDES
+        ]
+        lines.append(_line(cells))
     lines += ["", "## Where the course is doubtful", ""]
-    lines += [f"- **{about}** ({where}): {evidence}" for where, about, evidence in doubts(findings)]
+    lines += [
+        plain(f"- **{about}** ({where}): {evidence}") for where, about, evidence in doubts(findings)
+    ]
     lines += ["", "## Lessons", ""]
     for one in findings:
         for record in one.records:
-            links = (
-                ", ".join(f"[{n}]({one.folder}/{f})" for n, f in record.said["figures"].items())
-                or "none"
-            )
-            sizes = "; ".join(record.said["sizes"]) or "no sizes"
-            lines.append(
-                f"- {record.lesson} {record.said['title']} ({one.model}, {record.said['seconds']} "
-                f"s): {sizes}. Figures: {links}."
-            )
+            lines += [plain(line) for line in _lesson(one, record)]
     return "\n".join(lines) + "\n"
+
+
+def _lesson(findings: Findings, record: Record) -> list[str]:
+    """Sizes and figures of a lesson, and what else it says."""
+    said = record.said
+    links = [f"[{name}]({findings.folder}/{file})" for name, file in said["figures"].items()]
+    sizes = "; ".join(said["sizes"]) or "no sizes"
+    head = f"- {record.lesson} {said['title']} ({findings.model}, {said['seconds']} s): {sizes}."
+    return [
+        f"{head} Figures: {', '.join(links) or 'none'}.",
+        *(f"    - {x}" for x in said["lines"]),
+    ]
 
 
 def html(findings: Sequence[Findings]) -> str:
@@ -143,15 +135,23 @@ def html(findings: Sequence[Findings]) -> str:
         sides=SIDES,
         reading=_READING,
         doubts=doubts(findings),
+        not_run=not_run,
         summary=summary,
         part_text=part_text,
+        condition_text=condition_text,
+        null_text=null_text,
         beside=beside,
     )
 
 
 def write_tables(findings: Sequence[Findings], out: Path) -> tuple[Path, Path]:
-    """`findings.html` and `findings.md` in a folder, each whole or not at all."""
-    paths = (out / "findings.html", out / "findings.md")
+    """`findings.html` and `findings.md` in a folder, each whole or not at all.
+
+    A quick look writes `findings_quick` and leaves the others' tables alone.
+    """
+    scales = {one.scale for one in findings if not one.failed}
+    name = "findings_quick" if scales == {"quick"} else "findings"
+    paths = (out / f"{name}.html", out / f"{name}.md")
     for path, page in zip(paths, (html(findings), markdown(findings)), strict=True):
         part = path.with_suffix(path.suffix + ".part")
         part.write_text(page, "utf-8")
@@ -160,14 +160,23 @@ def write_tables(findings: Sequence[Findings], out: Path) -> tuple[Path, Path]:
 
 
 def summary(findings: Findings) -> str:
-    """Verdicts counted, for each preset."""
+    """Verdicts counted: those of each preset, and those that are decided once for both."""
+    if findings.failed:
+        return f"not run: {findings.failed}"
     said = []
-    for side in SIDES:
-        words = [
-            row["word"] for claim in claims_of([findings]) if (row := findings.row(claim.id, side))
+    for side in (*SIDES, "both"):
+        rows = [
+            row
+            for claim in claims_of([findings])
+            if (row := findings.row(claim.id, side)) and row["side"] == side
         ]
-        counts = {word: words.count(word) for word in dict.fromkeys(words)}
-        said.append(f"{side} preset: " + ", ".join(f"{n} {word}" for word, n in counts.items()))
+        counts = Counter(row["word"] for row in rows)
+        words = ", ".join(f"{n} {word}" for word, n in counts.items())
+        head = f"{len(rows)} decided once" if side == "both" else f"{side} preset"
+        said += [f"{head}: {words}"] if rows else []
+    if findings.others:
+        lessons = ", ".join(findings.others)
+        said.append(f"not shown, as they were run with other settings or older code: {lessons}")
     return "; ".join(said)
 
 
@@ -181,25 +190,44 @@ def doubts(findings: Iterable[Findings]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _cell(row: Mapping[str, Any] | None, side: str) -> str:
+def not_run(findings: Findings) -> str:
+    """Why a cell is empty."""
+    return f"not run ({findings.failed})" if findings.failed else "not run"
+
+
+def _cell(row: Mapping[str, Any] | None, side: str, none: str) -> str:
     if row is None:
-        return "not run"
+        return plain(none)
     if row["side"] == "both" and side == "rigorous":
         return "as the course: no test decides"
-    parts = "; ".join(part_text(name, part) for name, part in row["parts"].items())
     why = f" ({row['why']})" if row["why"] else ""
-    said = {name: row[name].replace("<", "&lt;") for name in ("verdict", "n", "how")}
-    cell = f"**{said['verdict']}**{why.replace('<', '&lt;')}: {parts}. n: {said['n']}."
-    return (
-        f"{cell}<br>null: {beside(row, 'null')}<br>untrained: {beside(row, 'untrained')}"
-        f"<br>{said['how']}"
-    )
+    lines = [
+        *conditions_text(row),
+        f"n: {row['n']}",
+        *([f"interval: {row['interval_is']}"] if row["interval_is"] else []),
+        f"null: {null_text(row)}",
+        f"untrained: {beside(row, 'untrained')}",
+        row["how"],
+    ]
+    head = f"**{plain(row['verdict'])}**{plain(why)}: {plain(parts_text(row))}"
+    return "<br>".join([head, *map(plain, lines)])
+
+
+def plain(text: str) -> str:
+    """Text that starts no tag."""
+    return text.replace("<", "&lt;")
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
 
 _READING = (
     "A verdict comes from a rule that is written beside the claim and follows the course's words: "
-    "reproduced (all its conditions hold), partly (some), contradicted (none), not testable here. "
-    "Brackets: 95 % interval. In brackets behind the null and the untrained model stands what the "
-    "same rule says to their numbers: a claim that holds there too says little about what the "
+    "reproduced (all its conditions hold), partly (some hold, or hold only in the point value "
+    "because the interval reaches the bound), contradicted (none), not testable here (with the "
+    "reason). Conditions: ✓ holds, ~ uncertain, ✗ fails, ? has no value. Brackets: 95 % interval. "
+    "In brackets behind the null and the untrained model stands what the same rule says to their "
+    "numbers, the null's draw by draw: a claim that holds there too says little about what the "
     "model has learned."
 )

@@ -1,60 +1,24 @@
-"""Resuming, tables and the command, with scripts of a few lines in place of the lessons'."""
+"""Resuming, with scripts of a few lines in place of the lessons'."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from html.parser import HTMLParser
+import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from made_scripts import folder_of, ran
 
-from lens_probes.cli import main
 from lens_probes.errors import InputError
-from lens_probes.findings import CLAIMS, LESSONS, Lesson, Measured, Outcome, Setting, Value
+from lens_probes.findings import CLAIMS, LESSONS, Setting
+from lens_probes.findings import record as record_module
 from lens_probes.findings.lessons import find_scripts, lesson_ids
-from lens_probes.findings.record import Record, read_record, write_record
+from lens_probes.findings.record import package_digest, read_record
 from lens_probes.findings.reproduce import load_script, run_lessons, run_script
 from lens_probes.findings.run_models import folder_name
-from lens_probes.findings.tables import Findings, html, markdown, record_lines, write_tables
+from lens_probes.findings.tables import Findings, markdown
 from lens_probes.model import LensModel
 from lens_probes.texts import Document, Text
-
-SCRIPT = '''"""A lesson."""
-from pathlib import Path
-from lens_probes.findings import Doubt, Lesson, Measured, Outcome, Setting, Value
-
-LESSON = Lesson("{id}", "<Title>", "gpt2-large", ("{claim}",))
-
-
-def run(setting: Setting) -> Outcome:
-    {body}
-    log = Path(r"{log}")
-    log.write_text((log.read_text() if log.exists() else "") + "{id} ")
-    setting.size("windows", course=300, machine=30, quick=3)
-    parts = {{"early": Value(0.7, 0.6, 0.8, 0.1, 0.02), "late": Value(0.25)}}
-    return Outcome(
-        (Measured("{claim}", "course", parts, "n | <b>", "how", "an interval", "a null"),),
-        {{"heatmap": "<p>painted</p>"}}, (Doubt("<i>doubt</i>", "evidence"),), ("a line",),
-    )
-'''
-
-
-def folder_of(tmp_path: Path, **bodies: str) -> Path:
-    scripts = tmp_path / "experiments"
-    scripts.mkdir(exist_ok=True)
-    for lesson, body in bodies.items():
-        claim = {"L22": "L22.b", "L23": "L23.a"}[lesson]
-        text = SCRIPT.format(id=lesson, claim=claim, body=body or "pass", log=tmp_path / "log")
-        (scripts / f"{lesson.lower()}_made.py").write_text(text)
-    return scripts
-
-
-def ran(tmp_path: Path) -> str:
-    return (tmp_path / "log").read_text().strip()
 
 
 @pytest.fixture
@@ -92,20 +56,98 @@ def test_other_settings_and_a_changed_script_run_again(tmp_path: Path, setting: 
     assert ran(tmp_path) == "L22 L22 L22"
 
 
-def test_a_damaged_record_is_named(tmp_path: Path) -> None:
+@pytest.mark.model
+def test_other_code_and_another_larger_model_run_again(
+    tmp_path: Path,
+    setting: Setting,
+    tiny_models: dict[str, LensModel],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script, out = load_script(folder_of(tmp_path, L22=""), "L22"), tmp_path / "out"
+    run_script(script, setting, out)
+    small, other = tiny_models["gpt2"], tiny_models["llama"]
+    for larger in (small, small, replace(other, source=small.source)):
+        run_script(script, replace(setting, larger=larger, shared={}), out)
+    assert ran(tmp_path) == "L22 L22 L22", "the name of the larger model is not what counts"
+    monkeypatch.setattr(record_module, "package_digest", lambda: "edited")
+    run_script(script, replace(setting, larger=larger, shared={}), out)
+    assert ran(tmp_path) == "L22 L22 L22 L22"
+
+
+def test_the_code_is_in_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    findings = tmp_path / "package" / "findings"
+    findings.mkdir(parents=True)
+    (tmp_path / "package" / "cli").mkdir()
+    monkeypatch.setattr(record_module, "__file__", str(findings / "record.py"))
+    seen = []
+    for name, text in [("stats.py", "1"), ("stats.py", "2"), ("cli/a.py", "3"), ("b.py", "2")]:
+        (tmp_path / "package" / name).write_text(text)
+        seen.append(package_digest.__wrapped__())
+    assert seen[1] == seen[2], "the command line changes no number"
+    assert len(set(seen)) == 3
+
+
+@pytest.mark.model
+def test_a_record_points_to_its_own_figures(tmp_path: Path, setting: Setting) -> None:
+    script, out = load_script(folder_of(tmp_path, L22=""), "L22"), tmp_path / "out"
+    first = run_script(script, setting, out)
+    (figure,) = first.said["figures"].values()
+    kept = (out / figure).read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(record_module.os, "fsync", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run_script(script, replace(setting, seed=1, shared={}), out)
+    assert read_record(out, "L22") == first
+    assert (out / figure).read_bytes() == kept
+    assert len(list(out.glob("L22_*.html"))) == 2, (
+        "killed before the record: both figures lie there"
+    )
+    (out / "L23_heatmap_00000000.html").write_text("of another lesson")
+    second = run_script(script, replace(setting, seed=1, shared={}), out)
+    assert [path.name for path in out.glob("L22_*.html")] == list(second.said["figures"].values())
+    assert second.key[:8] in second.said["figures"]["heatmap"]
+    assert (out / "L23_heatmap_00000000.html").exists()
+
+
+@pytest.mark.model
+def test_a_lesson_that_cannot_run_leaves_the_others(tmp_path: Path, setting: Setting) -> None:
+    body = "from lens_probes.errors import InputError; raise InputError('no <such> text.')"
+    scripts, out = folder_of(tmp_path, L22=body, L23=""), tmp_path / "out"
+    lost, fine = run_lessons(("L22", "L23"), setting, out, scripts)
+    assert (lost.failed, fine.failed) == ("no <such> text.", "")
+    assert {row["claim"] for row in lost.rows} == {"L22.a", "L22.b", "L22.c"}
+    assert {(row["word"], row["why"]) for row in lost.rows} == {
+        ("not testable here", "no <such> text.")
+    }
+    assert not (out / "L22.json").exists(), "it runs again the next time"
+    (none,) = run_lessons(("L01",), setting, out, scripts)
+    assert "0 scripts for L01" in none.failed
+    page = markdown((Findings("m", "machine", (none, lost, fine)),))
+    assert page.count("not testable here** (no &lt;such> text.)") == 3
+    assert "- L01 could not run" in page
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]", "7", '"L22"', '{"key": 3}', '{"key": "k"}'])
+def test_a_damaged_record_is_no_record(
+    tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
     assert read_record(tmp_path, "L22") is None
-    for text in ("{", "{}"):
-        (tmp_path / "L22.json").write_text(text)
-        with pytest.raises(InputError, match=r"L22\.json is damaged .*delete it"):
-            read_record(tmp_path, "L22")
+    assert not caplog.records
+    (tmp_path / "L22.json").write_text(text)
+    assert read_record(tmp_path, "L22") is None
+    assert "L22.json is damaged" in caplog.text
 
 
 def test_lessons_by_name() -> None:
     assert lesson_ids([]) == LESSONS
     assert lesson_ids(["L23.a", "22", "l09", "L22"]) == ("L09", "L22", "L23")
-    for name in ("L24", "twenty", "L0"):
+    for name in ("L24", "twenty", "L0", "²", "L²", "L022", "", "1e1", "٢٢"):
         with pytest.raises(InputError, match="unknown lesson"):
             lesson_ids([name])
+    for name in ("L22.z", "L22.", "22.ab", "L01.a"):
+        with pytest.raises(InputError, match="unknown claim"):
+            lesson_ids([name])
+    assert lesson_ids(["l22.B"]) == ("L22",)
 
 
 def test_scripts_are_found_or_asked_for(tmp_path: Path) -> None:
@@ -116,123 +158,12 @@ def test_scripts_are_found_or_asked_for(tmp_path: Path) -> None:
         load_script(tmp_path, "L01")
 
 
-def record(tmp_path: Path, claim: str = "L22.b", side: Any = "course", **parts: Value) -> Record:
-    outcome = Outcome((Measured(claim, side, parts, "n | <b>x</b>", "how"),), {}, (), ())
-    lesson = Lesson(claim[:3], "Title", "gpt2-large", (claim,))
-    return write_record(tmp_path, lesson, "k", outcome, model="bundled", sizes=["n 3"], seconds=1)
-
-
-class Cells(HTMLParser):
-    """Text of every cell of the claims' table."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: list[list[str]] = []
-        self.tags: list[str] = []
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        if tag == "tr":
-            self.rows.append([])
-        elif tag in ("td", "th"):
-            self.rows[-1].append("")
-
-    def handle_data(self, data: str) -> None:
-        if self.rows and self.rows[-1]:
-            self.rows[-1][-1] += data
-
-
-def test_tables_show_the_courses_number_ours_and_what_stands_beside(tmp_path: Path) -> None:
-    early, late = Value(0.71, 0.6, 0.8, 0.1, 0.02), Value(0.2, untrained=0.01, null=0.05)
-    one = record(tmp_path, early=early, late=late)
-    other = record(tmp_path / "b", early=Value(0.05), late=Value(0.5))
-    found = (Findings("bundled", "machine", (one,)), Findings("<b>", "quick", (other,), "b"))
-    page = markdown(found)
-    (row,) = [line for line in page.splitlines() if line.startswith("| **L22.b**")]
-    cells = row.replace("\\|", "!").strip("| ").split(" | ")
-    assert len(cells) == 2 + 2 * 2
-    assert cells[1] == "70 % to 25 % (gpt2-large)"
-    assert "**on bundled: reproduced**: early 71.0 % [60.0 %, 80.0 %]; late 20.0 %" in cells[2]
-    assert "untrained: early 2.0 %, late 1.0 % (partly)" in cells[2]
-    assert cells[3] == "not run"
-    assert "contradicted" in cells[4]
-    assert page.count("**L22.") == 3, "every claim of a lesson that was run has a row"
-    reader = Cells()
-    reader.feed(html(found))
-    assert "b" not in reader.tags
-    rows = {cells[0].strip(): cells for cells in reader.rows if cells}
-    assert set(rows) == {"Claim", "L22.a", "L22.b", "L22.c"}
-    assert "✓ holds: late layers are at about 25 % (15 to 35 %)" in rows["L22.b"][2]
-    assert "✗ fails: the share falls" in rows["L22.b"][4]
-    for path in write_tables(found, tmp_path):
-        assert path.read_text().strip()
-
-
-def test_a_claim_without_a_test_is_shown_once(tmp_path: Path) -> None:
-    one = record(tmp_path, "L06.a", "both", error=Value(2e-7))
-    page = markdown((Findings("bundled", "machine", (one,)),))
-    assert "error 2.0e-07" in page
-    assert page.count("no test decides") == 1
-    said = "\n".join(record_lines(one))
-    assert "holds: the largest relative error is 0.0001 or less" in said
-    assert "verdict: on bundled: reproduced" in said
-
-
-def test_numbers_that_do_not_exist_stay_out_of_the_file(tmp_path: Path) -> None:
-    one = record(tmp_path, early=Value(float("nan")), late=Value(float("inf")))
-    assert one.rows[0]["parts"]["early"]["value"] is None
-    assert "NaN" not in (tmp_path / "L22.json").read_text()
-    assert one.rows[0]["word"] == "contradicted"
-
-
 def test_folders_of_models() -> None:
-    assert folder_name("EleutherAI/gpt-neo-125M") == "EleutherAI_gpt-neo-125M"
-    assert folder_name("../x") == "x"
-    assert folder_name("..") == "model"
-
-
-@pytest.mark.model
-def test_the_command_compares_models(
-    tmp_path: Path, tiny_folders: dict[str, Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    scripts, text = folder_of(tmp_path, L22="", L23=""), tmp_path / "t.txt"
-    text.write_text("We can go there.")
-    models = ",".join(str(tiny_folders[name]) for name in ("gpt2", "llama"))
-    given = ["reproduce", "L22", "L23.a", "--models", models, "--scripts", str(scripts)]
-    given += ["--text", str(text), "--out", str(tmp_path / "out"), "--quick", "--quiet"]
-    assert main(given) == 0, capsys.readouterr().err
-    assert ran(tmp_path) == "L22 L23 L22 L23"
-    printed = capsys.readouterr().out.splitlines()
-    assert printed[-1] == str(tmp_path / "out" / "findings.md")
-    page = (tmp_path / "out" / "findings.md").read_text()
-    assert page.count("course preset |") == 2
-    links = [part.split(")")[0] for part in page.split("](")[1:]]
-    assert links
-    assert all((tmp_path / "out" / link).is_file() for link in links)
-    sizes = json.loads(next((tmp_path / "out").glob("*/L22.json")).read_text())["sizes"]
-    assert sizes == ["windows 3 (the course: 300)"]
-    assert main(given) == 0
-    assert ran(tmp_path) == "L22 L23 L22 L23"
-
-
-def test_mistakes_are_one_line_and_load_no_torch(tmp_path: Path) -> None:
-    code = (
-        "import sys; from lens_probes.cli import main; code = main(sys.argv[1:]); "
-        "assert 'torch' not in sys.modules, 'heavy import'; sys.exit(code)"
-    )
-    for arguments, says in [
-        (["L24"], "unknown lesson 'L24'"),
-        (["--scripts", str(tmp_path)], "no lesson scripts in"),
-        (["--models", "a,a"], "name each model once"),
-        (["--models", "a,b", "--larger", "c"], "--larger belongs to one model"),
-    ]:
-        done = subprocess.run(
-            [sys.executable, "-c", code, "reproduce", *arguments],
-            capture_output=True, text=True, check=False, env={**os.environ}, timeout=120,
-        )  # fmt: skip
-        assert done.returncode == 2, done.stderr
-        assert says in done.stderr
-        assert len(done.stderr.strip().splitlines()) == 1
+    assert folder_name("gpt2-large") == "gpt2-large"
+    assert folder_name("EleutherAI/gpt-neo-125M").startswith("EleutherAI_gpt-neo-125M_")
+    for name in ("../x", "..", "", "a b"):
+        assert re.fullmatch(r"\w[\w.-]*_[0-9a-f]{8}", folder_name(name))
+    assert len({folder_name(name) for name in ("a/b", "a_b", "a b", "a//b", "_a_b")}) == 5
 
 
 def test_every_claim_can_be_looked_up() -> None:

@@ -25,7 +25,7 @@ from lens_probes.findings.profiles import (
     word_t,
     words_beyond,
 )
-from lens_probes.findings.spread import Reading, Sample, bootstrap, interval, shuffles, spread
+from lens_probes.findings.spread import Reading, Sample, bootstrap, shuffles, spread
 from lens_probes.sites import SiteShape
 
 SHAPES = {"mlp_pre": SiteShape(None, 40)}
@@ -122,11 +122,32 @@ def test_draws_keep_classes_and_relabellings_keep_words() -> None:
             assert len(set(shuffled.label[sample.word == word])) == 1
 
 
-def test_intervals_are_centred_and_stay_in_range() -> None:
-    assert interval([1.0, 2.0, 3.0, 4.0, 5.0], 10.0) == pytest.approx((8.1, 11.9))
-    assert interval([0.9, 0.95, 0.99, 1.0, 1.0], 0.99)[1] == 1.0
-    assert all(np.isnan(interval([1.0] * 4, 1.0)))
-    assert all(np.isnan(interval([1.0] * 9, float("nan"))))
+def test_the_null_is_kept_draw_by_draw_and_never_the_real_split() -> None:
+    reading = planted({0: 10}, effect=4.0)
+    values = spread(share_profile(wald), reading, draws=6, null_draws=9)
+    share, early = values["share"], values["early"]
+    assert len(share.null_draws) == len(early.null_draws) == 9
+    assert share.null == pytest.approx(np.mean(share.null_draws))
+    assert len(share.drawn) == 6
+    few = reading.sample().take(np.flatnonzero(np.isin(reading.sample().copy, [0, 1, 14, 15])))
+    split = few.label == 1
+    for drawn in shuffles(few, 40, 0):
+        same = (drawn.label == 1) == split
+        assert same.any()
+        assert not same.all(), "neither the real split nor its mirror image"
+    two = few.take(np.flatnonzero(np.isin(few.copy, [0, 15])))
+    assert list(shuffles(two, 5, 0)) == [], "one word a class has no other split"
+    assert np.isnan(
+        spread(share_profile(wald), planted({0: 1}), draws=3, null_draws=0)["late"].null
+    )
+
+
+def test_shares_end_at_0_and_1() -> None:
+    values = spread(share_profile(wald), planted({0: 1, 1: 0, 2: 0}, words=0.5), draws=8)
+    for name in ("share", "early", "share_positive"):
+        value = values[name]
+        assert not value.low < 0
+        assert not value.high > 1
 
 
 def test_accuracy_on_held_out_words_finds_what_is_planted_and_not_word_identity() -> None:
