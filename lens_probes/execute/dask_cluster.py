@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import Executor
 
@@ -36,15 +37,27 @@ def dask_executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
             elif scheduler == "slurm":
                 cluster = optional_package("dask_jobqueue", "dask").SLURMCluster()
                 stack.enter_context(cluster)
+                _check_jobs(cluster.job_script())
                 cluster.scale(jobs=workers)
             else:
                 cluster = scheduler
             client = stack.enter_context(distributed.Client(cluster, timeout="30s"))
         except (OSError, ValueError, TimeoutError) as error:
             where = "workers on this machine" if scheduler is None else f"{scheduler!r}"
+            hint = "Give --scheduler the address that `dask scheduler` printed, or leave it out."
+            if scheduler == "slurm":
+                hint = "Run this where sbatch is, with dask-jobqueue's settings for this cluster."
             raise InputError(
-                f"cannot start Dask with {where}: {one_line(error)}. Give --scheduler the address "
-                "that `dask scheduler` printed, or leave it out."
+                f"cannot start Dask with {where}: {one_line(error)}. {hint}"
             ) from error
         executor: Executor = stack.enter_context(client.get_executor(pure=False))
         yield executor
+
+
+def _check_jobs(script: str) -> None:
+    """Have Slurm look at a worker's job: with refused ones the shards would wait for ever."""
+    done = subprocess.run(
+        ["sbatch", "--test-only"], input=script, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise ValueError(f"Slurm would take no worker's job ({' '.join(done.stderr.split())})")
