@@ -72,23 +72,42 @@ def hold_folder(folder: str | Path) -> Iterator[NewFolder]:
         The folder holds something already, cannot be written, or another run holds it.
     """
     target = _usable(folder)
-    place = Path(os.path.realpath(target))
-    aside = place.with_name(f".{place.name}.partial")
-    new_parents = [parent for parent in place.parents if not parent.exists()]
     refusal = f"another run is writing to output folder {target}: wait for it, or name another one."
     with contextlib.ExitStack() as stack:
-        stack.callback(_remove_empty, [aside, *new_parents])
         try:
-            aside.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(hold(aside / "lock", refusal))
-            stack.callback((aside / "lock").unlink, missing_ok=True)
-            shutil.rmtree(aside / "folder", ignore_errors=True)
+            new = stack.enter_context(hold_aside(target, refusal))
         except OSError as error:
             raise InputError(
                 f"cannot write to output folder {target} ({error.strerror or one_line(error)}): "
                 "name another one."
             ) from error
         _usable(folder)  # the run that held it may have ended since
+        yield new
+
+
+@contextlib.contextmanager
+def hold_aside(target: Path, refusal: str | None) -> Iterator[NewFolder]:
+    """Hold the place of a folder, whatever is there; without a refusal, wait for who holds it.
+
+    Raises
+    ------
+    InputError
+        `refusal`: another process holds it.
+    OSError
+        Nothing can be written there.
+    """
+    place = Path(os.path.realpath(target))
+    aside = place.with_name(f".{place.name}.partial")
+    new_parents = [parent for parent in place.parents if not parent.exists()]
+    with contextlib.ExitStack() as stack:
+        stack.callback(_remove_empty, [aside, *new_parents])
+        while True:
+            aside.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # who held it has just cleared up
+                stack.enter_context(hold(aside / "lock", refusal))
+                break
+        stack.callback((aside / "lock").unlink, missing_ok=True)
+        shutil.rmtree(aside / "folder", ignore_errors=True)
         yield NewFolder(target, aside / "folder")
 
 

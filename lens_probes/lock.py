@@ -11,10 +11,11 @@ from lens_probes.errors import InputError
 
 
 @contextlib.contextmanager
-def hold(path: Path, refusal: str) -> Iterator[None]:
+def hold(path: Path, refusal: str | None) -> Iterator[None]:
     """Keep other processes from holding the same file; the system lets go when a process dies.
 
-    A file, not a folder: network file systems lock nothing else.
+    A file, not a folder: network file systems lock nothing else. Without a refusal it is waited
+    for.
 
     Raises
     ------
@@ -28,9 +29,9 @@ def hold(path: Path, refusal: str) -> Iterator[None]:
     while True:
         with path.open("ab") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal else 0))
             except BlockingIOError as error:
-                raise InputError(refusal) from error
+                raise InputError(refusal or str(error)) from error
             if _is_still(path, file.fileno()):
                 yield
                 return

@@ -7,6 +7,8 @@ every load.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import importlib.util
 import json
@@ -14,13 +16,13 @@ import logging
 import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
 from lens_probes.errors import InputError, one_line
+from lens_probes.folders import hold_aside
 
 log = logging.getLogger(__name__)
 
@@ -60,35 +62,23 @@ def sha256(path: Path) -> str:
 def converted_gguf(gguf: Path) -> Path:
     """Hugging Face folder made from a GGUF file: the cached one if it is whole, else a new one."""
     folder = cache_folder() / f"gguf-{sha256(gguf)[:16]}-v{_CONVERSION}"
-    if folder.is_dir():
-        if _is_whole(folder):
-            return folder
-        log.warning("cached conversion %s is damaged: converting %s again", folder, gguf.name)
-        shutil.rmtree(folder)
-    log.info("converting %s once into %s (about half a minute)", gguf.name, folder)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise InputError(
-            f"cannot write the cache folder {folder.parent} ({error.strerror}): set "
-            "LENS_PROBES_CACHE to a folder that can be written."
-        ) from error
-    try:
-        _convert(gguf, work)
-        _publish(work, folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return folder
-
-
-def _publish(work: Path, folder: Path) -> None:
-    try:
-        work.rename(folder)
-    except OSError:
-        # Another process finished the same conversion first; its folder is as good as ours.
-        if not (folder.is_dir() and _is_whole(folder)):
-            raise
+    if _is_whole(folder):
+        return folder
+    with contextlib.ExitStack() as stack:
+        try:
+            new = stack.enter_context(hold_aside(folder, None))
+            if _is_whole(folder):  # another process made it meanwhile
+                return folder
+            if folder.exists():
+                log.warning("cached conversion %s is damaged: made again from %s", folder, gguf)
+                shutil.rmtree(folder)
+        except OSError as error:
+            raise InputError(
+                f"cannot write the cache folder {folder.parent} ({error.strerror}): set "
+                "LENS_PROBES_CACHE to a folder that can be written."
+            ) from error
+        log.info("converting %s once into %s (about half a minute)", gguf.name, folder)
+        return new.write(functools.partial(_convert, gguf))
 
 
 def _is_whole(folder: Path) -> bool:
@@ -114,7 +104,6 @@ def _convert(gguf: Path, folder: Path) -> None:
     settings["architectures"] = [type(model).__name__]
     (folder / "config.json").write_text(json.dumps(settings, indent=2, default=str))
     tokenizer.save_pretrained(folder)
-    folder.chmod(0o755)
     for file in folder.iterdir():
         file.chmod(0o644)
     files = {f.name: sha256(f) for f in sorted(folder.iterdir())}
