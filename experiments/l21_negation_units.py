@@ -23,7 +23,7 @@ from lens_probes.findings.spread import INTERVAL, NULL, Sample, spread
 from lens_probes.validate.heldout import cross_fitted_accuracy
 
 LESSON = Lesson(
-    "L21", "Single units that tell negation", "gpt2-large", ("L21.a", "L21.b"), (109_200, 18_200)
+    "L21", "Single units that tell negation", "gpt2-large", ("L21.a", "L21.b"), (169_800, 34_400)
 )
 
 

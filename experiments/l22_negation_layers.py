@@ -28,7 +28,7 @@ from lens_probes.texts import Document, Text
 
 LESSON = Lesson(
     "L22", "Negation over the layers", "gpt2-large", ("L22.a", "L22.b", "L22.c"),
-    (111_000, 20_000),
+    (171_600, 36_200),
 )  # fmt: skip
 WORDS = {
     "other": ("shiny", "warm", "painted", "wooden", "polished", "round", "yellow", "fresh",

@@ -22,7 +22,7 @@ from lens_probes.findings.profiles import (
 from lens_probes.findings.spread import INTERVAL, NULL, Profile, Sample, pick, spread
 
 LESSON = Lesson(
-    "L23", "Negation in Q, K and V", "gpt2-large", ("L23.a", "L23.b", "L23.c"), (109_200, 18_200)
+    "L23", "Negation in Q, K and V", "gpt2-large", ("L23.a", "L23.b", "L23.c"), (169_800, 34_400)
 )
 SITES = ("q", "k", "v")
 
