@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -165,6 +167,37 @@ def test_a_package_that_is_not_installed_is_named(
         open_executor(kind),
     ):
         pass
+
+
+def test_jobs_that_slurm_would_refuse_are_an_error_and_not_a_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a stand-in for sbatch, and for a cluster whose jobs nobody would take."""
+    scaled: list[int] = []
+
+    class Cluster(contextlib.nullcontext[None]):
+        def job_script(self) -> str:
+            return "#!/bin/sh"
+
+        def scale(self, jobs: int) -> None:
+            scaled.append(jobs)
+
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "dask_jobqueue", SimpleNamespace(SLURMCluster=Cluster))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for sbatch, message in [
+        (None, "cannot start Dask with 'slurm'.*sbatch.* Run this where sbatch is"),
+        ("echo 'sbatch: error: no such partition' >&2; exit 1", r"\(sbatch: error: no such part"),
+    ]:
+        if sbatch:
+            (tmp_path / "sbatch").write_text(f"#!/bin/sh\n{sbatch}\n")
+            (tmp_path / "sbatch").chmod(0o755)
+        with (
+            pytest.raises(lp.InputError, match=message),
+            open_executor("dask", scheduler="slurm"),
+        ):
+            pass
+    assert not scaled
 
 
 needs_dask = pytest.mark.skipif(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import lens_probes as lp
+from lens_probes import shards
 from lens_probes.cli import main
 from lens_probes.validate.toy import TUNED, toy_model
 
@@ -58,6 +62,24 @@ def test_planted_units_come_back_on_new_words(model: lp.LensModel, first: lp.Swe
     both = again.units[again.units["group"] == "both"]
     assert set(both["unit"]) == set(range(TUNED))
     assert (np.sign(both["t1"]) == np.sign(both["t2"])).all()
+
+
+def test_a_store_and_workers_give_the_same(
+    model: lp.LensModel, first: lp.SweepResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = toy_examples(range(12, 20), 1, "two")
+    monkeypatch.setattr(shards.ModelRecipe, "load", lambda _: model)  # a toy cannot be loaded
+    plain = lp.replicate(first, examples, model=model)
+    with ThreadPoolExecutor(1) as executor:
+        given: dict[str, Any] = {"model": model, "store": tmp_path, "executor": executor}
+        kept = lp.replicate(first, examples, **given)
+        made = [path.stat().st_mtime_ns for path in sorted(tmp_path.rglob("*.safetensors"))]
+        again = lp.replicate(first, examples, **given)
+    assert len(made) >= 2
+    assert made == [path.stat().st_mtime_ns for path in sorted(tmp_path.rglob("*.safetensors"))]
+    for other in (kept, again):
+        pd.testing.assert_frame_equal(other.lines, plain.lines, check_exact=True)
+        pd.testing.assert_frame_equal(other.units, plain.units, check_exact=True)
 
 
 def test_word_identity_comes_back_in_new_sentences_and_not_in_new_words(
