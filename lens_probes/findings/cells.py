@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 MARKS = {"holds": "✓", "uncertain": "~", "fails": "✗", "no value": "?"}
-UNCERTAIN = "uncertain: the interval reaches the bound"
+UNCERTAIN = "uncertain (the interval reaches the bound)"
 
 Part = Mapping[str, Any]
 Row = Mapping[str, Any]

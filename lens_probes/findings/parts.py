@@ -15,7 +15,7 @@ _SHARES = (
 _ACCURACIES = ("low_layers", "highest", "best")
 _UNTIL_ONE = ("auc", "auc_", "order_", "peak_depth", "concordance")
 _CORRELATIONS = ("r", "r_", "cosine", "best_cosine", "rank_correlation")
-_SIZES = ("sd_", "size_", "median_size")
+_SIZES = ("sd_", "size_", "median_size", "n_", "middle", "outer")
 _NONE_PASSED = ("low_layers", "highest", "share_positive", "sign_agreement", "ratio")
 
 

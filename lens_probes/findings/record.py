@@ -17,7 +17,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from lens_probes.errors import InputError, one_line
-from lens_probes.findings.claim import Measured, Value
+from lens_probes.findings.claim import SIMULATED, Measured, Value
 from lens_probes.findings.claims import CLAIMS
 from lens_probes.findings.intervals import no_interval
 from lens_probes.findings.parts import bounded, why_none
@@ -159,6 +159,8 @@ def read_record(folder: Path, lesson: str) -> Record | None:
 
 def row(measured: Measured, verdict: Verdict) -> dict[str, Any]:
     """A claim's numbers and verdict as plain values."""
+    simulated = CLAIMS[measured.claim].model == SIMULATED
+    no_model = f"{SIMULATED}: no model is run" if simulated else ""
     return {
         "claim": measured.claim,
         "side": measured.side,
@@ -168,7 +170,7 @@ def row(measured: Measured, verdict: Verdict) -> dict[str, Any]:
         "interval_is": measured.interval_is,
         "null_is": measured.null_is,
         "null_reason": measured.null_reason,
-        "untrained_reason": measured.untrained_reason,
+        "untrained_reason": measured.untrained_reason or no_model,
         "verdict": str(verdict),
         "word": verdict.word,
         "conditions": [list(one) for one in verdict.conditions],

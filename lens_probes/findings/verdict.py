@@ -119,7 +119,7 @@ def _in_draws(claim: Claim, measured: Measured) -> str:
     if not known:
         return f"no value in any of {n} draws"
     held = sum(all(one.holds(parts) for one in claim.rule) for parts in known)
-    lost = f"; {n - len(known)} more have no value" if len(known) < n else ""
+    lost = f"; {n - len(known)} without a value" if len(known) < n else ""
     return f"the rule holds in {held} of {len(known)} draws{lost}"
 
 

@@ -110,7 +110,7 @@ def test_the_rule_is_decided_in_each_draw_of_the_null_and_not_in_their_mean() ->
 
 def test_draws_without_a_value_are_counted_apart() -> None:
     found = verdict(**null([0.7, NAN, 0.7], [0.25, 0.25, 0.9]))
-    assert found.null == "the rule holds in 1 of 2 draws; 1 more have no value"
+    assert found.null == "the rule holds in 1 of 2 draws; 1 without a value"
     assert verdict(**null([NAN, NAN], [0.2, 0.2])).null == "no value in any of 2 draws"
     unequal = verdict(**null([0.7, 0.7], [0.25]))
     assert unequal.null == "reproduced", "draws that are not the same: only their means are known"

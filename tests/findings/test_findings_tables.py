@@ -112,7 +112,7 @@ def test_what_an_interval_and_a_null_are_is_said(tmp_path: Path) -> None:
     for page in (markdown((Findings("b", "machine", (one,)),)), "\n".join(record_lines(one))):
         assert "interval: an interval" in page
         assert "null: early 40.0 %, late 15.0 % (the rule holds in 1 of 2 draws); a null" in page
-        assert "~ uncertain: the interval reaches the bound: the highest early layer" in page
+        assert "~ uncertain (the interval reaches the bound): the highest early layer" in page
 
 
 def test_what_is_missing_beside_a_number_is_said(tmp_path: Path) -> None:
@@ -125,6 +125,11 @@ def test_what_is_missing_beside_a_number_is_said(tmp_path: Path) -> None:
     assert "early 70.0 % (no interval: the draws do not vary)" in page
     assert "late 20.0 % (no interval: the draws do not vary, or there are none)" in page
     assert "null: none (no labels)<br>untrained: none (not run)" in page
+
+
+def test_a_simulation_says_that_it_runs_no_model(tmp_path: Path) -> None:
+    one = record(tmp_path, "L18.b", "both", difference=Value(0.0))
+    assert "untrained: none (simulated data: no model is run)" in "\n".join(record_lines(one))
 
 
 def test_a_row_that_is_decided_once_is_counted_once(tmp_path: Path) -> None:

@@ -83,7 +83,16 @@ def test_an_estimate_keeps_its_draws_on_the_scale_of_the_interval() -> None:
 
 def test_intervals_end_where_a_number_of_the_kind_ends() -> None:
     wide = Value(0.9, -0.5, 2.0)
-    names = ("share", "low_layers", "auc_noun", "r_space", "rank", "median_rise", "sd_last")
+    names = (
+        "share",
+        "low_layers",
+        "auc_noun",
+        "r_space",
+        "rank",
+        "median_rise",
+        "sd_last",
+        "n_significant",
+    )
     parts = dict.fromkeys(names, wide) | {"last": Value(142.0, 100.0, 180.0)}
     found = bounded(Measured("L22.b", "course", parts, "n", "how")).parts
     ends = {name: (value.low, value.high) for name, value in found.items()}
@@ -92,7 +101,7 @@ def test_intervals_end_where_a_number_of_the_kind_ends() -> None:
     assert ends["r_space"] == (-0.5, 1)
     assert ends["rank"] == (1, 2)
     assert ends["median_rise"] == (-0.5, 2)
-    assert ends["sd_last"] == (0, 2)
+    assert ends["sd_last"] == ends["n_significant"] == (0, 2)
     assert ends["last"] == (100, 180), "no share: it is above 1"
     assert [found[name].unit for name in ("share", "low_layers", "rank", "last")] == [
         "share", "accuracy", "", "",
