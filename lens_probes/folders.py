@@ -97,7 +97,7 @@ def hold_aside(target: Path, refusal: str | None) -> Iterator[NewFolder]:
         Nothing can be written there.
     """
     place = Path(os.path.realpath(target))
-    aside = place.with_name(f".{place.name}.partial")
+    aside = _aside(place)
     new_parents = [parent for parent in place.parents if not parent.exists()]
     with contextlib.ExitStack() as stack:
         stack.callback(_remove_empty, [aside, *new_parents])
@@ -109,6 +109,13 @@ def hold_aside(target: Path, refusal: str | None) -> Iterator[NewFolder]:
         stack.callback((aside / "lock").unlink, missing_ok=True)
         shutil.rmtree(aside / "folder", ignore_errors=True)
         yield NewFolder(target, aside / "folder")
+
+
+def clear_aside(folder: Path) -> None:
+    """Remove what a run has left that was killed between its last file and its end."""
+    if _aside(Path(os.path.realpath(folder))).exists():
+        with contextlib.suppress(InputError, OSError), hold_aside(folder, "its run clears up"):
+            pass
 
 
 def check_output_folder(folder: str | Path) -> Path:
@@ -150,6 +157,10 @@ def check_report_path(path: str | Path) -> Path:
     except OSError as error:
         raise InputError(f"cannot write {target} ({error.strerror}): name another file.") from error
     return target
+
+
+def _aside(place: Path) -> Path:
+    return place.with_name(f".{place.name}.partial")
 
 
 def _usable(folder: str | Path) -> Path:

@@ -16,6 +16,7 @@ from lens_probes.ablate.card import CausalCard
 from lens_probes.ablate.design import Design
 from lens_probes.ablate.effects import TOKENS_PER_PASS, Job, measure
 from lens_probes.ablate.halves import Halves, draw_windows, halves, without_left_out
+from lens_probes.ablate.matching import profile_of
 from lens_probes.ablate.request import places_of_model
 from lens_probes.ablate.rerun import Way, exact_way
 from lens_probes.ablate.sets import draw_sets, evidence, rank
@@ -89,7 +90,8 @@ def ablate(
         `"read"`: where the unit is read; `"all"`: at every token (whole windows run again: about
         ten times the time with windows of 100 tokens).
     n_nulls
-        Random sets with means and variances like the top units', for each layer and site.
+        Random sets like the top units in mean and in the variance that is taken away, for each
+        layer and site.
     n_unit_nulls
         Random units for the units' own tests; None: as many as one unit alone needs to pass after
         correction (`top / alpha`), or all there are; 0: no test of single units.
@@ -119,12 +121,12 @@ def ablate(
     activations = collect(
         model, examples, sites=places.sites, layers=places.layers, progress=progress
     )
-    chosen = [_candidates(activations, key, examples, split, result, design) for key in activations]
+    setup = _Setup(model, examples, activations, split, rows, design)
+    chosen = [setup.candidates(key, result) for key in activations]
     timings = {"activations and sets": time.perf_counter() - clock}
     clock = time.perf_counter()
     way: Way = _way(model, groups) if positions == "read" else "whole"
-    measuring = _Measuring(model, examples, activations, split, rows, design)
-    jobs = [job for one in chosen for job in measuring.jobs(one)]
+    jobs = [job for one in chosen for job in setup.jobs(one)]
     with tqdm(total=sum(len(job.sets) for job in jobs) * len(rows), desc="ablations",
               unit="window", disable=not progress) as bar:  # fmt: skip
         effects = measure(model, groups, jobs, positions=positions, way=way,
@@ -159,42 +161,9 @@ def ablate(
     )
 
 
-def _candidates(
-    activations: Activations,
-    key: tuple[int, str],
-    examples: Examples,
-    split: Halves,
-    result: SweepResult | None,
-    design: Design,
-) -> Candidates:
-    """Top units of one layer and site, by the chosen half alone, and their null sets."""
-    x, (layer, site) = activations[key], key
-    one_half = examples.select(split.chosen)
-    try:
-        ranking = rank(x[split.chosen], one_half)
-        sets = draw_sets(
-            ranking, x[split.chosen], one_half, top=design.top, n_nulls=design.n_nulls,
-            n_unit_nulls=design.unit_nulls, n_controls=design.n_controls, seed=design.seed,
-        )  # fmt: skip
-    except ValueError as error:
-        raise InputError(f"layer {layer}, site {site}: {error}") from error
-    significant = ranking.p_holm <= design.alpha
-    if result is not None:
-        here = (result.units["layer"] == layer) & (result.units["site"] == site)
-        table = result.units[here]
-        significant = np.zeros(x.shape[1], dtype=bool)
-        significant[table["unit"]] = table["significant"]
-    other_half = examples.select(split.measured)
-    units = evidence(
-        ranking, sets.top, significant, x[split.measured], other_half,
-        names=(layer, site, activations.shapes[site]),
-    )  # fmt: skip
-    return Candidates(layer, site, ranking, sets, units)
-
-
 @dataclass(frozen=True)
-class _Measuring:
-    """Makes the jobs of each layer and site: what replaces which units in which windows."""
+class _Setup:
+    """Makes the sets of each layer and site, and the jobs: what replaces which units where."""
 
     model: LensModel
     examples: Examples
@@ -203,6 +172,38 @@ class _Measuring:
     rows: NDArray[np.int64]
     design: Design
 
+    @property
+    def donors(self) -> NDArray[np.int64]:
+        """[window] whose values each gets where they are resampled."""
+        return draw_donors(len(self.rows), self.design.seed)
+
+    def candidates(self, key: tuple[int, str], result: SweepResult | None) -> Candidates:
+        """Top units of one layer and site, by the chosen half alone, and their null sets."""
+        x, (layer, site), design = self.activations[key], key, self.design
+        one_half = self.examples.select(self.split.chosen)
+        reference = x[self.split.chosen]
+        profile = profile_of(design.kind, reference, x[self.rows], self.donors)
+        try:
+            ranking = rank(reference, one_half)
+            sets = draw_sets(
+                ranking, reference, one_half, profile, top=design.top, n_nulls=design.n_nulls,
+                n_unit_nulls=design.unit_nulls, n_controls=design.n_controls, seed=design.seed,
+            )  # fmt: skip
+        except ValueError as error:
+            raise InputError(f"layer {layer}, site {site}: {error}") from error
+        significant = ranking.p_holm <= design.alpha
+        if result is not None:
+            here = (result.units["layer"] == layer) & (result.units["site"] == site)
+            table = result.units[here]
+            significant = np.zeros(x.shape[1], dtype=bool)
+            significant[table["unit"]] = table["significant"]
+        other_half = self.examples.select(self.split.measured)
+        units = evidence(
+            ranking, sets.top, significant, x[self.split.measured], other_half,
+            names=(layer, site, self.activations.shapes[site]),
+        )  # fmt: skip
+        return Candidates(layer, site, ranking, profile, sets, units)
+
     def jobs(self, one: Candidates) -> tuple[Job, Job]:
         """One of all tokens, and one that may do with the read position."""
         design, x = self.design, self.activations[one.layer, one.site]
@@ -210,7 +211,7 @@ class _Measuring:
             self.model, (one.layer, one.site), design.kind, design.positions,
             reference=(self.examples.select(self.split.chosen), x[self.split.chosen]),
             measured=(self.examples.select(self.rows), x[self.rows]),
-            donors=draw_donors(len(self.rows), design.seed), after=design.after,
+            donors=self.donors, after=design.after,
         )  # fmt: skip
         full, short = (
             masks([units for sets in kinds.values() for units in sets], x.shape[1])

@@ -83,21 +83,21 @@ class CausalCard:
         InputError
             The folder holds something already, or cannot be written.
         """
+        return write_folder(folder, self.write_files)
 
-        def fill(work: Path) -> None:
-            for name in _TABLES:
-                getattr(self, name).to_parquet(work / f"{name}.parquet", index=False)
-            said = {
-                "format": 1,
-                "verdict": self.verdict,
-                "why": self.why,
-                "provenance": self.provenance,
-                "timings": self.timings,
-                "files": {name: sha256(work / f"{name}.parquet") for name in _TABLES},
-            }
-            (work / CARD).write_text(json.dumps(said, indent=1, allow_nan=False))
-
-        return write_folder(folder, fill)
+    def write_files(self, work: Path) -> None:
+        """Write the files of a card into a folder that is there and empty."""
+        for name in _TABLES:
+            getattr(self, name).to_parquet(work / f"{name}.parquet", index=False)
+        said = {
+            "format": 1,
+            "verdict": self.verdict,
+            "why": self.why,
+            "provenance": self.provenance,
+            "timings": self.timings,
+            "files": {name: sha256(work / f"{name}.parquet") for name in _TABLES},
+        }
+        (work / CARD).write_text(json.dumps(said, indent=1, allow_nan=False))
 
     @classmethod
     def load(cls, folder: str | Path) -> CausalCard:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
-from numpy.typing import NDArray
 
 from lens_probes import stats
 from lens_probes.ablate.design import check_top
+from lens_probes.ablate.matching import Matcher, Profile, Units
 from lens_probes.decision import words_with_both_labels
 from lens_probes.examples import Examples
 from lens_probes.sites import SiteShape, unit_name
 
-Units = NDArray[np.int64]
-_NEAREST = 10
-_NEAREST_SHARE = 20
-_CLOSE_SD = 1.25
 _HOLDS_SE = 1.64  # 5 %, one-sided
 _DOSES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
@@ -59,7 +54,8 @@ class Sets:
     top
         The best units, best first: their beginnings are the dose curve.
     matched, matched_units
-        Random sets with means and variances like those of the top units, and such single units.
+        Random sets like the top units in mean and in what ablating them changes (see
+        `matching.Profile`), and such single units.
     nonsignificant
         Random sets of units that do not pass p < 0.05 on the chosen half.
     shuffled
@@ -84,6 +80,7 @@ def draw_sets(
     ranking: Ranking,
     x: Float[np.ndarray, "example unit"],
     examples: Examples,
+    profile: Profile,
     *,
     top: int,
     n_nulls: int,
@@ -92,6 +89,13 @@ def draw_sets(
     seed: int = 0,
 ) -> Sets:
     """The top units and everything they are compared with.
+
+    Parameters
+    ----------
+    ranking, x, examples
+        Of the half that units are chosen on.
+    profile
+        What matched sets shall share with the top units, from the measured windows.
 
     Raises
     ------
@@ -102,14 +106,8 @@ def draw_sets(
     best, others = ranking.order[:top], ranking.order[top:]
     check_top(top, len(ranking.order))
     notes = []
-    nearest = _nearest(ranking, best, others)
-    matched = [_matched(nearest, rng) for _ in range(n_nulls)]
-    ratio = float(ranking.sd[np.concatenate(matched)].mean() / ranking.sd[best].mean())
-    if not 1 / _CLOSE_SD < ratio < _CLOSE_SD:
-        notes.append(
-            f"the units of the random sets have {ratio:.2f} of the top units' standard deviation: "
-            "none are nearer"
-        )
+    matcher = Matcher(profile, best, others)
+    matched = [matcher.draw(rng) for _ in range(n_nulls)]
     quiet = others[ranking.log10_p[others] > np.log10(0.05)]
     nonsignificant = []
     if len(quiet) >= top:
@@ -119,56 +117,11 @@ def draw_sets(
     return Sets(
         top=best,
         matched=matched,
-        matched_units=_matched_units(nearest, min(n_unit_nulls, len(others))),
+        matched_units=matcher.nearest(min(n_unit_nulls, len(others))),
         nonsignificant=nonsignificant,
         shuffled=[_shuffled_best(x, examples, top, rng) for _ in range(n_controls)],
         notes=tuple(notes),
     )
-
-
-def match_table(ranking: Ranking, sets: Sets) -> dict[str, float]:
-    """Mean and standard deviation of the top units and of those in the matched sets."""
-    drawn = np.concatenate(sets.matched) if sets.matched else np.empty(0, np.int64)
-    return {
-        "mean_top": float(ranking.mean[sets.top].mean()),
-        "mean_matched": float(ranking.mean[drawn].mean()) if len(drawn) else float("nan"),
-        "sd_top": float(ranking.sd[sets.top].mean()),
-        "sd_matched": float(ranking.sd[drawn].mean()) if len(drawn) else float("nan"),
-    }
-
-
-def _nearest(ranking: Ranking, best: Units, others: Units) -> list[Units]:
-    """For each top unit the other units, nearest in mean and log variance first."""
-    varies = np.where(ranking.sd > 0, ranking.sd, 1.0)  # constant units are in no order
-    features = np.stack([ranking.mean, np.log(varies)], axis=1)
-    spread = features[ranking.order].std(axis=0)
-    features = features / np.where(spread > 0, spread, 1.0)
-    return [
-        others[np.argsort(((features[others] - features[unit]) ** 2).sum(axis=1), kind="stable")]
-        for unit in best
-    ]
-
-
-def _matched(nearest: Sequence[Units], rng: np.random.Generator) -> Units:
-    """One set: for each top unit one of the nearest units that are not in the set yet."""
-    used: set[int] = set()
-    pool = max(_NEAREST, len(nearest[0]) // _NEAREST_SHARE)
-    for i in rng.permutation(len(nearest)):
-        free = [unit for unit in nearest[i].tolist() if unit not in used][:pool]
-        used.add(int(rng.choice(free)))
-    return np.array(sorted(used), dtype=np.int64)
-
-
-def _matched_units(nearest: Sequence[Units], n: int) -> Units:
-    """n different units, the nearest to each top unit in turn."""
-    used: dict[int, None] = {}
-    places = [iter(units.tolist()) for units in nearest]
-    while len(used) < n:
-        for place in places:
-            unit = next((unit for unit in place if unit not in used), None)
-            if unit is not None and len(used) < n:
-                used[unit] = None
-    return np.array(list(used), dtype=np.int64)
 
 
 def _shuffled_best(

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from lens_probes import stats
 from lens_probes.ablate.design import Design
 from lens_probes.ablate.effects import Effects
-from lens_probes.ablate.sets import Ranking, Sets, Units, match_table
+from lens_probes.ablate.matching import Profile, Units, match_table, unlike
+from lens_probes.ablate.sets import Ranking, Sets
 from lens_probes.ablate.verdict import (
     UNDECIDED,
     Resampled,
@@ -27,6 +28,7 @@ from lens_probes.ablate.verdict import (
 
 MEASURES = ("kl", "loss_after", "loss_target", "loss_elsewhere")
 DECIDING = ("kl", "loss_after")
+_FARTHEST = 2.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Candidates:
     layer: int
     site: str
     ranking: Ranking
+    profile: Profile
     sets: Sets
     units: pd.DataFrame
 
@@ -115,8 +118,11 @@ def set_table(every: Sequence[Measured], plan: Plan) -> pd.DataFrame:
         row |= _set_effects(one, top[i], random[i], plan)
         row |= {f"p_{m}": empirical_p(observed[i, j], nulls[i, j]) for j, m in enumerate(DECIDING)}
         row |= {"p": alone[i], "p_family": corrected[i]}
-        row |= {"p_resolution": 1 / (1 + nulls.shape[-1]), "n_nulls": nulls.shape[-1]}
-        row |= _control_p(one, plan) | match_table(one.of.ranking, one.of.sets)
+        n_different = len({tuple(units) for units in one.of.sets.matched})
+        row |= {"p_resolution": 1 / (1 + n_different), "n_nulls": nulls.shape[-1]}
+        row |= _control_p(one, plan) | match_table(
+            one.of.profile, one.of.sets.top, one.of.sets.matched
+        )
         verdict = decide_use(
             encoded="" if row["n_encoded"] else "none of its units is known to be tuned",
             p=float(corrected[i]),
@@ -130,6 +136,7 @@ def set_table(every: Sequence[Measured], plan: Plan) -> pd.DataFrame:
                 if not np.isnan(observed[i, j])
             },
             n_passages=plan.n_passages,
+            unlike=unlike(row["size_top"], row["size_matched"]),
         )
         rows.append(row | dict(zip(("verdict", "why"), verdict, strict=True)))
     return pd.DataFrame(rows)
@@ -184,12 +191,13 @@ def _units_of(one: Measured, plan: Plan) -> pd.DataFrame:
         why = "no random units were measured"
         return table.assign(p=np.nan, p_corrected=np.nan, verdict=UNDECIDED, why=why)
     deciding = plan.design.unit_measures(one.of.site)
-    nulls = _resampled(one, "matched unit", deciding, plan)
-    null_means = np.array([[nulls[m].mean for m in deciding]])
-    tests = [
-        family_p(np.array([[drawn[m].mean[i] for m in deciding]]), null_means)
-        for i in range(len(table))
-    ]
+    random = _resampled(one, "matched unit", deciding, plan)
+    tests, beyond = [], []
+    for i, unit in enumerate(one.of.sets.top.tolist()):
+        nulls = _as_large(one, unit, random)
+        observed = np.array([[drawn[m].mean[i] for m in deciding]])
+        tests.append(family_p(observed, np.array([[nulls[m].mean for m in deciding]])))
+        beyond.append({m: excess(drawn[m], i, nulls[m], plan.design.alpha) for m in deciding})
     table["p"] = [float(alone[0]) for alone, _, _ in tests]
     table["p_corrected"] = stats.adjust(table["p"].to_numpy(float), method="bh")
     table[["verdict", "why"]] = [
@@ -200,12 +208,27 @@ def _units_of(one: Measured, plan: Plan) -> pd.DataFrame:
             alpha=plan.design.alpha,
             what="random units",
             measure=deciding[int(which[0])],
-            beyond={m: excess(drawn[m], i, nulls[m], plan.design.alpha) for m in deciding},
+            beyond=beyond[i],
             n_passages=plan.n_passages,
         )
         for i, (_, _, which) in enumerate(tests)
     ]
     return table
+
+
+def _as_large(one: Measured, unit: int, random: Mapping[str, Resampled]) -> dict[str, Resampled]:
+    """Effects of random units as if what is taken away were as large as for this unit.
+
+    A small change moves the loss in proportion to its size and the divergence to its square.
+    Beyond twice the size it is not followed: what a change does need not grow for ever.
+    """
+    size = one.of.profile.size
+    ratio = (size[unit] / size[one.of.sets.matched_units]).clip(1 / _FARTHEST, _FARTHEST)
+    factors = {measure: ratio**2 if measure == "kl" else ratio for measure in random}
+    return {
+        measure: Resampled(found.mean * factors[measure], found.draws * factors[measure])
+        for measure, found in random.items()
+    }
 
 
 def dose_table(every: Sequence[Measured], plan: Plan) -> pd.DataFrame:

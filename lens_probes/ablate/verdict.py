@@ -123,6 +123,7 @@ def decide_use(
     measure: str,
     beyond: Mapping[str, tuple[float, float, float]],
     n_passages: int,
+    unlike: str = "",
 ) -> tuple[Verdict, str]:
     """The verdict on one set or unit, and its reason in one line.
 
@@ -142,13 +143,18 @@ def decide_use(
         By measure, `excess`.
     n_passages
         Passages that the intervals resample: of a few they are too narrow.
+    unlike
+        "" where the random ones are like it, else in what they are not.
     """
     share, said = f"{100 * (1 - alpha):g} % of {what}", f"corrected p = {p:.2g}"
     low, high = beyond[measure][1], max(top for _, _, top in beyond.values())
-    if encoded:
-        return UNDECIDED, encoded
+    if encoded or unlike:
+        return UNDECIDED, encoded or unlike
     if resolution > alpha:
-        return UNDECIDED, f"too few {what}: p cannot be below {resolution:.2g}; ask for more"
+        return (
+            UNDECIDED,
+            f"too few different {what}: p cannot be below {resolution:.2g}; ask for more",
+        )
     if n_passages < FEWEST_PASSAGES:
         return UNDECIDED, (
             f"the measured windows are of {n_passages} passages, too few for an interval: "

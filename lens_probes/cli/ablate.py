@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lens_probes.cli.options import ModelOptions, load, log_lines, parse_layers
-from lens_probes.cli.sweep import command_line
+from lens_probes.cli.options import ModelOptions, check_at_least, load, log_lines, parse_layers
+from lens_probes.cli.running import command_line
 from lens_probes.errors import InputError
 
 if TYPE_CHECKING:
     from lens_probes.ablate.card import CausalCard
+    from lens_probes.ablate.request import Places
     from lens_probes.probes import Probe
     from lens_probes.result import SweepResult
 
@@ -70,6 +71,9 @@ def ablate(
         No progress and log lines.
     """
     log_lines(quiet)
+    check_at_least(0, seed=seed, after=after)
+    check_at_least(1, top=top, nulls=nulls)
+    check_at_least(2, windows=windows)
     wanted = parse_layers(layers)
     chosen = None if sites is None else tuple(site.strip() for site in sites.split(","))
 
@@ -77,9 +81,9 @@ def ablate(
     from lens_probes.ablate.request import places_of_sweep
     from lens_probes.result import CAUSAL, SweepResult
 
-    asked = {"top": top, "kind": kind, "positions": positions, "n_nulls": nulls,
+    asked: dict[str, Any] = {"top": top, "kind": kind, "positions": positions, "n_nulls": nulls,
              "n_windows": windows, "after": after, "alpha": alpha, "seed": seed}  # fmt: skip
-    design = Design(**asked)  # type: ignore[arg-type]
+    design = Design(**asked)
     result = SweepResult.load(run)
     places = places_of_sweep(result, chosen, wanted, top)
     folder = run / CAUSAL if out is None else out
@@ -89,11 +93,28 @@ def ablate(
         _show(card, folder, page)
         return
 
-    from lens_probes.folders import check_output_folder, check_report_path
+    from lens_probes.folders import check_report_path, hold_folder
+    from lens_probes.sealed import write_sums
 
-    check_output_folder(folder)
     if page is not None:
         check_report_path(page)
+    with hold_folder(folder) as new:
+        card = _measure(result, places, asked, device, quiet)
+        kept = replace(card, provenance={**card.provenance, "command": command_line.get()})
+
+        def fill(work: Path) -> None:
+            kept.write_files(work)
+            write_sums(work)
+
+        new.write(fill)
+    if page is not None:
+        SweepResult.load(run).write_report(page)
+    _show(kept, folder, page)
+
+
+def _measure(
+    result: SweepResult, places: Places, asked: dict[str, Any], device: str, quiet: bool
+) -> CausalCard:
     probe = _probe_of(result)
     said = result.provenance["model"]
     model = load(
@@ -105,13 +126,8 @@ def ablate(
 
     import lens_probes as lp
 
-    options: dict[str, Any] = {**asked, "sites": places.sites, "layers": places.layers}
-    card = lp.ablate(model, probe, result=result, progress=not quiet, **options)
-    card = replace(card, provenance={**card.provenance, "command": command_line.get()})
-    card.save(folder)
-    if page is not None:
-        SweepResult.load(run).write_report(page)
-    _show(card, folder, page)
+    where = {"sites": places.sites, "layers": places.layers}
+    return lp.ablate(model, probe, result=result, progress=not quiet, **where, **asked)
 
 
 def _card_there(folder: Path, result: SweepResult, options: dict[str, Any]) -> CausalCard | None:

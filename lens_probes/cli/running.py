@@ -18,7 +18,7 @@ from lens_probes.cli.options import (
     parse_layers,
 )
 from lens_probes.errors import InputError, unknown
-from lens_probes.folders import MANIFEST, REPORT, hold_folder, user_path
+from lens_probes.folders import MANIFEST, REPORT, clear_aside, hold_folder, user_path
 from lens_probes.sites import SITES
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ def _same_result(
         )
     if not (out / REPORT).exists():
         result.write_report(out / REPORT)
+    clear_aside(out)
     return result
 
 

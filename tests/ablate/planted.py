@@ -46,18 +46,18 @@ def planted_folder(folder: Path, seed: int) -> Path:
             block.attn.c_proj.weight[:, :4] = 0.0
             block.mlp.c_fc.weight.normal_(std=0.3)
             block.mlp.c_fc.weight[:4] = 0.0
-            block.mlp.c_proj.weight.normal_(std=0.05)
+            block.mlp.c_proj.weight.normal_(std=0.03)
             block.mlp.c_proj.weight[:, :4] = 0.0
         signs = torch.tensor([1.0, -1.0] * ((READ + DECOY) // 2))
         first.mlp.c_fc.weight[:, : READ + DECOY] *= 0.1
-        first.mlp.c_fc.weight[0, : READ + DECOY] = 1.3 * signs
-        first.mlp.c_fc.weight[1, : READ + DECOY] = -1.3 * signs
+        first.mlp.c_fc.weight[0, : READ + DECOY] = 0.9 * signs
+        first.mlp.c_fc.weight[1, : READ + DECOY] = -0.9 * signs
         first.mlp.c_proj.weight[: READ + DECOY] = 0.0
         first.mlp.c_proj.weight[:READ, 2], first.mlp.c_proj.weight[:READ, 3] = 1.0, -1.0
         model.lm_head.weight.normal_(std=0.3)
         model.lm_head.weight[:, :4] = 0.0
-        model.lm_head.weight[n_words : n_words + FILLER // 2, 2] = 1.5
-        model.lm_head.weight[n_words + FILLER // 2 :, 3] = 1.5
+        model.lm_head.weight[n_words : n_words + FILLER // 2, 2] = 2.0
+        model.lm_head.weight[n_words + FILLER // 2 :, 3] = 2.0
     model.save_pretrained(folder)
     vocabulary = {f"w{i}": i for i in range(config.vocab_size)}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="w0"))

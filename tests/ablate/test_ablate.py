@@ -176,7 +176,9 @@ def test_steering_a_unit_moves_the_words_that_read_it(card: CausalCard, model: L
     assert (np.diff(read["log_odds"]) > 0).all()
     assert read["log_odds"].iloc[-1] - read["log_odds"].iloc[0] > 1
     assert np.ptp(decoy["log_odds"]) < 1e-4
-    assert np.allclose(np.exp(read["log_p0"]) + np.exp(read["log_p1"]), 1, atol=0.6)
+    together = np.exp(read["log_p0"]) + np.exp(read["log_p1"])
+    assert (together < 1 + 1e-6).all()
+    assert together.iloc[0] > 0.9
     assert len(card.steering) == 7
     assert {"steered", "steering_slope", "steering_p"} <= set(card.sets)
 

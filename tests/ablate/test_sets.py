@@ -7,7 +7,8 @@ import pytest
 from scipy import stats as scipy_stats
 
 from lens_probes.ablate.halves import Halves, draw_windows, halves
-from lens_probes.ablate.sets import draw_sets, evidence, match_table, rank
+from lens_probes.ablate.matching import Profile, match_table, unlike
+from lens_probes.ablate.sets import Ranking, Sets, draw_sets, evidence, rank
 from lens_probes.errors import InputError
 from lens_probes.examples import Examples
 from lens_probes.sites import SiteShape
@@ -34,6 +35,15 @@ def activations(seed: int = 0) -> np.ndarray:
 OPTIONS = {"top": 5, "n_nulls": 100, "n_unit_nulls": 60, "n_controls": 10}
 
 
+def profile_like(ranking: Ranking) -> Profile:
+    """As if the measured windows were the chosen ones, and the ablation that to the mean."""
+    return Profile(ranking.mean, np.maximum(ranking.sd, 1e-9))
+
+
+def drawn(ranking: Ranking, x: np.ndarray, examples: Examples) -> Sets:
+    return draw_sets(ranking, x, examples, profile_like(ranking), **OPTIONS)
+
+
 def test_the_ranking_is_that_of_scipys_correlation() -> None:
     x, examples = activations(), examples_of()
     ranking = rank(x, examples)
@@ -50,7 +60,7 @@ def test_the_ranking_is_that_of_scipys_correlation() -> None:
 def test_matched_sets_have_the_top_units_means_and_spreads() -> None:
     x, examples = activations(), examples_of()
     ranking = rank(x, examples)
-    sets = draw_sets(ranking, x, examples, **OPTIONS)
+    sets = drawn(ranking, x, examples)
     assert set(sets.top) == {0, 1, 2, 3, 4}
     assert len(sets.matched) == 100
     assert len({tuple(units) for units in sets.matched}) > 90
@@ -63,19 +73,36 @@ def test_matched_sets_have_the_top_units_means_and_spreads() -> None:
     for units in sets.matched:
         assert len(set(units)) == 5
         assert not set(units) & {0, 1, 2, 3, 4, 5}
-    said = match_table(ranking, sets)
-    assert said["sd_top"] == pytest.approx(ranking.sd[:5].mean())
+    said = match_table(profile_like(ranking), sets.top, sets.matched)
+    assert said["size_top"] == pytest.approx(np.sqrt((ranking.sd[:5] ** 2).mean()))
+    assert said["size_matched"] == pytest.approx(said["size_top"], rel=0.03)
+    assert said["mean_matched"] == pytest.approx(said["mean_top"], abs=0.1)
     assert len(set(sets.matched_units)) == 60
     assert not set(sets.matched_units) & {0, 1, 2, 3, 4, 5}
-    again = draw_sets(ranking, x, examples, **OPTIONS)
+    again = drawn(ranking, x, examples)
     assert all((a == b).all() for a, b in zip(sets.matched, again.matched, strict=True))
     assert [len(units) for units in sets.doses] == [1, 2, 5]
+
+
+def test_sets_match_in_variance_where_the_top_units_vary_much() -> None:
+    x, examples = activations(), examples_of()
+    others = np.sort(x[:, 5:].std(axis=0))
+    x[:, :5] *= others[[-1, -3, -30, -60, -90]] / x[:, :5].std(axis=0)
+    ranking = rank(x, examples)
+    sets = drawn(ranking, x, examples)
+    assert set(sets.top) == {0, 1, 2, 3, 4}
+    wanted = (ranking.sd[sets.top] ** 2).sum()
+    ratios = np.array([(ranking.sd[units] ** 2).sum() for units in sets.matched]) / wanted
+    assert ratios.mean() > 0.9
+    assert np.percentile(ratios, 10) > 0.8
+    assert ratios.max() < 1.25
+    assert len({tuple(units) for units in sets.matched}) > 50
 
 
 def test_control_sets_hold_no_tuned_units() -> None:
     x, examples = activations(), examples_of(word=[f"w{i % 24}" for i in range(N)])
     ranking = rank(x, examples)
-    sets = draw_sets(ranking, x, examples, **OPTIONS)
+    sets = drawn(ranking, x, examples)
     p = 10**ranking.log10_p
     assert all((p[units] > 0.05).all() for units in sets.nonsignificant)
     assert len(sets.nonsignificant) == len(sets.shuffled) == 10
@@ -87,7 +114,7 @@ def test_control_sets_hold_no_tuned_units() -> None:
 def test_units_that_are_all_tuned_leave_no_quiet_sets_and_say_so() -> None:
     x, examples = activations(), examples_of()
     x += 2.0 * x.std(0) * examples.label[:, None]
-    sets = draw_sets(rank(x, examples), x, examples, **OPTIONS)
+    sets = drawn(rank(x, examples), x, examples)
     assert sets.nonsignificant == []
     assert "no sets of non-significant units" in " ".join(sets.notes)
 
@@ -95,14 +122,18 @@ def test_units_that_are_all_tuned_leave_no_quiet_sets_and_say_so() -> None:
 def test_too_few_units_are_an_error_that_says_how_many_would_do() -> None:
     x, examples = activations()[:, :8], examples_of()
     with pytest.raises(InputError, match=r"7 units vary here.*top of 3 or fewer"):
-        draw_sets(rank(x, examples), x, examples, **OPTIONS)
+        drawn(rank(x, examples), x, examples)
 
 
-def test_random_sets_that_cannot_be_matched_are_noted() -> None:
+def test_random_sets_that_cannot_be_matched_are_no_comparison() -> None:
     x, examples = activations(), examples_of()
     x[:, :5] *= 100
-    sets = draw_sets(rank(x, examples), x, examples, **OPTIONS)
-    assert "of the top units' standard deviation" in sets.notes[0]
+    ranking = rank(x, examples)
+    sets = drawn(ranking, x, examples)
+    said = match_table(profile_like(ranking), sets.top, sets.matched)
+    assert "times as much, and no unit is nearer" in unlike(said["size_top"], said["size_matched"])
+    assert unlike(1.0, 1.05) == unlike(1.0, 0.95) == ""
+    assert "changes 1.7 times as much" in unlike(1.0, 1.3)
 
 
 def sides(values: list[str], split: Halves) -> tuple[set[str], set[str]]:

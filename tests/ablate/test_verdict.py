@@ -91,6 +91,7 @@ USUAL = {"encoded": "", "p": 0.01, "resolution": 0.01, "alpha": 0.05, "what": "r
     [
         ({}, USED, "the next-token distribution changes more than without 95 % of random sets"),
         ({"encoded": "not tuned"}, UNDECIDED, "not tuned"),
+        ({"unlike": "other variance"}, UNDECIDED, "other variance"),
         ({"n_passages": 5}, UNDECIDED, "are of 5 passages, too few for an interval: 6 or more"),
         ({"resolution": 0.1, "p": 0.1}, UNDECIDED, "p cannot be below 0.1; ask for more"),
         ({"p": 0.2}, UNDECIDED, "but not after correction"),

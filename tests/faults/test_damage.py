@@ -191,6 +191,9 @@ def test_what_a_killed_run_has_left_is_cleared(command: list[str], tmp_path: Pat
     assert main([*command, "--out", str(out)]) == 0
     assert not left.exists()
     assert [one.problems for one in verify(out)] == [()]
+    left.mkdir()
+    assert main([*command, "--out", str(out)]) == 0
+    assert not left.exists()
     stray = out / ".tmp-report.html-1-abcd"
     stray.write_text("half a report")
     assert "left by a run that was stopped" in verify(out)[0].problems[0]

@@ -44,7 +44,7 @@ def state(root: Path) -> dict[str, bytes]:
 
 def sweep(model: Path, text: Path, root: Path) -> list[str]:
     """Two sites and layers, six shards, permutations, untrained weights, all checks, report."""
-    given = "--words course --max-per-class 220 --before 9 --after 2 --sites mlp_pre,k "
+    given = "--words course --max-per-class 330 --before 9 --after 2 --sites mlp_pre,k "
     given += f"--layers 0,1 --permutations 99 --model {model} --text {text} --quiet "
     given += f"--store {root / 'store'} --out {root / 'out'}"
     return ["sweep", "negation", *given.split()]
@@ -54,7 +54,7 @@ def test_killed_anywhere_and_run_again(tiny_folders: dict[str, Path], tmp_path: 
     """Every second kill hits what an earlier one has left; then a whole run must mend it all."""
     model, text, root = tiny_folders["gpt2"], tmp_path / "text.txt", tmp_path / "run"
     rng = np.random.default_rng(0)
-    text.write_text(" ".join(rng.permutation((PROSE * 80).split())))
+    text.write_text(" ".join(rng.permutation((PROSE * 120).split())))
     given = sweep(model, text, root)
     with Runs(sweep(model, text, tmp_path / "warm-up")) as runs:
         whole = runs.run(given)

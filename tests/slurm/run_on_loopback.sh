@@ -17,7 +17,7 @@ for command in munged slurmctld slurmd sbatch srun; do
 done
 [[ $(id -u) = 0 ]] || { echo "slurmd needs root" >&2; exit 2; }
 
-work=$(mktemp -d /tmp/slurm-loopback.XXXXXX)
+work=$(mktemp -d -t slurm-loopback.XXXXXX)
 node=$(hostname -s)
 daemons=()
 finish() {
