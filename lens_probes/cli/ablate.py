@@ -126,7 +126,7 @@ def _measure(
 
     import lens_probes as lp
 
-    where = {"sites": places.sites, "layers": places.layers}
+    where: dict[str, Any] = {"sites": places.sites, "layers": places.layers}
     return lp.ablate(model, probe, result=result, progress=not quiet, **where, **asked)
 
 

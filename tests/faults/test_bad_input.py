@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bad_input import THROUGH_THE_COMMAND, Case, cases, write_files
-from counts import counts
 from tiny_gguf import write_tiny_gguf
 from tiny_models import PROSE
 
@@ -43,6 +42,7 @@ def test_every_bad_request_is_one_line(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
 ) -> None:
     monkeypatch.setenv("LENS_PROBES_CACHE", str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -61,11 +61,11 @@ def test_every_bad_request_is_one_line(
             problems.append(f"{case.name}: {wrong}")
     assert not problems, f"{len(problems)} of {len(every)}\n" + "\n".join(problems)
     assert state(tmp_path) == before
-    counts["bad requests"] = len(every)
+    record_property("bad requests", len(every))
 
 
 def test_bad_requests_through_the_real_command(
-    tiny_folders: dict[str, Path], tmp_path: Path
+    tiny_folders: dict[str, Path], tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """Nearly all fail before torch is imported, or this would take minutes."""
     write_files(tmp_path, tiny_folders["gpt2"], PROSE)
@@ -99,7 +99,7 @@ def test_bad_requests_through_the_real_command(
     ]
     assert not problems, "\n".join(problems)
     assert state(tmp_path) == before
-    counts["bad requests to the command as a user starts it"] = len(every)
+    record_property("bad requests to the command as a user starts it", len(every))
 
 
 def mutated(data: bytes, rng: np.random.Generator) -> bytes:
@@ -141,26 +141,30 @@ def refusals(files: Iterable[bytes], path: Path, load: Callable[[Path], object])
 
 
 def test_a_mutated_gguf_file_loads_or_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
 ) -> None:
     monkeypatch.setenv("LENS_PROBES_CACHE", str(tmp_path / "cache"))
     data = write_tiny_gguf(tmp_path / "whole.gguf").read_bytes()
     refusals(mutants(data, FUZZ), tmp_path / "mutant.gguf", load_model)
     assert list((tmp_path / "cache").glob(".*")) == []
-    counts["mutated GGUF files"] = FUZZ
+    record_property("mutated GGUF files", FUZZ)
 
 
-def test_a_mutated_text_loads_or_is_refused(tmp_path: Path) -> None:
+def test_a_mutated_text_loads_or_is_refused(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     data = ("Fünf Wörter. " + PROSE).encode()
     refusals(mutants(data, 10 * FUZZ), tmp_path / "text.txt", load_text)
-    counts["mutated texts"] = 10 * FUZZ
+    record_property("mutated texts", 10 * FUZZ)
 
 
-def test_a_mutated_contrast_loads_or_is_refused(tmp_path: Path) -> None:
+def test_a_mutated_contrast_loads_or_is_refused(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     data = (
         b'name = "size"\nquestion = "Which?"\nframes = ["The {word} is here.", "A {word}."]\n'
         b'sentences = ["An elephant."]\n[words]\nlarge = ["elephant", "whale"]\n'
         b'small = ["ant", "mouse"]\n'
     )
     refusals(mutants(data, 10 * FUZZ), tmp_path / "contrast.toml", load_contrast)
-    counts["mutated contrasts"] = 10 * FUZZ
+    record_property("mutated contrasts", 10 * FUZZ)

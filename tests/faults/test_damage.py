@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from counts import counts
 from tiny_models import PROSE
 
 from lens_probes.cli import main
@@ -54,7 +53,10 @@ DAMAGES = [cut, end_cut, lambda _: b"", *(flip(k) for k in (0, 0.2, 0.5, 1))]
 
 
 def test_damage_in_every_kind_of_file_is_noticed(
-    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
 ) -> None:
     root = tmp_path / "runs"
     where = ["--store", str(root / "store"), "--out", str(root / "out")]
@@ -90,7 +92,7 @@ def test_damage_in_every_kind_of_file_is_noticed(
     with pytest.raises(InputError, match="no result and no activations"):
         verify(root / "out")
     capsys.readouterr()
-    counts["damages noticed"] = n_made
+    record_property("damages noticed", n_made)
 
 
 def test_a_disk_that_fills_up_leaves_nothing_half_written(
@@ -98,6 +100,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
 ) -> None:
     """The error comes at every flush in turn: shards, manifests, tables, report, folder."""
     given = [*command, "--store", str(tmp_path / "store"), "--out", str(tmp_path / "runs" / "out")]
@@ -123,7 +126,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written(
             assert not [p for p in tmp_path.rglob(".*") if p.name != ".gitignore"]
     assert n_good > 5
     assert [one.problems for one in verify(tmp_path)] == [()] * 2
-    counts["writes to a full disk"] = n_good
+    record_property("writes to a full disk", n_good)
 
 
 @contextlib.contextmanager

@@ -9,11 +9,11 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from counts import counts
 from killing import Runs, run_command
 from tiny_models import PROSE
 
@@ -50,7 +50,9 @@ def sweep(model: Path, text: Path, root: Path) -> list[str]:
     return ["sweep", "negation", *given.split()]
 
 
-def test_killed_anywhere_and_run_again(tiny_folders: dict[str, Path], tmp_path: Path) -> None:
+def test_killed_anywhere_and_run_again(
+    tiny_folders: dict[str, Path], tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     """Every second kill hits what an earlier one has left; then a whole run must mend it all."""
     model, text, root = tiny_folders["gpt2"], tmp_path / "text.txt", tmp_path / "run"
     rng = np.random.default_rng(0)
@@ -85,7 +87,7 @@ def test_killed_anywhere_and_run_again(tiny_folders: dict[str, Path], tmp_path: 
                 shutil.rmtree(root)
                 if sum(made.values()) >= KILLS:
                     break
-    counts["runs killed and mended"] = sum(made.values())
-    counts["of them as a user starts the command"] = made["by_command"]
+    record_property("runs killed and mended", sum(made.values()))
+    record_property("of them as a user starts the command", made["by_command"])
     assert sum(made.values()) >= KILLS
     assert all(made.values())
