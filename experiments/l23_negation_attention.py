@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-import lens_probes as lp
 from lens_probes.findings import Lesson, Measured, Outcome, Setting, negation, script_main
 from lens_probes.findings.drawings import lines
 from lens_probes.findings.profiles import (
     Decide,
     layer_shares,
     max_t_threshold,
+    student_t,
     too_few_words,
     untrained_by_itself,
     wald,
@@ -35,9 +35,10 @@ def by_site(decide: Decide) -> Profile:
         for site in SITES:
             keys = [key for key in sample.arrays if key[1] == site]
             passed = [decide(sample, [key]).significant for key in keys]
-            g = [np.abs(lp.stats.ttest(sample.arrays[key], sample.label).hedges_g) for key in keys]
+            # g is t times a number that is the same for all units.
+            t = [np.abs(student_t(sample.arrays[key], sample.label)) for key in keys]
             share[site] = float(np.mean(np.concatenate(passed)))
-            chosen = np.concatenate(g)[np.concatenate(passed)]
+            chosen = np.concatenate(t)[np.concatenate(passed)]
             size[site] = float(chosen.mean()) if len(chosen) else np.nan
         ratio = max(size.values()) / min(size.values())
         return {

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from lens_probes import stats
-from lens_probes.findings.profiles import student
+from lens_probes.findings.profiles import student, student_t
 from lens_probes.findings.setting import Setting
 from lens_probes.findings.spread import Key, Reading, Sample, shuffles
 from lens_probes.probes import CategoryProbe
@@ -34,8 +34,7 @@ def agreement(first: Sample, second: Sample) -> dict[str, float]:
     """Correlation of t over all units and layers, signs of T1's significant units, concordance."""
     keys = list(first.arrays)
     t = [
-        np.concatenate([stats.ttest(s.arrays[key], s.label).t for key in keys])
-        for s in (first, second)
+        np.concatenate([student_t(s.arrays[key], s.label) for key in keys]) for s in (first, second)
     ]
     passed = [
         np.concatenate([student(s, [key]).significant for key in keys]) for s in (first, second)
@@ -67,16 +66,15 @@ def wrong_splits(
 
 def extremes(sample: Sample, key: Key) -> tuple[int, int]:
     """Units with the largest and the smallest t."""
-    t = stats.ttest(sample.arrays[key], sample.label).t
+    t = student_t(sample.arrays[key], sample.label)
     return int(np.nanargmax(t)), int(np.nanargmin(t))
 
 
 def word_order(sample: Sample, key: Key, units: tuple[int, int]) -> dict[str, float]:
     """Share of pairs of words, one of each class, whose means are in the order of the classes."""
     x = sample.arrays[key]
-    n_types = int(sample.copy.max()) + 1
-    used = [k for k in range(n_types) if (sample.copy == k).any()]
-    label = np.array([sample.label[sample.copy == k][0] for k in used])
+    used, first = np.unique(sample.copy, return_index=True)
+    label = sample.label[first]
     found = {}
     for name, unit, sign in (("order_positive", units[0], 1), ("order_negative", units[1], -1)):
         means = sign * np.array([x[sample.copy == k, unit].mean() for k in used])

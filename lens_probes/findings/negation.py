@@ -23,6 +23,7 @@ from lens_probes.findings.profiles import (
 from lens_probes.findings.setting import Doubt, Setting
 from lens_probes.findings.spread import Key, Profile, Reading, Sample, spread
 from lens_probes.probes import NegationProbe
+from lens_probes.texts import Text
 from lens_probes.validate.heldout import cross_fitted_accuracy
 
 SITES = ("mlp_pre", "q", "k", "v")
@@ -32,16 +33,24 @@ LARGER_N = (50, 100, 300)
 
 def negation_reading(setting: Setting) -> Reading:
     """The lesson's windows: 90 tokens, the target, 10 more; all sites of all layers."""
-    n = setting.size("windows a class, at most", course=300, machine=300, quick=50)
-    probe = NegationProbe.course(setting.text, max_per_class=n, seed=setting.seed)
+    n = setting.size("windows a class, at most", course=300, machine=300, quick=30)
+    probe = NegationProbe.course(_text(setting), max_per_class=n, seed=setting.seed)
     return setting.reading(setting.examples(probe), SITES)
 
 
 def rigorous_reading(setting: Setting) -> Reading:
     """Windows of the extended words: enough word types for a test over them."""
-    n = setting.size("windows a class of more words", course=300, machine=150, quick=40)
-    probe = NegationProbe(setting.text, words="extended", max_per_class=n, seed=setting.seed)
+    n = setting.size("windows a class of more words", course=300, machine=150, quick=24)
+    probe = NegationProbe(_text(setting), words="extended", max_per_class=n, seed=setting.seed)
     return setting.reading(setting.examples(probe), SITES)
+
+
+def _text(setting: Setting) -> Text:
+    """The whole text, of which a quick look reads a part."""
+    if setting.scale != "quick":
+        return setting.text
+    whole = setting.text.n_characters
+    return setting.some_text(course=whole, machine=whole, quick=600_000)
 
 
 def keys_of(reading: Reading, *sites: str) -> list[Key]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lens_probes import stats
-from lens_probes.findings.profiles import max_t_threshold, wald, word_t
+from lens_probes.findings.profiles import max_t_threshold, student_t, wald, word_t
 from lens_probes.findings.spread import Profile, Sample
 from lens_probes.texts import Text
 
@@ -38,7 +38,7 @@ def holds(
     (key,) = first.arrays
     x2 = second.arrays[key]
     t1, t2 = (
-        word_t(sample, key) if by == "word" else stats.ttest(sample.arrays[key], sample.label).t
+        word_t(sample, key) if by == "word" else student_t(sample.arrays[key], sample.label)
         for sample in (first, second)
     )
     best = int(np.nanargmax(np.abs(t1)))

@@ -151,7 +151,7 @@ def _estimate(
 def bootstrap(sample: Sample, n: int, seed: int) -> Iterator[Sample]:
     """Samples in which each class has as many word types as there are, drawn with replacement."""
     rng = np.random.default_rng([seed, 1])
-    rows_of = [np.flatnonzero(sample.copy == k) for k in range(int(sample.copy.max()) + 1)]
+    rows_of = [np.flatnonzero(sample.copy == k) for k in np.unique(sample.copy)]
     if sample.label.dtype.kind == "f":
         groups = [np.arange(len(rows_of))]
     else:

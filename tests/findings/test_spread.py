@@ -122,6 +122,13 @@ def test_draws_keep_classes_and_relabellings_keep_words() -> None:
             assert len(set(shuffled.label[sample.word == word])) == 1
 
 
+def test_draws_of_a_part_are_of_its_own_words() -> None:
+    part = planted({0: 0}).sample().take(np.r_[0:24, 120:192])
+    for drawn in bootstrap(part, 5, 0):
+        assert set(drawn.word) <= set(part.word)
+        assert [len(set(drawn.copy[drawn.label == k])) for k in (0, 1)] == [2, 6]
+
+
 def test_the_null_is_kept_draw_by_draw_and_never_the_real_split() -> None:
     reading = planted({0: 10}, effect=4.0)
     values = spread(share_profile(wald), reading, draws=6, null_draws=9)
