@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from lens_probes.ablate.rerun import Start, Way, rerun, start
 from lens_probes.ablate.windows import Group, Positions, Replacement
+from lens_probes.errors import InputError
 from lens_probes.model import LensModel
 from lens_probes.sites import SITES
 
 TOKENS_PER_PASS = 1536
 _LOGIT_BYTES = 2**28
 _WINDOWS = 8
+_LARGE = 20.0
 
 Site = tuple[int, str]
 
@@ -133,6 +135,7 @@ def _measure_job(
             packed=packed,
         )  # fmt: skip
         scorer.score(logits, effects, here, short=job.short)
+    _check_finite(effects.kl[:, group.rows], job)
 
 
 def replace_units(
@@ -191,7 +194,7 @@ class _Scorer:
         for copy in logits:
             log_q = (copy[:, self.read] if short else copy).float().log_softmax(-1)
             here = log_q if short else log_q[:, self.read]
-            divergence.append(_divergence(self.p, here - self.intact))
+            divergence.append(_divergence(self.p, self.intact, here))
             if not short:
                 change.append((_loss(log_q, self.next) - self.loss).double())
         effects.kl[at, rows] = torch.stack(divergence).cpu().numpy()
@@ -212,15 +215,33 @@ def _loss(
 
 
 def _divergence(
-    p: Float[torch.Tensor, "window d_vocab"], change: Float[torch.Tensor, "window d_vocab"]
+    p: Float[torch.Tensor, "window d_vocab"],
+    log_p: Float[torch.Tensor, "window d_vocab"],
+    log_q: Float[torch.Tensor, "window d_vocab"],
 ) -> Float[torch.Tensor, " window"]:
-    """KL(p || q) from p and log q - log p, as a sum of terms that are never negative.
+    """KL(p || q), as a sum of terms that are never negative.
 
     sum p d = sum p (d + exp(-d) - 1) for d = log p - log q, since both distributions sum to 1: tiny
-    divergences do not drown in the rounding of large terms of both signs.
+    divergences do not drown in the rounding of large terms of both signs. Where a token gains so
+    much that exp(-d) is not exact, or is impossible in either, terms are taken from q itself.
     """
-    terms = torch.expm1(change).sub_(change).mul_(p)
-    return terms.sum(-1, dtype=torch.float64).clamp_min(0)
+    change = log_q - log_p
+    if bool(change.max() <= _LARGE):  # not where it is NaN
+        terms = torch.expm1(change).sub_(change).mul_(p)
+        return terms.sum(-1, dtype=torch.float64).clamp_min(0)
+    log_p, log_q = log_p.double(), log_q.double()
+    wide, q, change = log_p.exp(), log_q.exp(), log_q - log_p
+    large = q - wide * (1 + change)
+    terms = torch.where(change > _LARGE, large, wide * (change.expm1() - change))
+    return torch.where(log_p.isneginf(), q, terms).sum(-1).clamp_min(0)
+
+
+def _check_finite(values: NDArray[np.float64], job: Job) -> None:
+    if not np.isfinite(values).all():
+        raise InputError(
+            f"layer {job.layer}, site {job.site}: without some units the model's next-token "
+            "distribution is not finite: load it in float32, or use kind='mean'."
+        )
 
 
 def _empty(n_sets: int, n: int) -> Effects:

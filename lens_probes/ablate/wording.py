@@ -58,9 +58,8 @@ def _set(row: Row) -> str:
     return (
         f"L{row['layer']}.{row['site']}, top {row['k']}: {row['verdict']}: {row['why']}. "
         f"{_kl(row)[0].upper()}{_kl(row)[1:]}, without {row['n_nulls']} matched random sets "
-        f"{row['kl_matched']:.2g} (95 % below {row['kl_matched_quantile']:.2g}); {_loss(row)}, "
-        f"random {row['loss_after_matched']:+.2g} (95 % below "
-        f"{row['loss_after_matched_quantile']:+.2g}); p = {row['p']:.2g}, against sets of "
+        f"{row['kl_matched']:.2g} (95 % below {row['kl_matched_quantile']:.2g}); {_loss(row)}"
+        f"{_random_loss(row)}; p = {_p(row['p'])}, against sets of "
         f"non-significant units {_p(row['p_nonsignificant'])}, of shuffled labels "
         f"{_p(row['p_shuffled'])}."
     )
@@ -79,6 +78,15 @@ def _loss(row: Row) -> str:
     return (
         f"the loss on the tokens after it by {row['loss_after']:+.2g} "
         f"({row['loss_after_low']:+.2g} to {row['loss_after_high']:+.2g})"
+    )
+
+
+def _random_loss(row: Row) -> str:
+    if pd.isna(row["loss_after"]):
+        return ""
+    return (
+        f", random {row['loss_after_matched']:+.2g} (95 % below "
+        f"{row['loss_after_matched_quantile']:+.2g})"
     )
 
 

@@ -32,7 +32,7 @@ _AGAIN = {
 }
 _EFFECTS = {
     "kl": "the next-token distribution moves by",
-    "loss_after": "the loss after it rises by",
+    "loss_after": "the loss after it changes by",
 }
 
 
@@ -101,7 +101,7 @@ def verdict_line(card: CausalCard) -> str:
 
 
 def causal_lines(card: CausalCard, name: str) -> tuple[str, ...]:
-    """What taking a unit away did; that of its layer's set where it was not measured alone."""
+    """What taking a unit away did; that it was not where it is not among the top units."""
     row = _row(card.units[card.units["name"] == name])
     if row is not None:
         return (_verdict(row), _measured("Without this unit", row, "random units"))
@@ -111,8 +111,9 @@ def causal_lines(card: CausalCard, name: str) -> tuple[str, ...]:
     if row is None:
         return ()
     return (
-        "This unit was not taken away alone. " + _verdict(row),
-        _measured(f"Without the {row['k']} top units of {layer}.{site}", row, "random sets"),
+        f"This unit was not taken away: it is not among the {row['k']} top units of "
+        f"{layer}.{site} on the half of the examples that units were chosen on. Those units "
+        f"together: {row['verdict']}: {row['why']}.",
     )
 
 

@@ -1,6 +1,7 @@
 """What lies beside a saved result is on its cards: a replication, a causal card."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -44,16 +45,17 @@ def test_a_unit_of_the_causal_card():
     assert verdict == f"Encoded and used: it {SCRIPT} matters."
     assert measured == (
         "Without this unit the next-token distribution moves by 0.00012 nats [95 %: 0.0001 to "
-        "0.0016] and the loss after it rises by −0.5 nats [95 %: – to 0.25]; p = 0.012 against "
+        "0.0016] and the loss after it changes by −0.5 nats [95 %: – to 0.25]; p = 0.012 against "
         "79 random units."
     )
 
 
-def test_a_unit_that_was_only_in_a_set_says_so_and_others_say_nothing():
-    verdict, measured = causal_lines(card(), SEPARATED)
-    assert verdict == "This unit was not taken away alone. Undecided: too few."
-    assert measured.startswith("Without the 20 top units of L3.q the next-token distribution")
-    assert "p =" not in measured
+def test_a_unit_that_was_not_ablated_says_so_and_other_layers_say_nothing():
+    (said,) = causal_lines(card(), SEPARATED)
+    assert said == (
+        "This unit was not taken away: it is not among the 20 top units of L3.q on the half of "
+        "the examples that units were chosen on. Those units together: undecided: too few."
+    )
     assert causal_lines(card(), "L2.q.0") == ()
 
 
@@ -106,3 +108,24 @@ def test_a_replication_of_another_sweep_or_a_broken_one_is_refused(result, tmp_p
     with pytest.raises(InputError, match="cannot read the replication in"):
         SweepResult.load(run).write_report(tmp_path / "r.html")
     assert not (tmp_path / "r.html").exists()
+
+
+def test_a_causal_card_of_another_sweep_is_refused(result, tmp_path):
+    from lens_probes.ablate import CausalCard
+
+    run = result.save(tmp_path / "run")
+    said = {name: dict(result.provenance[name]) for name in ("examples", "model")}
+    empty = [pd.DataFrame({"kl": [0.0]})] * 5
+    for there, match in (
+        (said, None),
+        (said | {"examples": {"sha256": "00"}}, "is of other examples: move it out of"),
+        (said | {"model": {"weights_sha256": "00"}}, "is of other weights: move it out of"),
+    ):
+        saved = CausalCard("undecided", "too few", *empty, provenance=there).save(run / "causal")
+        loaded = SweepResult.load(run)
+        if match is None:
+            assert loaded.causal.why == "too few"
+        else:
+            with pytest.raises(InputError, match=match):
+                _ = loaded.causal
+        shutil.rmtree(saved)
