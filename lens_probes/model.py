@@ -7,8 +7,6 @@ bridge. Everything after this file uses what both have: `run_with_cache`, `run_w
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from lens_probes.errors import InputError, one_line, unknown
+from lens_probes.folders import user_path
 from lens_probes.model_backends import (
     BUNDLED,
     HAS_HOOKED_TRANSFORMER,
@@ -29,6 +28,7 @@ from lens_probes.model_backends import (
     from_hub,
     hooked_llama,
 )
+from lens_probes.model_digest import config_digest, weights_digest
 from lens_probes.model_files import bundled_gguf, converted_gguf
 from lens_probes.model_parts import ModelParts
 from lens_probes.sites import SITES, SiteShape
@@ -73,15 +73,15 @@ class LensModel(ModelParts):
         """`run_with_hooks` of the TransformerLens model."""
         return self.tl.run_with_hooks(*args, **kwargs)
 
-    @functools.cached_property
+    @property
     def weights_digest(self) -> str:
-        """sha256 over names, types and bytes of all parameters as loaded."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.tl.named_parameters()):
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-            digest.update(memoryview(flat.numpy()))
-        return digest.hexdigest()
+        """sha256 over names, types and bytes of all parameters, as they are now."""
+        return weights_digest(self.tl)
+
+    @property
+    def config_digest(self) -> str:
+        """sha256 over the settings that the forward pass computes by."""
+        return config_digest(self.tl)
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -92,6 +92,7 @@ class LensModel(ModelParts):
             "source": self.source,
             "class": type(self.tl).__name__,
             "weights_sha256": self.weights_digest,
+            "config_sha256": self.config_digest,
             "processing": self.processing,
             "dtype": str(self.cfg.dtype).removeprefix("torch."),
             "device": self.device.type,
@@ -178,7 +179,7 @@ def load_model(
         raise unknown("processing", processing, ("none", "standard"))
     options = Options(_device(device), dtype, processing)
     name = str(source)
-    path = Path(source).expanduser()
+    path = user_path(source)
     if name == BUNDLED:
         folder = converted_gguf(bundled_gguf())
         if HAS_HOOKED_TRANSFORMER:

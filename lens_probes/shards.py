@@ -22,6 +22,7 @@ from lens_probes.errors import InputError, one_line
 from lens_probes.forward import Reader
 from lens_probes.model import LensModel, load_model
 from lens_probes.model_backends import Processing
+from lens_probes.model_digest import foreign_hook
 from lens_probes.passes import Shard, read_plan, rows_of
 from lens_probes.sealed import StorageError
 from lens_probes.store import PLAN, Key, ShardFolder, Stock, StoredArrays
@@ -43,6 +44,7 @@ class ModelRecipe:
     seed: int | None
     matmul_precision: str
     weights_sha256: str
+    config_sha256: str
 
     @classmethod
     def of(cls, model: LensModel) -> ModelRecipe:
@@ -58,6 +60,7 @@ class ModelRecipe:
             seed=int(untrained["seed"]) if untrained else None,
             matmul_precision=torch.get_float32_matmul_precision(),
             weights_sha256=model.weights_digest,
+            config_sha256=model.config_digest,
         )
 
     def load(self) -> LensModel:
@@ -66,7 +69,7 @@ class ModelRecipe:
         Raises
         ------
         InputError
-            It cannot be loaded there, or its weights are not those it was described with.
+            It cannot be loaded there, or is not the one that was described.
         """
         torch.set_float32_matmul_precision(self.matmul_precision)
         model = load_model(
@@ -74,11 +77,16 @@ class ModelRecipe:
         )
         if self.seed is not None:
             model = model.reinitialised(self.seed)
-        if model.weights_digest != self.weights_sha256:
-            raise InputError(
-                f"a worker that loads {self.source!r} gets other weights than are in use here: "
-                "save the model as it is to a folder and load it from there, or use no workers."
-            )
+        for what, found, said in [
+            ("weights", model.weights_digest, self.weights_sha256),
+            ("settings", model.config_digest, self.config_sha256),
+        ]:
+            if found != said:
+                raise InputError(
+                    f"a worker that loads {self.source!r} gets other {what} than "
+                    "are in use here: save the model as it is to a folder and load it from there, "
+                    "or use no workers."
+                )
         return model
 
 
@@ -110,14 +118,16 @@ def made_from(model: LensModel) -> dict[str, Any]:
     InputError
         A hook of the user's is on the model: the key knows the weights, not what a hook does.
     """
-    hooked = [name for name, point in model.tl.hook_dict.items() if point.fwd_hooks]
-    if hooked:
+    hooked = foreign_hook(model.tl)
+    if hooked is not None:
         raise InputError(
-            f"the model has a hook of yours at {hooked[0]}, which a store cannot take account of: "
-            "remove it with model.tl.reset_hooks(), or use no store."
+            f"the model has a hook of yours at {hooked}, which a store cannot take account of: "
+            "remove it (model.tl.reset_hooks(), or the handle's remove()), or use no store."
         )
     said = model.provenance
-    names = ("class", "weights_sha256", "processing", "dtype", "device", "versions")
+    names = (
+        "class", "weights_sha256", "config_sha256", "processing", "dtype", "device", "versions",
+    )  # fmt: skip
     return {
         **{name: said[name] for name in names},
         "matmul_precision": torch.get_float32_matmul_precision(),

@@ -4,11 +4,11 @@
     STORE/<key>/plan.safetensors            the batches: what every shard is made from
     STORE/<key>/000007-<sha256>.safetensors shard 7: [example, unit] for each layer and site
 
-The key is a digest of all that the numbers depend on (weights, tokens and where they are read,
-sites, layers, processing, dtype, device, versions, batches) and of nothing else: labels and words
-are not in it, so other probes and statistics on the same tokens use the same files. A shard is
-named by its digest, so that one that was finished just before a crash can be told from half a one
-with no list of what is finished.
+The key is a digest of all that the numbers depend on (the model's weights and settings, tokens and
+where they are read, sites, layers, processing, dtype, device, versions, batches) and of nothing
+else: labels and words are not in it, so other probes and statistics on the same tokens use the same
+files. A shard is named by its digest, so that one that was finished just before a crash can be told
+from half a one with no list of what is finished.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ from lens_probes.sealed import (
 log = logging.getLogger(__name__)
 
 MANIFEST, PLAN, LOCK = "manifest.json", "plan.safetensors", "lock"
-FORMAT = 1
+# Part of the key. Raise it with every change of this package that changes a number in a shard (what
+# is read, how a batch is run) or the files: between two releases the versions do not tell.
+FORMAT = 2
 SHARD_NAME = re.compile(r"(?P<index>\d{6})-(?P<sha256>[0-9a-f]{64})\.safetensors")
 _SPARE_BYTES = 2**24
 

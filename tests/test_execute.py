@@ -114,11 +114,9 @@ def test_a_model_that_workers_cannot_load_is_refused(
         a = lp.collect(model, examples, store=tmp_path / "a", **given)
         assert len(a[0, "k"]) == 32
         next(model.tl.parameters()).data.add_(1.0)
-        changed = lp.LensModel(
-            model.tl, model.tokenizer, model.source, model.processing, model.fresh, model.shapes
-        )
         with pytest.raises(lp.InputError, match="gets other weights than are in use here"):
-            lp.collect(changed, examples, store=tmp_path / "b", **given)
+            lp.collect(model, examples, store=tmp_path / "a", **given)
+        next(model.tl.parameters()).data.add_(-1.0)
         with pytest.raises(lp.InputError, match="give a store with the executor"):
             lp.collect(model, examples, **given)
 

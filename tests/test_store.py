@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +21,8 @@ import torch
 import lens_probes as lp
 from lens_probes import forward, passes, sealed, store
 from lens_probes.forward import Reader
-from lens_probes.model import LensModel
+from lens_probes.model import LensModel, _shapes
+from lens_probes.model_backends import HAS_HOOKED_TRANSFORMER, Options, hooked_llama
 from lens_probes.passes import Batch
 from lens_probes.verify import verify
 
@@ -129,6 +132,59 @@ def test_what_changes_the_numbers_changes_the_key(
     tokens[0, 0] += 1
     assert count(tiny_model, lp.Examples(tokens, examples.position, examples.label)) == 7
     assert count(tiny_model, examples) == 7
+
+
+def test_weights_changed_in_place_are_other_weights(
+    tiny_folders: dict[str, Path], examples: lp.Examples, tmp_path: Path
+) -> None:
+    """Of the same object, in the two ways in which they are changed: whole, and by hand."""
+    model = lp.load_model(tiny_folders["llama"])
+    whole = {name: value.clone() for name, value in model.tl.state_dict().items()}
+    before = lp.collect(model, examples, sites=["k"], store=tmp_path)[0, "k"].copy()
+    next(model.tl.parameters()).data.mul_(2.0)
+    changed = lp.collect(model, examples, sites=["k"], store=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert_same(changed, lp.collect(model, examples, sites=["k"]))
+    model.tl.load_state_dict(whole)
+    again = lp.collect(model, examples, sites=["k"], store=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    np.testing.assert_array_equal(again[0, "k"], before)
+
+
+def hooked(folder: Path) -> LensModel:
+    """As the bundled model is loaded on TransformerLens 3."""
+    tl, tokenizer, fresh = hooked_llama(folder, Options("cpu", torch.float32, "none"))
+    return LensModel(tl.eval(), tokenizer, str(folder), "none", fresh, _shapes(tl))
+
+
+@pytest.mark.parametrize("as_hooked", [False, True])
+@pytest.mark.parametrize(
+    "setting", [{"rope_parameters": {"rope_theta": 500.0, "rope_type": "default"}},
+                {"rms_norm_eps": 1e-2}, {"hidden_act": "gelu"}],
+)  # fmt: skip
+def test_equal_weights_under_other_settings_are_another_model(
+    setting: dict[str, object],
+    as_hooked: bool,
+    tiny_folders: dict[str, Path],
+    examples: lp.Examples,
+    tmp_path: Path,
+) -> None:
+    if as_hooked and not HAS_HOOKED_TRANSFORMER:
+        pytest.skip("TransformerLens 4 has bridges only")
+    load = hooked if as_hooked else lp.load_model
+    folder = tmp_path / "elsewhere"
+    shutil.copytree(tiny_folders["llama"], folder)
+    one, same = load(tiny_folders["llama"]), load(folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | setting))
+    other = load(folder)
+    assert one.weights_digest == same.weights_digest == other.weights_digest
+    assert one.config_digest == same.config_digest == one.reinitialised(1).config_digest
+    assert one.config_digest != other.config_digest
+    for model, n_folders in [(one, 1), (same, 1), (other, 2), (one, 2)]:
+        got = lp.collect(model, examples, sites=["k", "mlp_post"], store=tmp_path / "store")
+        assert len(list((tmp_path / "store").iterdir())) == n_folders
+    assert_same(got, lp.collect(one, examples, sites=["k", "mlp_post"]))
 
 
 def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(
@@ -324,6 +380,12 @@ def test_refusals(tiny_model: LensModel, examples: lp.Examples, tmp_path: Path) 
         pytest.raises(lp.InputError, match=r"a hook of yours at blocks.0.attn"),
     ):
         lp.collect(tiny_model, examples, sites=["k"], store=tmp_path / "new")
+    block = tiny_model.tl.blocks[1].mlp
+    for register in (block.register_forward_hook, block.register_forward_pre_hook):
+        handle = register(lambda *_: None)
+        with pytest.raises(lp.InputError, match=r"a hook of yours at blocks.1.mlp"):
+            lp.collect(tiny_model, examples, sites=["k"], store=tmp_path / "new")
+        handle.remove()
 
 
 def test_a_shard_that_fails_is_named_and_the_rest_is_kept(

@@ -140,10 +140,18 @@ def _same_model(result: SweepResult, model: LensModel | None) -> LensModel:
     said = result.provenance["model"]
     if model is None:
         model = load_model(said["source"], dtype=said["dtype"], processing=said["processing"])
-    if model.weights_digest != said["weights_sha256"]:
+    now = model.provenance
+    if now["weights_sha256"] != said["weights_sha256"]:
         raise InputError(
             f"model {model.source!r} has other weights than the model of the first sweep "
             f"({said['source']!r}): load that one."
+        )
+    # Other versions of the libraries may name further settings of the same model.
+    comparable = said.get("versions") == now["versions"] and "config_sha256" in said
+    if comparable and now["config_sha256"] != said["config_sha256"]:
+        raise InputError(
+            f"model {model.source!r} has the weights of the model of the first sweep, and other "
+            f"settings (of positions or norms?) than {said['source']!r}: load that one."
         )
     return model
 
