@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,36 +11,20 @@ import torch
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from lens_probes.ablate.card import CausalCard
+from lens_probes.ablate.card import METHOD, CausalCard
 from lens_probes.ablate.design import Design
-from lens_probes.ablate.effects import TOKENS_PER_PASS, Job, measure
+from lens_probes.ablate.effects import TOKENS_PER_PASS, measure
 from lens_probes.ablate.halves import Halves, draw_windows, halves, without_left_out
-from lens_probes.ablate.matching import profile_of
-from lens_probes.ablate.request import places_of_model
+from lens_probes.ablate.measured import Candidates, Measured, Plan
+from lens_probes.ablate.request import check_texts, places_of_model
 from lens_probes.ablate.rerun import Way, exact_way
-from lens_probes.ablate.sets import draw_sets, evidence, rank
+from lens_probes.ablate.setup import Setup
 from lens_probes.ablate.steering import PREFIXES, steer_best
-from lens_probes.ablate.tables import (
-    Candidates,
-    Measured,
-    Plan,
-    dose_table,
-    null_table,
-    set_table,
-    unit_table,
-)
+from lens_probes.ablate.tables import dose_table, null_table, set_table
+from lens_probes.ablate.unit_table import unit_table
 from lens_probes.ablate.verdict import overall
-from lens_probes.ablate.windows import (
-    Group,
-    Kind,
-    Positions,
-    draw_donors,
-    grouped,
-    masks,
-    replacement,
-)
-from lens_probes.activations import Activations, collect
-from lens_probes.errors import InputError
+from lens_probes.ablate.windows import Group, Kind, Positions, grouped
+from lens_probes.activations import collect
 from lens_probes.examples import Examples
 from lens_probes.model import LensModel
 from lens_probes.probes.base import Probe
@@ -90,11 +73,12 @@ def ablate(
         `"read"`: where the unit is read; `"all"`: at every token (whole windows run again: about
         ten times the time with windows of 100 tokens).
     n_nulls
-        Random sets like the top units in mean and in the variance that is taken away, for each
-        layer and site.
+        Different random sets like the top units in mean and in what is changed, for each layer
+        and site: `1 / alpha - 1` or more, better 100.
     n_unit_nulls
-        Random units for the units' own tests; None: as many as one unit alone needs to pass after
-        correction (`top / alpha`), or all there are; 0: no test of single units.
+        Random units for the units' own tests, each compared with those that change about as
+        much; None: as many as one unit alone needs to pass after correction (`top / alpha`), or
+        all there are; 0: no test of single units.
     n_controls
         Sets of non-significant units, and of units ranked by shuffled labels.
     n_windows
@@ -113,6 +97,7 @@ def ablate(
     clock = time.perf_counter()
     design = Design(top, kind, positions, n_nulls, n_unit_nulls, n_controls, n_windows, after,
                     alpha, seed)  # fmt: skip
+    check_texts(words, prefixes)
     given = probe if isinstance(probe, Examples) else probe.examples(model)
     places = places_of_model(model, given, result, sites, layers, top)
     examples, split = without_left_out(given, halves(given, seed=seed))
@@ -121,7 +106,7 @@ def ablate(
     activations = collect(
         model, examples, sites=places.sites, layers=places.layers, progress=progress
     )
-    setup = _Setup(model, examples, activations, split, rows, design)
+    setup = Setup(model, examples, activations, split, rows, design)
     chosen = [setup.candidates(key, result) for key in activations]
     timings = {"activations and sets": time.perf_counter() - clock}
     clock = time.perf_counter()
@@ -154,71 +139,18 @@ def ablate(
             "examples": _about(given, examples, split, rows),
             "sweep": None if result is None else dict(result.provenance["decision"]),
             "way": way,
+            "method": METHOD,
             "options": places.options(design),
-            "notes": [*split.notes, *_few(rows, n_windows), *_set_notes(chosen), *notes],
+            "notes": [
+                *design.notes,
+                *split.notes,
+                *_few(rows, n_windows),
+                *_set_notes(chosen),
+                *notes,
+            ],
         },
         timings=timings,
     )
-
-
-@dataclass(frozen=True)
-class _Setup:
-    """Makes the sets of each layer and site, and the jobs: what replaces which units where."""
-
-    model: LensModel
-    examples: Examples
-    activations: Activations
-    split: Halves
-    rows: NDArray[np.int64]
-    design: Design
-
-    @property
-    def donors(self) -> NDArray[np.int64]:
-        """[window] whose values each gets where they are resampled."""
-        return draw_donors(len(self.rows), self.design.seed)
-
-    def candidates(self, key: tuple[int, str], result: SweepResult | None) -> Candidates:
-        """Top units of one layer and site, by the chosen half alone, and their null sets."""
-        x, (layer, site), design = self.activations[key], key, self.design
-        one_half = self.examples.select(self.split.chosen)
-        reference = x[self.split.chosen]
-        profile = profile_of(design.kind, reference, x[self.rows], self.donors)
-        try:
-            ranking = rank(reference, one_half)
-            sets = draw_sets(
-                ranking, reference, one_half, profile, top=design.top, n_nulls=design.n_nulls,
-                n_unit_nulls=design.unit_nulls, n_controls=design.n_controls, seed=design.seed,
-            )  # fmt: skip
-        except ValueError as error:
-            raise InputError(f"layer {layer}, site {site}: {error}") from error
-        significant = ranking.p_holm <= design.alpha
-        if result is not None:
-            here = (result.units["layer"] == layer) & (result.units["site"] == site)
-            table = result.units[here]
-            significant = np.zeros(x.shape[1], dtype=bool)
-            significant[table["unit"]] = table["significant"]
-        other_half = self.examples.select(self.split.measured)
-        units = evidence(
-            ranking, sets.top, significant, x[self.split.measured], other_half,
-            names=(layer, site, self.activations.shapes[site]),
-        )  # fmt: skip
-        return Candidates(layer, site, ranking, profile, sets, units)
-
-    def jobs(self, one: Candidates) -> tuple[Job, Job]:
-        """One of all tokens, and one that may do with the read position."""
-        design, x = self.design, self.activations[one.layer, one.site]
-        new = replacement(
-            self.model, (one.layer, one.site), design.kind, design.positions,
-            reference=(self.examples.select(self.split.chosen), x[self.split.chosen]),
-            measured=(self.examples.select(self.rows), x[self.rows]),
-            donors=self.donors, after=design.after,
-        )  # fmt: skip
-        full, short = (
-            masks([units for sets in kinds.values() for units in sets], x.shape[1])
-            for kinds in (one.full, one.short)
-        )
-        brief = design.unit_measures(one.site) == ("kl",)
-        return Job(one.layer, one.site, full, new), Job(one.layer, one.site, short, new, brief)
 
 
 def _way(model: LensModel, groups: list[Group]) -> Way:

@@ -17,6 +17,7 @@ from lens_probes.folders import write_folder
 from lens_probes.model_files import sha256
 
 CARD = "causal.json"
+METHOD = 2  # grows when the same request gives other numbers or verdicts
 _TABLES = ("sets", "units", "doses", "nulls", "steering")
 
 
@@ -36,12 +37,15 @@ class CausalCard:
         `loss_target`, `loss_elsewhere`, the same for class 0 and 1 (`kl_0`), means of the matched
         random sets (`kl_matched`) and their 95 % quantiles; `p_kl`, `p_loss_after`, `p` (the larger
         of the two measures, standardised), `p_family` (corrected over all sets, max-T),
-        `p_resolution`, `p_nonsignificant`, `p_shuffled`; how well null sets match; `verdict`,
-        `why`; with steering `steered`, `steering_slope` (log-odds of class 1's words for one sd),
-        `steering_p`.
+        `p_resolution` (1 / (1 + `n_nulls`) different random sets), `kl_floor` (`kl` with nothing
+        taken away: rounding), `p_nonsignificant`, `p_shuffled`; how well null sets match; `k`
+        units, `n_encoded` of them encoded; `verdict`, `why`; with steering `steered`,
+        `steering_slope` (log-odds of class 1's words for one sd), `steering_p` and
+        `steering_p_resolution`.
     units
         One row a top unit: its evidence on the chosen half, `auc_measured` on the other, its own
-        effects, `p` against matched random units, `p_corrected`, `verdict`, `why`.
+        effects, `p` against the `n_nulls` random units that change about as much, `p_corrected`,
+        `verdict`, `why`.
     doses
         One row a layer, site and number of top units: the dose curve.
     nulls

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-
-import numpy as np
+from numbers import Real
 
 from lens_probes.ablate.windows import KINDS, POSITIONS, Kind, Positions
-from lens_probes.errors import InputError, unknown
+from lens_probes.errors import InputError, at_least, unknown, whole
 
 # Keys and values at a token are for the tokens after it: the token itself hardly needs its own.
 _READ_LATER = ("k", "v")
+_OPEN = ("n_unit_nulls", "n_windows")  # None: as many as there are, or are needed
+_ENOUGH_NULLS = 100
 
 
 @dataclass(frozen=True)
@@ -34,26 +36,52 @@ class Design:
         if self.positions not in POSITIONS:
             raise unknown("positions", self.positions, POSITIONS)
         least = {"top": 1, "n_nulls": 1, "n_unit_nulls": 0, "n_controls": 0, "n_windows": 2,
-                 "after": 0}  # fmt: skip
+                 "after": 0, "seed": 0}  # fmt: skip
         for name, minimum in least.items():
             value = getattr(self, name)
-            if value is not None and value < minimum:
-                raise InputError(f"{name} must be {minimum} or more; got {value}.")
-        if not 0 < self.alpha < 1:
-            raise InputError(f"alpha must lie between 0 and 1; got {self.alpha}.")
+            if value is None and name in _OPEN:
+                continue
+            at_least(minimum, **{name: value})
+            object.__setattr__(self, name, whole(name, value))
+        if not isinstance(self.alpha, Real) or not 0 < self.alpha < 1:
+            raise InputError(f"alpha must lie between 0 and 1; got {self.alpha!r}.")
+        object.__setattr__(self, "alpha", float(self.alpha))
+        if 1 / (1 + self.n_nulls) > self.alpha:
+            raise InputError(
+                f"with {self.n_nulls} random sets p cannot be below {1 / (1 + self.n_nulls):.2g}, "
+                f"and alpha is {self.alpha:g}: ask for {_fewest(self.alpha)} or more."
+            )
 
     @property
     def unit_nulls(self) -> int:
         """Random units: as many as one unit alone needs to pass after Benjamini-Hochberg."""
         if self.n_unit_nulls is not None:
             return self.n_unit_nulls
-        return max(self.n_nulls, int(np.ceil(self.top / self.alpha)) - 1)
+        return max(self.n_nulls, math.ceil(self.top / self.alpha))
+
+    @property
+    def notes(self) -> list[str]:
+        """What is allowed and not advised."""
+        if self.n_nulls >= _ENOUGH_NULLS:
+            return []
+        return [
+            f"{self.n_nulls} random sets: their {100 * (1 - self.alpha):g} % quantile is surer "
+            f"with {_ENOUGH_NULLS} or more"
+        ]
 
     def unit_measures(self, site: str) -> tuple[str, ...]:
         """What decides on single units: at the read position no token after it has to run."""
         if self.positions == "read" and site not in _READ_LATER:
             return ("kl",)
         return ("kl", "loss_after")
+
+
+def _fewest(alpha: float) -> int:
+    """The least number of nulls with 1 / (1 + n) <= alpha, as it is rounded there."""
+    n = max(1, math.ceil(1 / alpha) - 2)
+    while 1 / (1 + n) > alpha:
+        n += 1
+    return n
 
 
 def check_top(top: int, n_units: int, where: str = "") -> None:

@@ -115,9 +115,8 @@ def _measure_job(
     group, n_windows = scorer.group, len(scorer.group.rows)
     length = begun.logits.shape[1]
     n_positions = group.read + 1 - scorer.first if job.short else length
-    where = slice(group.target - scorer.first, group.read + 1 - scorer.first)
-    if positions == "all":
-        where = slice(0, n_positions)
+    replaced = group.where(positions)
+    where = slice(replaced.start - scorer.first, min(replaced.stop - scorer.first, n_positions))
     n_replaced = where.stop - where.start
     values = job.replacement.values(group.rows, n_replaced).to(model.device)
     bytes_per_row = 4 * n_positions * begun.logits.shape[2]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
-
-from lens_probes.ablate.windows import Kind
 
 Units = NDArray[np.int64]
 _NEAREST = 10
@@ -18,6 +16,7 @@ _NEAREST_SHARE = 20
 _CLOSE_SQUARE = 1.2
 _CLOSE, _WIDER = 0.05, 4
 _SMALLEST = 1e-9
+_FARTHEST = 2.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Profile:
     Attributes
     ----------
     mean
-        [unit] mean in the measured windows, at the read position.
+        [unit] mean over the tokens of the measured windows where the unit is replaced.
     size
         [unit] root mean square of the change there: with `kind="mean"` the standard deviation
         about the mean of the other half.
@@ -42,20 +41,26 @@ class Profile:
 
 
 def profile_of(
-    kind: Kind,
-    chosen: Float[np.ndarray, "example unit"],
-    measured: Float[np.ndarray, "window unit"],
-    donors: Int[np.ndarray, " window"],
+    changes: Iterable[
+        tuple[Float[np.ndarray, "position unit"], Float[np.ndarray, "position unit"]]
+    ],
 ) -> Profile:
-    """Of all units of a layer and site, from both halves; donors as in `windows.draw_donors`."""
-    wide = measured.astype(np.float64)
-    new: Any = 0.0
-    if kind == "mean":
-        new = chosen.mean(axis=0, dtype=np.float64)
-    elif kind == "resample":
-        new = wide[donors]
-    size = np.sqrt(((wide - new) ** 2).mean(axis=0))
-    return Profile(wide.mean(axis=0), np.maximum(size, _SMALLEST))
+    """Of all units of a layer and site, from what they are and what replaces it (`changes`)."""
+    total: Any = 0.0
+    square: Any = 0.0
+    n = 0
+    for old, new in changes:
+        wide = old.astype(np.float64)
+        total = total + wide.sum(axis=0)
+        square = square + ((wide - new) ** 2).sum(axis=0)
+        n += len(wide)
+    return Profile(total / n, np.maximum(np.sqrt(square / n), _SMALLEST))
+
+
+def as_large(profile: Profile, unit: int, others: Units) -> Bool[np.ndarray, " other"]:
+    """Which others change less than twice as much as a unit, and more than half as much."""
+    ratio: NDArray[np.float64] = profile.size[unit] / profile.size[others]
+    return (ratio > 1 / _FARTHEST) & (ratio < _FARTHEST)
 
 
 def match_table(profile: Profile, top: Units, matched: Sequence[Units]) -> dict[str, float]:
@@ -94,6 +99,7 @@ class Matcher:
     """
 
     def __init__(self, profile: Profile, best: Units, others: Units) -> None:
+        self._profile, self._best = profile, best
         self._nearest = _nearest(profile, best, others)
         self._pool = max(_NEAREST, len(others) // _NEAREST_SHARE)
         self._square, self._mean = profile.size**2, profile.mean
@@ -101,15 +107,33 @@ class Matcher:
         self._spread = float(profile.mean[others].std()) * len(best) or 1.0
 
     def nearest(self, n: int) -> Units:
-        """n different units, the nearest to each top unit in turn."""
+        """At most n different units, each as large as some top unit (`as_large`).
+
+        The next is the nearest to the top unit that has fewest of them so far: few that are
+        larger than the others get theirs too.
+        """
+        pairs = zip(self._best.tolist(), self._nearest, strict=True)
+        near = [units[as_large(self._profile, unit, units)] for unit, units in pairs]
+        is_near = np.zeros((len(near), len(self._mean)), dtype=bool)
+        for row, units in zip(is_near, near, strict=True):
+            row[units] = True
+        places = [iter(units.tolist()) for units in near]
         used: dict[int, None] = {}
-        places = [iter(units.tolist()) for units in self._nearest]
-        while len(used) < n:
-            for place in places:
-                unit = next((unit for unit in place if unit not in used), None)
-                if unit is not None and len(used) < n:
-                    used[unit] = None
+        counts, turns = np.zeros(len(near)), np.zeros(len(near))
+        while len(used) < n and np.isfinite(counts).any():
+            i = int(np.lexsort((turns, counts))[0])
+            unit = next((unit for unit in places[i] if unit not in used), None)
+            if unit is None:
+                counts[i] = np.inf
+            else:
+                used[unit] = None
+                counts += is_near[:, unit]
+                turns[i] += 1
         return np.array(list(used), dtype=np.int64)
+
+    def like_best(self, n: int) -> Units:
+        """The n units nearest to the best one."""
+        return self._nearest[0][:n]
 
     def draw(self, rng: np.random.Generator) -> Units:
         """One set: for each top unit one of the nearest, exchanged until the whole is near.

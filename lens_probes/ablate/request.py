@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from lens_probes.ablate.design import Design, check_top
-from lens_probes.errors import InputError, unknown
+from lens_probes.errors import InputError, unknown, whole
 from lens_probes.examples import Examples
 from lens_probes.model import LensModel
 from lens_probes.result import SweepResult
@@ -46,12 +46,14 @@ def places_of_sweep(
             "classes: give a sweep of a probe with two classes."
         )
     said = result.provenance
-    asked = tuple(said["sites"] if sites is None else dict.fromkeys(sites))
+    names = sites.split(",") if isinstance(sites, str) else sites
+    asked = tuple(said["sites"] if names is None else dict.fromkeys(names))
     for site in asked:
         if site not in said["sites"]:
             raise unknown("site of this sweep", site, said["sites"])
-    wanted = said["layers"] if layers is None else [layers] if isinstance(layers, int) else layers
-    places = Places(asked, tuple(dict.fromkeys(wanted)))
+    wanted = said["layers"] if layers is None else layers
+    given = wanted if isinstance(wanted, Iterable) else [wanted]
+    places = Places(asked, tuple(sorted({whole("a layer", layer) for layer in given})))
     n_tested = result.layers.set_index(["layer", "site"])["n_tested"]
     for layer in places.layers:
         for site in asked:
@@ -89,3 +91,27 @@ def places_of_model(
         check_sites(("mlp_pre",) if sites is None else sites, model.shapes),
         check_layers(layers, model.n_layers),
     )
+
+
+def check_texts(words: tuple[Sequence[str], Sequence[str]] | None, prefixes: Sequence[str]) -> None:
+    """Words of both classes, and texts before them, as steering needs them.
+
+    Raises
+    ------
+    InputError
+        Anything but two lists of words, or a list of texts none of which is empty.
+    """
+    if not _are_texts(prefixes):
+        raise InputError(f"prefixes must be a list of texts, none of them empty; got {prefixes!r}.")
+    pair = words is None or (not isinstance(words, str) and len(words) == 2)
+    if not pair or not all(_are_texts(of_class) for of_class in words or ()):
+        raise InputError(
+            f"words must be two lists, the words of class 0 and of class 1; got {words!r}."
+        )
+
+
+def _are_texts(given: object) -> bool:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        return False
+    texts = list(given)
+    return bool(texts) and all(isinstance(text, str) and text.strip() for text in texts)

@@ -16,6 +16,8 @@ from lens_probes.examples import Examples
 from lens_probes.sites import SiteShape, unit_name
 
 _HOLDS_SE = 1.64  # 5 %, one-sided
+_LIKE_BEST = 20
+_TRIES = 3
 _DOSES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
@@ -54,8 +56,10 @@ class Sets:
     top
         The best units, best first: their beginnings are the dose curve.
     matched, matched_units
-        Random sets like the top units in mean and in what ablating them changes (see
+        Different random sets like the top units in mean and in what ablating them changes (see
         `matching.Profile`), and such single units.
+    like_best
+        Single units like the best one, for steering.
     nonsignificant
         Random sets of units that do not pass p < 0.05 on the chosen half.
     shuffled
@@ -65,6 +69,7 @@ class Sets:
     top: Units
     matched: list[Units]
     matched_units: Units
+    like_best: Units
     nonsignificant: list[Units]
     shuffled: list[Units]
     notes: tuple[str, ...] = field(default=())
@@ -107,7 +112,9 @@ def draw_sets(
     check_top(top, len(ranking.order))
     notes = []
     matcher = Matcher(profile, best, others)
-    matched = [matcher.draw(rng) for _ in range(n_nulls)]
+    matched = _different(matcher, n_nulls, rng)
+    if len(matched) < n_nulls:
+        notes.append(f"{len(matched)} different random sets were found, not {n_nulls}")
     quiet = others[ranking.log10_p[others] > np.log10(0.05)]
     nonsignificant = []
     if len(quiet) >= top:
@@ -117,11 +124,23 @@ def draw_sets(
     return Sets(
         top=best,
         matched=matched,
-        matched_units=matcher.nearest(min(n_unit_nulls, len(others))),
+        matched_units=matcher.nearest(n_unit_nulls),
+        like_best=matcher.like_best(_LIKE_BEST),
         nonsignificant=nonsignificant,
         shuffled=[_shuffled_best(x, examples, top, rng) for _ in range(n_controls)],
         notes=tuple(notes),
     )
+
+
+def _different(matcher: Matcher, n: int, rng: np.random.Generator) -> list[Units]:
+    """n different sets, or as many as come out of three times as many draws."""
+    found: dict[tuple[int, ...], Units] = {}
+    for _ in range(_TRIES * n):
+        units = matcher.draw(rng)
+        found[tuple(units.tolist())] = units
+        if len(found) == n:
+            break
+    return list(found.values())
 
 
 def _shuffled_best(

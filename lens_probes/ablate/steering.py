@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from lens_probes.ablate.measured import Candidates
+from lens_probes.ablate.request import check_texts
 from lens_probes.ablate.rerun import Way, rerun, start
-from lens_probes.ablate.tables import Candidates
 from lens_probes.ablate.verdict import empirical_p
 from lens_probes.errors import InputError
 from lens_probes.examples import Examples
@@ -31,7 +32,6 @@ PREFIXES = (
 )
 SCALES = (-6.0, -3.0, -1.0, 0.0, 1.0, 3.0, 6.0)
 _MOST_WORDS = 12
-_NULLS = 20
 _ROWS = 256
 
 
@@ -107,8 +107,9 @@ def steer(
     Raises
     ------
     InputError
-        A model without tokenizer, words of which no first token is a class's own.
+        A model without tokenizer, no texts, words of which no first token is a class's own.
     """
+    check_texts(words, prefixes)
     if model.tokenizer is None:
         raise InputError("steering needs texts: this model has no tokenizer.")
     chosen = class_words(model, words)
@@ -160,7 +161,7 @@ def steer_best(
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Steer the best unit of each layer and site: curves, slopes with p, notes.
 
-    p compares the size of its slope with those of matched random units.
+    p compares the size of its slope with those of random units like it.
     """
     words = words or example_words(examples)
     if words is None or model.tokenizer is None:
@@ -172,7 +173,7 @@ def steer_best(
     curves, rows = [], []
     for one in chosen:
         key, sd = (one.layer, one.site), one.ranking.sd
-        units = np.concatenate([one.sets.top[:1], one.sets.matched_units[:_NULLS]])
+        units = np.concatenate([one.sets.top[:1], one.sets.like_best])
         every = steer(model, key, units, sd[units], words, prefixes=prefixes, way=way)
         slope, *random = slopes(every)
         curve = every[every["unit"] == units[0]]
@@ -181,6 +182,7 @@ def steer_best(
                 "steered": curve["name"].iloc[0],
                 "steering_slope": slope,
                 "steering_p": empirical_p(abs(slope), np.abs(random)),
+                "steering_p_resolution": 1 / (1 + len(random)) if random else np.nan,
             }
         )
         curves.append(curve)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ VERDICTS = (USED, UNUSED, UNDECIDED)
 N_BOOTSTRAP = 1000
 FEWEST_PASSAGES = 6
 _LEVEL = 0.95
+_CLEAR = 5.0  # random effects this many times as large as what rounding does are measured
 _IN_WORDS = {"kl": "the next-token distribution", "loss_after": "the loss after the target"}
 
 
@@ -74,43 +75,88 @@ def percentile_interval(values: Float[np.ndarray, " draw"]) -> tuple[float, floa
 
 
 def empirical_p(observed: float, nulls: Float[np.ndarray, " draw"]) -> float:
-    """(1 + nulls as large or larger) / (1 + nulls): never below 1 / (1 + nulls)."""
-    if np.isnan(observed):
+    """(1 + nulls as large or larger) / (1 + nulls); NaN where there is nothing to compare."""
+    if np.isnan(observed) or not len(nulls):
         return float("nan")
     return float((1 + (nulls >= observed).sum()) / (1 + len(nulls)))
 
 
 def family_p(
-    observed: Float[np.ndarray, "member measure"], nulls: Float[np.ndarray, "member measure draw"]
+    observed: Float[np.ndarray, "member measure"],
+    nulls: Sequence[Float[np.ndarray, "measure draw"]],
 ) -> tuple[Float[np.ndarray, " member"], Float[np.ndarray, " member"], Int[np.ndarray, " member"]]:
     """p of each member's largest measure: alone, and corrected over all members; and which it is.
 
     Effects are standardised by the mean and sd of observed and null sets together, so that members
     and measures can be compared; the null of the corrected p is the largest of a draw over all of
-    them (max-T): its resolution does not suffer from the number of members.
+    them (max-T): its resolution does not suffer from the number of members. A member with fewer
+    draws than another has them again in the rest, and its corrected p is never below its own.
     """
-    rows = np.concatenate([observed[..., None], nulls], axis=-1)
-    spread = rows.std(axis=-1, keepdims=True)
-    z = (rows - rows.mean(axis=-1, keepdims=True)) / np.where(spread > 0, spread, np.inf)
-    z = np.where(np.isnan(z), -np.inf, z)
-    largest = z.max(axis=1)
-    alone = [empirical_p(row[0], row[1:]) for row in largest]
-    overall = largest[:, 1:].max(axis=0)
-    corrected = [empirical_p(row[0], overall) for row in largest]
-    return np.array(alone), np.array(corrected), z[:, :, 0].argmax(axis=1)
+    z = [_standardised(own, random) for own, random in zip(observed, nulls, strict=True)]
+    largest = [member.max(axis=0) for member in z]
+    alone = np.array([empirical_p(row[0], row[1:]) for row in largest])
+    n = max(len(row) for row in largest) - 1
+    overall = np.max([np.resize(row[1:], n) for row in largest], axis=0)
+    corrected = np.array([empirical_p(row[0], overall) for row in largest])
+    which = np.array([member[:, 0].argmax() for member in z])
+    return alone, np.maximum(alone, corrected), which
 
 
-def excess(
-    observed: Resampled, index: int, nulls: Resampled, alpha: float
-) -> tuple[float, float, float]:
+def _standardised(
+    observed: Float[np.ndarray, " measure"], nulls: Float[np.ndarray, "measure draw"]
+) -> Float[np.ndarray, "measure one_and_draws"]:
+    """Observed and null effects together; -inf where a measure is missing."""
+    rows = np.column_stack([observed, nulls])
+    spread = rows.std(axis=1, keepdims=True)
+    z = (rows - rows.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, np.inf)
+    return np.where(np.isnan(z), -np.inf, z)
+
+
+class Beyond(NamedTuple):
+    """How far an effect lies above the 1 - alpha quantile of random ones, in nats.
+
+    `low` and `high` are its 95 % interval; `own` is the effect, `median` that of the random ones.
+    """
+
+    point: float
+    low: float
+    high: float
+    own: float
+    median: float
+
+
+def excess(observed: Resampled, index: int, nulls: Resampled, alpha: float) -> Beyond:
     """How far a set's mean lies above the 1 - alpha quantile of null sets, with its interval.
 
     The same passages are drawn for both, so that what all sets share cancels.
     """
     level = 100 * (1 - alpha)
-    point = float(observed.mean[index] - np.percentile(nulls.mean, level))
+    own = float(observed.mean[index])
+    median, quantile = np.percentile(nulls.mean, [50, level])
     draws = observed.draws[:, index] - np.percentile(nulls.draws, level, axis=1)
-    return (point, *percentile_interval(draws))
+    low, high = percentile_interval(draws)
+    return Beyond(own - float(quantile), low, high, own, float(median))
+
+
+def below_precision(
+    nulls: Float[np.ndarray, " set"], floor: float, measure: str, alpha: float
+) -> str:
+    """Why rounding may hide what random sets do by a measure; "" where it does not.
+
+    Parameters
+    ----------
+    nulls
+        Their mean effects.
+    floor
+        What comes out where nothing is taken away: see `Measured.floor`.
+    """
+    quantile = float(np.percentile(np.abs(nulls), 100 * (1 - alpha)))
+    if np.isnan(floor) or quantile > _CLEAR * floor:
+        return ""
+    return (
+        f"below what this precision shows: {_IN_WORDS[measure]} changes by {floor:.2g} nats with "
+        f"nothing taken away, and without most random ones by {quantile:.2g} or less"
+    )
 
 
 def decide_use(
@@ -121,15 +167,18 @@ def decide_use(
     alpha: float,
     what: str,
     measure: str,
-    beyond: Mapping[str, tuple[float, float, float]],
+    beyond: Mapping[str, Beyond],
     n_passages: int,
     unlike: str = "",
+    faint: str = "",
+    alone: float = 0.0,
+    more: bool = True,
 ) -> tuple[Verdict, str]:
     """The verdict on one set or unit, and its reason in one line.
 
     Used: the corrected p is at most alpha, and so far beyond the 1 - alpha quantile of random ones
-    that the interval is. Not used: by no measure does the interval reach beyond that quantile.
-    All else is undecided.
+    that the interval is. Not used: by no measure does the interval reach beyond that quantile,
+    and what random ones do is far above rounding. All else is undecided.
 
     Parameters
     ----------
@@ -145,15 +194,22 @@ def decide_use(
         Passages that the intervals resample: of a few they are too narrow.
     unlike
         "" where the random ones are like it, else in what they are not.
+    faint
+        "" where effects of random ones are far above rounding, else why not (`below_precision`).
+    alone
+        Smallest corrected p where no other of the family passes.
+    more
+        Whether there are more random ones to ask for.
     """
     share, said = f"{100 * (1 - alpha):g} % of {what}", f"corrected p = {p:.2g}"
-    low, high = beyond[measure][1], max(top for _, _, top in beyond.values())
+    low, high = beyond[measure].low, max(each.high for each in beyond.values())
+    advice = "ask for more" if more else "there are no more"
     if encoded or unlike:
         return UNDECIDED, encoded or unlike
     if resolution > alpha:
         return (
             UNDECIDED,
-            f"too few different {what}: p cannot be below {resolution:.2g}; ask for more",
+            f"too few different {what}: p cannot be below {resolution:.2g}; {advice}",
         )
     if n_passages < FEWEST_PASSAGES:
         return UNDECIDED, (
@@ -162,10 +218,17 @@ def decide_use(
         )
     if p <= alpha and low > 0:
         return USED, f"without it {_IN_WORDS[measure]} changes more than without {share} ({said})"
+    if high <= 0 and faint:
+        return UNDECIDED, faint
     if high <= 0:
-        return UNUSED, f"its effect is within {share}, and so is its interval ({said})"
+        return UNUSED, (
+            f"no more than {share} in which as much changes ({said}): without it "
+            f"{_IN_WORDS[measure]} changes by {beyond[measure].own:.2g} nats, without the median "
+            f"of them by {beyond[measure].median:.2g}"
+        )
     if low > 0:
-        return UNDECIDED, f"beyond {share}, but not after correction ({said}): ask for more of them"
+        few = f": one alone cannot pass with so few {what}; {advice}" if alone > alpha else ""
+        return UNDECIDED, f"beyond {share}, but not after correction ({said}){few}"
     return UNDECIDED, f"its interval lies across {share} ({said}): measure more windows"
 
 

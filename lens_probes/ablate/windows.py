@@ -20,6 +20,7 @@ Kind = Literal["zero", "mean", "resample"]
 Positions = Literal["read", "all"]
 KINDS = ("zero", "mean", "resample")
 POSITIONS = ("read", "all")
+_WINDOWS = 16
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,12 @@ class Group:
         for at in range(0, len(self.rows), size):
             here = slice(at, at + size)
             yield Group(self.rows[here], self.tokens[here], self.target, self.read)
+
+    def where(self, positions: Positions) -> slice:
+        """Tokens whose units are replaced: the target's, or all that are run."""
+        if positions == "read":
+            return slice(self.target, self.read + 1)
+        return slice(0, max(self.read + 1, self.tokens.shape[1] - 1))
 
 
 def grouped(examples: Examples, after: int) -> list[Group]:
@@ -141,6 +148,31 @@ def replacement(
     return Replacement(drawn=tuple(own[donor] for donor in donors))
 
 
+def changes(
+    model: LensModel,
+    key: tuple[int, str],
+    new: Replacement,
+    measured: tuple[Examples, Float[np.ndarray, "example unit"]],
+    positions: Positions,
+    after: int,
+) -> Iterator[tuple[Float[np.ndarray, "position unit"], Float[np.ndarray, "position unit"]]]:
+    """What each measured window's units are where they are replaced, and what they become.
+
+    The model runs again, once, where that is not what the examples were read at.
+    """
+    examples, x = measured
+    if positions == "read" and (examples.spans == 1).all():
+        for row, old in enumerate(x):
+            yield old[None], new.values(np.array([row]), 1)[0].numpy()
+        return
+    for group in grouped(examples, after):
+        where = group.where(positions)
+        for part in group.part(_WINDOWS):
+            values = read_all_positions(model, part.tokens, *key)[:, where]
+            fresh = new.values(part.rows, values.shape[1]).numpy()
+            yield from zip(values, np.broadcast_to(fresh, values.shape), strict=True)
+
+
 def draw_donors(n: int, seed: int) -> Int[np.ndarray, " example"]:
     """[example] another example for each, every one once (two or more)."""
     order = np.random.default_rng(seed).permutation(n)
@@ -163,7 +195,7 @@ def _everywhere(
     """Activations of each example at every position of its window."""
     found: list[NDArray[np.float32]] = [np.empty((0, 0), np.float32)] * len(examples)
     for group in grouped(examples, after):
-        for part in group.part(16):
+        for part in group.part(_WINDOWS):
             values = read_all_positions(model, part.tokens, layer, site)
             for row, own in zip(part.rows, values, strict=True):
                 found[row] = own

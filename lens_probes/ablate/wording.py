@@ -57,6 +57,7 @@ def _done(card: CausalCard) -> str:
 def _set(row: Row) -> str:
     return (
         f"L{row['layer']}.{row['site']}, top {row['k']}: {row['verdict']}: {row['why']}. "
+        f"{row['n_encoded']} of {row['k']} encoded. "
         f"{_kl(row)[0].upper()}{_kl(row)[1:]}, without {row['n_nulls']} matched random sets "
         f"{row['kl_matched']:.2g} (95 % below {row['kl_matched_quantile']:.2g}); {_loss(row)}"
         f"{_random_loss(row)}; p = {_p(row['p'])}, against sets of "

@@ -132,14 +132,15 @@ def _measure(
 
 def _card_there(folder: Path, result: SweepResult, options: dict[str, Any]) -> CausalCard | None:
     """The card of the same request on the same sweep, if the folder holds it; or an error."""
-    from lens_probes.ablate.card import CARD, CausalCard
+    from lens_probes.ablate.card import CARD, METHOD, CausalCard
 
     if not (folder / CARD).exists():
         return None
     card = CausalCard.load(folder)
     there, swept = card.provenance, result.provenance
     same = {
-        "options": there["options"] == options,
+        "method": there.get("method") == METHOD,
+        "options": _without_order(there["options"]) == _without_order(options),
         "examples": there["examples"]["sha256"] == swept["examples"]["sha256"],
         "model": there["model"]["weights_sha256"] == swept["model"]["weights_sha256"],
     }
@@ -150,6 +151,10 @@ def _card_there(folder: Path, result: SweepResult, options: dict[str, Any]) -> C
             "--out, or remove it."
         )
     return card
+
+
+def _without_order(options: dict[str, Any]) -> dict[str, Any]:
+    return options | {name: sorted(options[name]) for name in ("sites", "layers")}
 
 
 def _probe_of(result: SweepResult) -> Probe:

@@ -18,12 +18,16 @@ WORDS, PER_WORD, FILLER = 12, 12, 60
 PASSAGES = 24
 
 
-def planted_folder(folder: Path, seed: int) -> Path:
+def planted_folder(
+    folder: Path, seed: int, *, read: int = READ, silent: bool = True, everywhere: bool = False
+) -> Path:
     """Units 0 to 3 of layer 0 are tuned and read by the unembedding, 4 to 7 tuned and never read.
 
     The class of a word is in two embedding dimensions of opposite sign, which only these eight
     read, with both signs in turn. What the read ones write is a direction that no other part
     reads or writes but the unembedding of half of the filler words. All others read words.
+    `read`: how many of the first four are. Without `silent`, tuned ones that are not read write
+    what any other unit may. `everywhere`: filler words have a class too, in turn.
     """
     torch.manual_seed(seed)
     n_words = 2 * WORDS
@@ -39,6 +43,9 @@ def planted_folder(folder: Path, seed: int) -> Path:
         side = torch.where(torch.arange(n_words) < WORDS, 1.0, -1.0)
         embedding[:, :4] = 0.0
         embedding[:n_words, 0], embedding[:n_words, 1] = side, -side
+        if everywhere:
+            turn = torch.tensor([1.0, -1.0] * (FILLER // 2))
+            embedding[n_words:, 0], embedding[n_words:, 1] = turn, -turn
         embedding[:, 4:] -= embedding[:, 4:].mean(1, keepdim=True)
         model.transformer.wpe.weight[:, :4] = 0.0
         for block in (first, second):
@@ -52,8 +59,10 @@ def planted_folder(folder: Path, seed: int) -> Path:
         first.mlp.c_fc.weight[:, : READ + DECOY] *= 0.1
         first.mlp.c_fc.weight[0, : READ + DECOY] = 0.9 * signs
         first.mlp.c_fc.weight[1, : READ + DECOY] = -0.9 * signs
-        first.mlp.c_proj.weight[: READ + DECOY] = 0.0
-        first.mlp.c_proj.weight[:READ, 2], first.mlp.c_proj.weight[:READ, 3] = 1.0, -1.0
+        if silent:
+            first.mlp.c_proj.weight[: READ + DECOY] = 0.0
+        first.mlp.c_proj.weight[:read] = 0.0
+        first.mlp.c_proj.weight[:read, 2], first.mlp.c_proj.weight[:read, 3] = 1.0, -1.0
         model.lm_head.weight.normal_(std=0.3)
         model.lm_head.weight[:, :4] = 0.0
         model.lm_head.weight[n_words : n_words + FILLER // 2, 2] = 2.0
@@ -66,8 +75,10 @@ def planted_folder(folder: Path, seed: int) -> Path:
     return folder
 
 
-def planted_model(folder: Path, seed: int) -> LensModel:
-    return load_model(planted_folder(folder, seed))
+def planted_model(
+    folder: Path, seed: int, *, read: int = READ, silent: bool = True, everywhere: bool = False
+) -> LensModel:
+    return load_model(planted_folder(folder, seed, read=read, silent=silent, everywhere=everywhere))
 
 
 def planted_examples(seed: int) -> Examples:

@@ -11,7 +11,8 @@ import pytest
 from planted import DECOY, FILLER, READ, WORDS, planted_examples, planted_model
 
 from lens_probes.ablate import CausalCard, ablate, steer
-from lens_probes.ablate.verdict import UNUSED, USED
+from lens_probes.ablate.card import METHOD
+from lens_probes.ablate.verdict import UNDECIDED, UNUSED, USED
 from lens_probes.errors import InputError
 from lens_probes.examples import Examples
 from lens_probes.model import LensModel
@@ -50,21 +51,27 @@ def test_every_planted_unit_gets_its_verdict(seed: int, tmp_path: Path) -> None:
     assert card.verdict == USED
 
 
-def test_only_decoys_on_top_are_not_used(model: LensModel, examples: Examples) -> None:
-    tl = model.tl
-    kept = tl.original_model.transformer.h[0].mlp.c_proj if hasattr(tl, "original_model") else None
-    if kept is None:
-        pytest.skip("weights are edited in the Hugging Face model of a bridge")
-    weight = next(p for n, p in kept.named_parameters() if n.endswith("weight"))
-    saved = weight.detach().clone()
-    try:
-        weight.data[:READ] = 0.0
-        card = ablate(model, examples, **QUICK)
-    finally:
-        weight.data.copy_(saved)
+def test_only_decoys_on_top_are_not_used(tmp_path: Path, examples: Examples) -> None:
+    card = ablate(planted_model(tmp_path, 0, read=0), examples, **QUICK)
     assert card.verdict == UNUSED
     assert (card.units["verdict"] == UNUSED).all()
-    assert card.sets["kl"][0] == 0
+    assert card.sets["kl"][0] < 1e-12
+    assert card.sets["kl_floor"][0] < 1e-12
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_tuned_units_that_write_what_any_unit_may_are_not_used(seed: int, tmp_path: Path) -> None:
+    model = planted_model(tmp_path, seed, read=0, silent=False)
+    card = ablate(model, planted_examples(seed), **QUICK, seed=seed)
+    assert card.sets["n_encoded"][0] >= PLANTED // 2
+    assert card.verdict != USED
+    assert (card.units["verdict"] != USED).all()
+
+
+def test_read_units_are_found_beside_decoys_that_write(tmp_path: Path, examples: Examples) -> None:
+    card = ablate(planted_model(tmp_path, 0, silent=False), examples, **QUICK)
+    assert card.verdict == USED
+    assert set(card.units[card.units["verdict"] == USED]["unit"]) == set(range(READ))
 
 
 def test_the_card_holds_what_it_says(card: CausalCard, examples: Examples) -> None:
@@ -135,17 +142,54 @@ def test_other_ablations_find_the_same_units(
     assert set(used) == set(range(READ))
 
 
-def test_all_positions_reach_the_tokens_before(model: LensModel, examples: Examples) -> None:
-    few = QUICK | {"n_nulls": 20, "n_unit_nulls": 20, "n_windows": 8}
-    card = ablate(model, examples, **few, positions="all")
+def test_all_positions_reach_the_tokens_before(tmp_path: Path, examples: Examples) -> None:
+    few = QUICK | {"n_nulls": 20, "n_windows": 16}
+    card = ablate(planted_model(tmp_path, 0, everywhere=True), examples, **few, positions="all")
     row = card.sets.iloc[0]
+    assert card.verdict == row["verdict"] == USED
+    assert set(card.units[card.units["verdict"] == USED]["unit"]) <= set(range(READ))
+    assert 0 <= row["kl_floor"] < 1e-9
     assert row["loss_elsewhere"] != 0
     assert row["loss_target"] != 0
     assert card.provenance["way"] == "whole"
 
 
-def test_a_sweep_gives_sites_layers_and_what_is_encoded(
+def test_with_no_token_after_the_target_the_loss_is_left_out(
+    model: LensModel, examples: Examples, tmp_path: Path
+) -> None:
+    few = QUICK | {"n_nulls": 20, "sites": ["mlp_pre", "k"], "top": 4, "n_windows": 8}
+    card = ablate(model, examples, **few, after=0)
+    assert card.sets["loss_after"].isna().all()
+    assert card.sets[["p", "p_kl"]].notna().all(axis=None)
+    said = " ".join(card.text_lines())
+    assert "nan" not in said
+    assert "no token follows whose loss could change; p = " in said
+    again = CausalCard.load(card.save(tmp_path / "card"))
+    assert again.text_lines() == card.text_lines()
+
+
+def test_few_random_sets_are_noted_and_fewer_refused(card: CausalCard) -> None:
+    assert "40 random sets: their 95 % quantile is surer with 100" in card.text_lines()[-1]
+    said = card.sets.iloc[0]
+    assert "8 of 8 encoded. " in " ".join(card.text_lines())
+    assert said["steering_p_resolution"] == pytest.approx(1 / 21)
+    assert card.provenance["method"] == METHOD
+
+
+def test_random_sets_that_change_more_at_other_tokens_are_no_comparison(
     model: LensModel, examples: Examples
+) -> None:
+    card = ablate(model, examples, **QUICK | {"n_windows": 8}, positions="all")
+    row = card.sets.iloc[0]
+    assert row["size_matched"] > 2 * row["size_top"]
+    assert "times as much, and no unit is nearer" in row["why"]
+    assert card.verdict == UNDECIDED
+    assert (card.units["n_nulls"] == 0).all()
+    assert (card.units["why"] == "no random unit changes about as much as it does").all()
+
+
+def test_a_sweep_gives_sites_layers_and_what_is_encoded(
+    model: LensModel, examples: Examples, tmp_path: Path
 ) -> None:
     pytest.importorskip("sklearn")
     from lens_probes.sweep import sweep
@@ -160,6 +204,10 @@ def test_a_sweep_gives_sites_layers_and_what_is_encoded(
     units = result.units.set_index("name")["significant"]
     here = card.units[card.units["not_encoded"] != "it is not significantly tuned"]
     assert units[here["name"]].all()
+    one = ablate(model, examples, result=result, sites="mlp_pre", layers=np.int64(0),
+                 **few | {"top": np.int64(PLANTED)})  # fmt: skip
+    pd.testing.assert_frame_equal(one.units, card.units[card.units["site"] == "mlp_pre"])
+    assert one.save(tmp_path / "numpy numbers").is_dir()
     with pytest.raises(InputError, match="a sweep of other examples"):
         ablate(model, examples.select(np.arange(200)), result=result)
     with pytest.raises(InputError, match="layer 1 is not in the sweep: it has layers 0"):
@@ -184,7 +232,7 @@ def test_steering_a_unit_moves_the_words_that_read_it(card: CausalCard, model: L
 
 
 def test_steering_is_left_out_with_a_note(model: LensModel, examples: Examples) -> None:
-    few = QUICK | {"n_nulls": 5, "n_unit_nulls": 0, "n_windows": 4, "n_controls": 0}
+    few = QUICK | {"n_nulls": 20, "n_unit_nulls": 0, "n_windows": 4, "n_controls": 0}
     card = ablate(model, examples, **few, words=(["w3"], ["w3"]))
     assert card.steering.empty
     assert "no steering: no word has a first token" in " ".join(card.provenance["notes"])
@@ -199,7 +247,18 @@ def test_steering_is_left_out_with_a_note(model: LensModel, examples: Examples) 
         ({"kind": "men"}, "unknown kind 'men': choose from zero, mean, resample. Did you mean"),
         ({"positions": "last"}, "unknown positions 'last'"),
         ({"top": 0}, "top must be 1 or more; got 0"),
+        ({"top": 20.0}, r"top must be a whole number; got 20\.0"),
         ({"n_windows": 1}, "n_windows must be 2 or more"),
+        ({"n_windows": "all"}, "n_windows must be a whole number; got 'all'"),
+        ({"n_nulls": None}, "n_nulls must be a whole number; got None"),
+        ({"n_nulls": 18}, r"with 18 random sets p cannot be below 0\.053, .* ask for 19 or more"),
+        ({"seed": -1}, "seed must be 0 or more; got -1"),
+        ({"prefixes": []}, "prefixes must be a list of texts, none of them empty"),
+        ({"prefixes": [""]}, "prefixes must be a list of texts, none of them empty"),
+        ({"prefixes": "text"}, "prefixes must be a list of texts, none of them empty"),
+        ({"words": "text"}, "words must be two lists"),
+        ({"words": (["a"], "b")}, "words must be two lists"),
+        ({"layers": "0"}, "a layer must be|layers must be whole numbers"),
         ({"alpha": 1.5}, "alpha must lie between 0 and 1"),
         ({"sites": ["mlp_pre_linear"]}, "this model has no site"),
         ({"top": 60, "layers": [0]}, "layer 0, site mlp_pre: 96 units vary here"),

@@ -78,6 +78,7 @@ def test_matched_sets_have_the_top_units_means_and_spreads() -> None:
     assert said["size_matched"] == pytest.approx(said["size_top"], rel=0.03)
     assert said["mean_matched"] == pytest.approx(said["mean_top"], abs=0.1)
     assert len(set(sets.matched_units)) == 60
+    assert len(set(sets.like_best)) == 20
     assert not set(sets.matched_units) & {0, 1, 2, 3, 4, 5}
     again = drawn(ranking, x, examples)
     assert all((a == b).all() for a, b in zip(sets.matched, again.matched, strict=True))

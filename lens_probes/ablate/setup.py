@@ -1,0 +1,80 @@
+"""Units, sets and jobs of each layer and site, before anything is ablated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lens_probes.ablate.design import Design
+from lens_probes.ablate.effects import Job
+from lens_probes.ablate.halves import Halves
+from lens_probes.ablate.matching import profile_of
+from lens_probes.ablate.measured import Candidates
+from lens_probes.ablate.sets import draw_sets, evidence, rank
+from lens_probes.ablate.windows import changes, draw_donors, masks, replacement
+from lens_probes.activations import Activations
+from lens_probes.errors import InputError
+from lens_probes.examples import Examples
+from lens_probes.model import LensModel
+from lens_probes.result import SweepResult
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Makes the sets of each layer and site, and the jobs: what replaces which units where."""
+
+    model: LensModel
+    examples: Examples
+    activations: Activations
+    split: Halves
+    rows: NDArray[np.int64]
+    design: Design
+
+    def candidates(self, key: tuple[int, str], result: SweepResult | None) -> Candidates:
+        """Top units of one layer and site, by the chosen half alone, and their null sets."""
+        x, (layer, site), design = self.activations[key], key, self.design
+        one_half = self.examples.select(self.split.chosen)
+        reference = x[self.split.chosen]
+        measured = self.examples.select(self.rows), x[self.rows]
+        new = replacement(
+            self.model, key, design.kind, design.positions, reference=(one_half, reference),
+            measured=measured, donors=draw_donors(len(self.rows), design.seed), after=design.after,
+        )  # fmt: skip
+        profile = profile_of(
+            changes(self.model, key, new, measured, design.positions, design.after)
+        )
+        try:
+            ranking = rank(reference, one_half)
+            sets = draw_sets(
+                ranking, reference, one_half, profile, top=design.top, n_nulls=design.n_nulls,
+                n_unit_nulls=design.unit_nulls, n_controls=design.n_controls, seed=design.seed,
+            )  # fmt: skip
+        except ValueError as error:
+            raise InputError(f"layer {layer}, site {site}: {error}") from error
+        significant = ranking.p_holm <= design.alpha
+        if result is not None:
+            here = (result.units["layer"] == layer) & (result.units["site"] == site)
+            table = result.units[here]
+            significant = np.zeros(x.shape[1], dtype=bool)
+            significant[table["unit"]] = table["significant"]
+        other_half = self.examples.select(self.split.measured)
+        units = evidence(
+            ranking, sets.top, significant, x[self.split.measured], other_half,
+            names=(layer, site, self.activations.shapes[site]),
+        )  # fmt: skip
+        return Candidates(layer, site, ranking, profile, sets, units, new)
+
+    def jobs(self, one: Candidates) -> tuple[Job, Job]:
+        """One of all tokens, and one that may do with the read position."""
+        n_units = self.model.shapes[one.site].n_units
+        full, short = (
+            masks([units for sets in kinds.values() for units in sets], n_units)
+            for kinds in (one.full, one.short)
+        )
+        brief = self.design.unit_measures(one.site) == ("kl",)
+        return (
+            Job(one.layer, one.site, full, one.new),
+            Job(one.layer, one.site, short, one.new, brief),
+        )
