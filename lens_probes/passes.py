@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
@@ -128,11 +127,6 @@ def plan_from_bytes(data: bytes) -> list[Shard]:
 def sha256_of(data: bytes) -> str:
     """Hexadecimal digest of some bytes."""
     return hashlib.sha256(data).hexdigest()
-
-
-def read_plan(path: Path) -> list[Shard]:
-    """The plan in a file."""
-    return plan_from_bytes(path.read_bytes())
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ digest. Activations never travel between processes.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,8 @@ from lens_probes.forward import Reader
 from lens_probes.model import LensModel, load_model
 from lens_probes.model_backends import Processing
 from lens_probes.model_digest import foreign_hook
-from lens_probes.passes import Shard, read_plan, rows_of
+from lens_probes.model_files import sha256
+from lens_probes.passes import Shard, plan_from_bytes, rows_of, sha256_of
 from lens_probes.sealed import StorageError
 from lens_probes.store import PLAN, Key, ShardFolder, Stock, StoredArrays
 
@@ -98,9 +100,10 @@ class Job:
     folder: Path
     index: int
     keys: tuple[Key, ...]
+    plan_sha256: str
 
 
-Outcomes = Iterable[tuple[int, Callable[[], str]]]
+Outcomes = Generator[tuple[int, Callable[[], str]], None, None]
 
 
 class Progress(Protocol):
@@ -141,7 +144,7 @@ def fill(stock: Stock, model: LensModel, executor: Executor | None, bar: Progres
         bar.update(stock.n_examples)
         return arrays
     with stock.being_filled() as whole:
-        missing = [i for i in range(len(stock.shards)) if i not in whole]
+        missing = _in_turn([i for i in range(len(stock.shards)) if i not in whole])
         bar.update(sum(len(rows_of(stock.shards[i])) for i in whole))
         if executor is None:
             reader = Reader(model, stock.keys)
@@ -150,17 +153,38 @@ def fill(stock: Stock, model: LensModel, executor: Executor | None, bar: Progres
                 for i in missing
             )
         else:
-            recipe = ModelRecipe.of(model)
-            jobs = [Job(recipe, stock.folder.path, i, stock.keys) for i in missing]
+            recipe, plan = ModelRecipe.of(model), stock.parts["plan_sha256"]
+            jobs = [Job(recipe, stock.folder.path, i, stock.keys, plan) for i in missing]
             outcomes = _made_by(executor, run_shard, jobs)
-        _gather(outcomes, stock, whole, bar)
+        with contextlib.closing(outcomes):  # an error here drops what no worker has begun
+            _gather(outcomes, missing, stock, whole, bar)
         return stock.finish(whole)
 
 
 def run_shard(job: Job) -> str:
-    """Make one shard in a worker, which keeps one model from job to job; returns its digest."""
-    shard = _plan_in(job.folder)[job.index]
+    """Make one shard in a worker, which keeps one model from job to job; returns its digest.
+
+    A shard that a worker finished before it died is there already.
+    """
+    shard = _plan_in(job.folder, job.plan_sha256)[job.index]
+    stored = stored_shard(job)
+    if stored is not None:
+        return stored
     return _write(_reader_of(job.recipe, job.keys), ShardFolder(job.folder), job.index, shard)
+
+
+def stored_shard(job: Job) -> str | None:
+    """Digest of a job's shard if it lies in the folder, whole; None if it has to be made."""
+    for digest in ShardFolder(job.folder).digests_of(job.index):
+        with contextlib.suppress(OSError):
+            if sha256(ShardFolder(job.folder).shard(job.index, digest)) == digest:
+                return digest
+    return None
+
+
+def _in_turn(missing: list[int]) -> list[int]:
+    """The first shards, then the last one, which says whether all will fail, then the others."""
+    return [*missing[:_HOPELESS], *missing[_HOPELESS:][-1:], *missing[_HOPELESS:-1]]
 
 
 @functools.lru_cache(maxsize=1)
@@ -176,8 +200,11 @@ def _reader_of(recipe: ModelRecipe, keys: tuple[Key, ...]) -> Reader:
 
 
 @functools.lru_cache(maxsize=1)
-def _plan_in(folder: Path) -> list[Shard]:
-    return read_plan(folder / PLAN)
+def _plan_in(folder: Path, digest: str) -> list[Shard]:
+    data = (folder / PLAN).read_bytes()
+    if sha256_of(data) != digest:
+        raise InputError(f"{folder / PLAN} has changed since this run began: run it again.")
+    return plan_from_bytes(data)
 
 
 def _write(reader: Reader, folder: ShardFolder, index: int, shard: Shard) -> str:
@@ -194,16 +221,17 @@ def _write(reader: Reader, folder: ShardFolder, index: int, shard: Shard) -> str
     return folder.add(index, rows, arrays)
 
 
-def _made_by(
-    executor: Executor, make: Callable[[Job], str], jobs: Sequence[Job]
-) -> Iterator[tuple[int, Callable[[], str]]]:
+def _made_by(executor: Executor, make: Callable[[Job], str], jobs: Sequence[Job]) -> Outcomes:
     """Each job's shard with a call that gives its digest or raises, in the order they finish.
 
-    An executor that hands over many jobs at once (a Slurm array) has `submit_many`.
+    An executor that hands over many jobs at once (a Slurm array) has `submit_many`, which also
+    takes what tells the outcome of a job that is done although its worker could not say so.
     """
     at_once = getattr(executor, "submit_many", None)
     futures: list[Future[str]] = (
-        at_once(make, jobs) if at_once else [executor.submit(make, job) for job in jobs]
+        at_once(make, jobs, stored_shard)
+        if at_once
+        else [executor.submit(make, job) for job in jobs]
     )
     shard_of = {future: job.index for future, job in zip(futures, jobs, strict=True)}
     try:
@@ -214,8 +242,17 @@ def _made_by(
             future.cancel()
 
 
-def _gather(outcomes: Outcomes, stock: Stock, whole: dict[int, str], bar: Progress) -> None:
+def _gather(
+    outcomes: Outcomes,
+    missing: Sequence[int],
+    stock: Stock,
+    whole: dict[int, str],
+    bar: Progress,
+) -> None:
     """Take the digests of finished shards into `whole`; a shard that fails is named at the end.
+
+    When several shards have failed, the last one among them, and none was made, the others are not
+    tried: shards differ most in the length of their windows, and the last one's are the shortest.
 
     Raises
     ------
@@ -226,7 +263,9 @@ def _gather(outcomes: Outcomes, stock: Stock, whole: dict[int, str], bar: Progre
     made = 0
     for index, result in outcomes:
         try:
-            whole[index] = result()
+            digest = result()
+            stock.check_rows(index, digest)
+            whole[index] = digest
             made += 1
         except StorageError:
             raise
@@ -234,17 +273,19 @@ def _gather(outcomes: Outcomes, stock: Stock, whole: dict[int, str], bar: Progre
             log.warning("shard %d failed: %s", index, one_line(error))
             failed[index] = error
         bar.update(len(rows_of(stock.shards[index])))
-        if len(failed) >= _HOPELESS and not made:
+        if len(failed) > _HOPELESS and max(missing) in failed and not made:
             break
     if not failed:
         return
     index = min(failed)
     rows = rows_of(stock.shards[index])
     others = ", ".join(str(i) for i in sorted(failed)[1:6]) + (", ..." if len(failed) > 6 else "")
+    untried = len(missing) - len(failed) - made
     raise InputError(
         f"{len(failed)} of {len(stock.shards)} shards failed, first shard {index} ({len(rows)} "
         f"examples: {rows.min()} to {rows.max()}): {type(failed[index]).__name__}: "
         f"{one_line(failed[index])}"
-        f"{f'; also {others}' if others else ''}. {len(whole)} are stored in {stock.folder.path}; "
-        "the same command takes up from there."
+        f"{f'; also {others}' if others else ''}. "
+        f"{f'{untried} were not tried. ' if untried else ''}"
+        f"{len(whole)} are stored in {stock.folder.path}; the same command takes up from there."
     ) from failed[index]

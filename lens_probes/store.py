@@ -80,20 +80,62 @@ class ShardFolder:
         """Path of a shard."""
         return self.path / f"{index:06d}-{digest}.safetensors"
 
-    def whole_shards(self, n_shards: int) -> dict[int, str]:
-        """Digests of the shards that are here and are what their names say; others are removed."""
+    def digests_of(self, index: int) -> list[str]:
+        """What the files of one shard are named by; there is one, as a rule, or none."""
+        names = (SHARD_NAME.fullmatch(p.name) for p in self.path.glob(f"{index:06d}-*"))
+        return sorted(name["sha256"] for name in names if name)
+
+    def rows(self, index: int, digest: str) -> Int[np.ndarray, " example"]:
+        """[example] index in the whole set of the examples that a shard holds.
+
+        Raises
+        ------
+        InputError
+            It is not there or no such file.
+        """
+        path = self.shard(index, digest)
+        try:
+            with safe_open(path, framework="np") as file:
+                rows: NDArray[np.int64] = file.get_tensor("rows")
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"cannot read {path} ({one_line(error, 80)}).") from error
+        return rows
+
+    def whole_shards(self, shards: Sequence[Shard]) -> dict[int, str]:
+        """Digests of the shards that are here, whole, and of this plan; others are removed.
+
+        Raises
+        ------
+        StorageError
+            One of them cannot be read or removed.
+        """
         whole: dict[int, str] = {}
         for path in sorted(self.path.iterdir()):
             name = SHARD_NAME.fullmatch(path.name)
             if name is None:
                 continue
-            index = int(name["index"])
-            if index < n_shards and index not in whole and sha256(path) == name["sha256"]:
-                whole[index] = name["sha256"]
-            else:
-                log.warning("%s is damaged or not of this plan: made again", path)
-                path.unlink()
+            index, digest = int(name["index"]), name["sha256"]
+            try:
+                known = index < len(shards) and index not in whole
+                if known and self._holds(index, digest, rows_of(shards[index])):
+                    whole[index] = digest
+                else:
+                    log.warning("%s is damaged or not of this plan: made again", path)
+                    path.unlink()
+            except OSError as error:
+                raise storage_error(path, 0, error) from error
         return whole
+
+    def _holds(self, index: int, digest: str, rows: Int[np.ndarray, " example"]) -> bool:
+        """Whether a shard is what its name says, and of these examples."""
+        path = self.shard(index, digest)
+        with contextlib.suppress(InputError):
+            return (
+                path.is_file()
+                and sha256(path) == digest
+                and np.array_equal(self.rows(index, digest), rows)
+            )
+        return False
 
     def manifest(self) -> dict[str, Any]:
         """The manifest, checked against its own digest."""
@@ -198,17 +240,20 @@ class Stock:
         except OSError as error:
             raise storage_error(self.root, 0, error) from error
         for path in [own, *(other for other in others if other != own)]:
-            if (path / MANIFEST).is_file() and (arrays := self._finished_in(ShardFolder(path))):
+            try:
+                arrays = self._finished_in(ShardFolder(path))
+            except (InputError, OSError) as error:
+                log.warning("%s: %s", path, one_line(error))
+                continue
+            if arrays is not None:
                 return arrays
         return None
 
     def _finished_in(self, folder: ShardFolder) -> StoredArrays | None:
-        try:
-            manifest = folder.manifest()
-        except InputError as error:
-            log.warning("%s", error)
+        if not (folder.path / MANIFEST).is_file():
             return None
-        made_from, said = manifest["made_from"], manifest["shards"]
+        manifest = folder.manifest()
+        made_from, said = manifest.get("made_from", {}), manifest.get("shards", {})
         there = set(made_from.get("arrays", ()))
         alike = {**made_from, "arrays": self.parts["arrays"]} == self.parts
         if not alike or not there.issuperset(self.parts["arrays"]) or len(said) < len(self.shards):
@@ -241,10 +286,10 @@ class Stock:
             try:
                 folder.path.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(hold(folder.path / LOCK, refusal))
+                remove_leftovers(folder.path)
             except OSError as error:
                 raise storage_error(folder.path, 0, error) from error
-            remove_leftovers(folder.path)
-            whole = folder.whole_shards(len(self.shards))
+            whole = folder.whole_shards(self.shards)
             if whole:
                 log.info("%s: %d of %d shards are there", folder.path, len(whole), len(self.shards))
             self._check_room([i for i in range(len(self.shards)) if i not in whole])
@@ -259,6 +304,13 @@ class Stock:
         write_atomic(folder.path / MANIFEST, seal({"made_from": self.parts, "shards": shards}))
         paths = tuple(folder.shard(int(i), digest) for i, digest in shards.items())
         return StoredArrays(paths, self.keys, self.n_examples)
+
+    def check_rows(self, index: int, digest: str) -> None:
+        """An error if a shard that was made just now holds other examples than the plan says."""
+        if not np.array_equal(self.folder.rows(index, digest), rows_of(self.shards[index])):
+            raise InputError(
+                f"shard {index} in {self.folder.path} holds other examples than planned: run again."
+            )
 
     def _check_room(self, missing: Sequence[int]) -> None:
         size = sum(4 * self.n_units * len(rows_of(self.shards[i])) for i in missing)

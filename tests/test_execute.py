@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +24,8 @@ from lens_probes import passes
 from lens_probes.execute import LocalProcesses, open_executor
 from lens_probes.execute.processes import WorkerLostError
 from lens_probes.model import LensModel
+from lens_probes.sealed import StorageError
+from lens_probes.store import ShardFolder
 from lens_probes.verify import verify
 
 pytestmark = pytest.mark.model
@@ -119,6 +121,189 @@ def test_a_model_that_workers_cannot_load_is_refused(
         next(model.tl.parameters()).data.add_(-1.0)
         with pytest.raises(lp.InputError, match="give a store with the executor"):
             lp.collect(model, examples, **given)
+
+
+class Counting(Executor):
+    """One thread; every call is counted as it starts."""
+
+    def __init__(self, before: Callable[[Any], None]) -> None:
+        self.before, self.started = before, 0
+        self.inner = ThreadPoolExecutor(1)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        def call() -> Any:
+            self.started += 1
+            self.before(args[0])
+            return fn(*args, **kwargs)
+
+        return self.inner.submit(call)
+
+
+@pytest.mark.parametrize("error", [StorageError("no room"), KeyboardInterrupt()])
+def test_what_no_worker_has_begun_is_dropped_at_an_error(
+    error: BaseException,
+    tiny_folders: dict[str, Path],
+    examples: lp.Examples,
+    tmp_path: Path,
+) -> None:
+    """At most one more call has started by the time that the error is seen."""
+
+    def fail(_: object) -> None:
+        if executor.started == 2:
+            raise error
+        time.sleep(0.2)
+
+    executor = Counting(fail)
+    model = lp.load_model(tiny_folders["gpt2"])
+    with executor.inner, pytest.raises(type(error)):
+        lp.collect(model, examples, sites=["k"], store=tmp_path, executor=executor)
+    assert executor.started <= 3
+
+
+def test_a_worker_refuses_another_plan(
+    tiny_folders: dict[str, Path], examples: lp.Examples, tmp_path: Path
+) -> None:
+    def flip(job: Any) -> None:
+        if executor.started == 1:
+            plan = job.folder / "plan.safetensors"
+            data = plan.read_bytes()
+            plan.write_bytes(data[:-3] + bytes([data[-3] ^ 1]) + data[-2:])
+
+    executor = Counting(flip)
+    model = lp.load_model(tiny_folders["gpt2"])
+    with executor.inner, pytest.raises(lp.InputError, match=r"plan.safetensors has changed since"):
+        lp.collect(model, examples, sites=["k"], store=tmp_path, executor=executor)
+    assert verify(tmp_path)[0].n_whole == 0
+    executor.before = lambda _: None
+    executor.inner = ThreadPoolExecutor(1)
+    with executor.inner:
+        again = lp.collect(model, examples, sites=["k"], store=tmp_path, executor=executor)
+    np.testing.assert_array_equal(again[0, "k"], lp.collect(model, examples, sites=["k"])[0, "k"])
+
+
+def test_a_shard_of_other_examples_is_not_taken(
+    tiny_model: LensModel, examples: lp.Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = ShardFolder.add
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            ShardFolder, "add", lambda self, i, rows, arrays: add(self, i, rows[::-1], arrays)
+        )
+        with pytest.raises(lp.InputError, match="holds other examples than planned"):
+            lp.collect(tiny_model, examples, sites=["k"], store=tmp_path)
+    again = lp.collect(tiny_model, examples, sites=["k"], store=tmp_path)
+    plain = lp.collect(tiny_model, examples, sites=["k"])
+    np.testing.assert_array_equal(again[0, "k"], plain[0, "k"])
+
+
+class StandIn:
+    """A stand-in for submitit: arrays of tasks that end, die or wait as they are told.
+
+    `play` gets a task's items and a call that works on one, and says how the task ended: "well",
+    "dead", or "" for one that waits.
+    """
+
+    def __init__(self, play: Callable[[list[Any], Callable[[Any], Any]], str]) -> None:
+        self.play = play
+        self.arrays: list[list[StandInTask]] = []
+
+    def AutoExecutor(self, **_: object) -> StandIn:  # noqa: N802  (submitit's name)
+        return self
+
+    def update_parameters(self, **_: object) -> None:
+        pass
+
+    def map_array(self, call: Any, functions: list[Any], hands: list[list[Any]]) -> list[Any]:
+        self.arrays.append(
+            [StandInTask(self.play, call, *one) for one in zip(functions, hands, strict=True)]
+        )
+        return list(self.arrays[-1])
+
+
+class StandInTask:
+    def __init__(self, play: Any, call: Any, function: Any, items: list[Any]) -> None:
+        self.items, self.cancelled, self.outcome = items, False, RuntimeError("the task is gone")
+        self.ended = play(items, lambda item: call(function, [item])[0])
+        if self.ended == "well":
+            self.outcome = call(function, items)
+
+    def done(self) -> bool:
+        return bool(self.ended) or self.cancelled
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+    def result(self) -> Any:
+        if isinstance(self.outcome, list):
+            return self.outcome
+        raise self.outcome
+
+
+def test_closing_slurm_cancels_its_tasks_and_sends_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = StandIn(lambda items, work: "")
+    monkeypatch.setitem(sys.modules, "submitit", engine)  # type: ignore[arg-type]
+    with open_executor("slurm", workers=2) as executor:
+        futures = executor.submit_many(abs, range(6))  # type: ignore[union-attr]
+        while not engine.arrays:
+            time.sleep(0.01)
+        other = executor.submit_many(abs, [1])[0]  # type: ignore[union-attr]
+        while len(engine.arrays) < 2:
+            time.sleep(0.01)
+        assert other.cancel()
+        while not engine.arrays[1][0].cancelled:  # nobody wants it, so it need not run
+            time.sleep(0.01)
+    assert all(task.cancelled for array in engine.arrays for task in array)
+    for future in futures:
+        with pytest.raises(CancelledError):
+            future.result(10)
+    time.sleep(0.5)
+    assert len(engine.arrays) == 2
+
+
+def test_a_slurm_task_that_dies_keeps_what_it_has_finished(
+    tiny_folders: dict[str, Path],
+    examples: lp.Examples,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each task dies at shard 4; those before it are not made again, those after it by others."""
+
+    def play(jobs: list[Any], work: Callable[[Any], Any]) -> str:
+        for job in jobs:
+            if job.index == 4:
+                return "dead"
+            work(job)
+            made.append(job.index)
+        return "well"
+
+    made: list[int] = []
+    engine = StandIn(play)
+    monkeypatch.setitem(sys.modules, "submitit", engine)  # type: ignore[arg-type]
+    model = lp.load_model(tiny_folders["gpt2"])
+    with (
+        open_executor("slurm", workers=2) as executor,
+        pytest.raises(lp.InputError, match=r"1 of 8 shards failed, first shard 4 .*WorkerLost"),
+    ):
+        lp.collect(model, examples, sites=["k"], store=tmp_path, executor=executor)
+    assert sorted(made) == [0, 1, 2, 3, 5, 6, 7]
+    hands = [[[job.index for job in task.items] for task in array] for array in engine.arrays]
+    assert hands == [[[0, 2, 3, 5], [1, 7, 4, 6]], [[4], [6]]]
+    assert verify(tmp_path)[0].n_whole == 7
+
+
+def test_a_script_without_a_guard_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        "from lens_probes.execute import LocalProcesses\n"
+        "with LocalProcesses(1) as executor:\n"
+        "    print(executor.submit(abs, -1).result())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "a script without `if __name__ == '__main__':`" in done.stderr.splitlines()[-1]
 
 
 def test_workers_end_when_their_parent_is_killed() -> None:

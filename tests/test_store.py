@@ -60,6 +60,10 @@ def passes_made(monkeypatch: pytest.MonkeyPatch) -> list[Batch]:
     return made
 
 
+def planned(examples: lp.Examples) -> list[passes.Shard]:
+    return passes.plan_shards(passes.plan_batches(examples), 1)
+
+
 def assert_same(a: lp.Activations, b: lp.Activations) -> None:
     assert list(a) == list(b)
     for key in a:
@@ -416,12 +420,37 @@ def test_a_shard_that_fails_is_named_and_the_rest_is_kept(
 def test_when_everything_fails_it_stops_early(
     tiny_model: LensModel, examples: lp.Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """After the first three shards and the last one, whose windows are the shortest."""
+    made = []
+
     def fail(*_: object) -> None:
+        made.append(1)
         raise RuntimeError("no luck")
 
     monkeypatch.setattr(forward, "run_hooks", fail)
-    with pytest.raises(lp.InputError, match=r"3 of 7 shards failed.*no luck; also 1, 2. 0 are"):
+    told = r"4 of 7 shards failed.*no luck; also 1, 2, 6. 3 were not tried. 0 are stored"
+    with pytest.raises(lp.InputError, match=told):
         lp.collect(tiny_model, examples, sites=["k"], store=tmp_path)
+    assert len(made) == 4
+
+
+def test_shards_that_fail_at_the_front_do_not_keep_the_others_from_being_made(
+    tiny_model: LensModel, examples: lp.Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Reader.read
+    first = set(np.concatenate([passes.rows_of(one) for one in planned(examples)[:3]]).tolist())
+
+    def fail(self: Reader, batch: Batch) -> object:
+        if first & set(batch.rows.tolist()):
+            raise RuntimeError("too long")
+        return read(self, batch)
+
+    monkeypatch.setattr(Reader, "read", fail)
+    told = r"3 of 7 shards failed, first shard 0 .*too long; also 1, 2. 4 are stored"
+    for _ in range(2):
+        with pytest.raises(lp.InputError, match=told):
+            lp.collect(tiny_model, examples, sites=["k"], store=tmp_path)
+        assert verify(tmp_path)[0].n_whole == 4
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 ATTEMPTS = 3
+_GUARD = " or a script without `if __name__ == '__main__':`, which every worker runs again?"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,8 +59,13 @@ class LocalProcesses(Executor):
 
         return self._waiting.submit(call)
 
+    def __exit__(self, *error: Any) -> bool | None:
+        """End the workers; after an error, without what none of them has begun."""
+        self.shutdown(cancel_futures=error[0] is not None)
+        return None
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the workers; on the way out of an error what waits is dropped."""
+        """End the workers, when they have done what waits or it is dropped."""
         self._waiting.shutdown(wait=wait, cancel_futures=cancel_futures)
         for worker in self._workers:
             worker.end()
@@ -71,6 +77,7 @@ class _Worker:
     def __init__(self, threads: int, device: str | None) -> None:
         self._settings = (threads, device)
         self._pool: ProcessPoolExecutor | None = None
+        self._has_worked = False
 
     def call(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         last: BaseException | None = None
@@ -80,12 +87,15 @@ class _Worker:
                     1, multiprocessing.get_context("spawn"), _start_worker, self._settings
                 )
             try:
-                return self._pool.submit(fn, *args, **kwargs).result()
+                result = self._pool.submit(fn, *args, **kwargs).result()
+                self._has_worked = True
+                return result
             except BrokenProcessPool as error:
                 self.end()
                 last = error
+        hint = "" if self._has_worked else _GUARD
         raise WorkerLostError(
-            f"the worker's process ended {ATTEMPTS} times (killed, or out of memory?)"
+            f"the worker's process ended {ATTEMPTS} times (killed, or out of memory?{hint})"
         ) from last
 
     def end(self) -> None:
