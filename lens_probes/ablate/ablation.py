@@ -76,9 +76,9 @@ def ablate(
         Different random sets like the top units in mean and in what is changed, for each layer
         and site: `1 / alpha - 1` or more, better 100.
     n_unit_nulls
-        Random units for the units' own tests, each compared with those that change about as
-        much; None: as many as one unit alone needs to pass after correction (`top / alpha`), or
-        all there are; 0: no test of single units.
+        Random units for the units' own tests; each is compared with those that change about as
+        much. None: as many of these as one unit alone needs to pass after correction
+        (`top / alpha`) where they exist, in all half as many again; 0: no test of single units.
     n_controls
         Sets of non-significant units, and of units ranked by shuffled labels.
     n_windows

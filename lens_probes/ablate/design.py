@@ -54,10 +54,20 @@ class Design:
 
     @property
     def unit_nulls(self) -> int:
-        """Random units: as many as one unit alone needs to pass after Benjamini-Hochberg."""
+        """Random units for each top unit, by default as many as one alone needs to pass.
+
+        After Benjamini-Hochberg over the top units of a layer and site.
+        """
         if self.n_unit_nulls is not None:
             return self.n_unit_nulls
         return max(self.n_nulls, math.ceil(self.top / self.alpha))
+
+    @property
+    def most_unit_nulls(self) -> int:
+        """Random units of a layer and site: some serve a few of the top units only."""
+        if self.n_unit_nulls is not None:
+            return self.n_unit_nulls
+        return self.unit_nulls * 3 // 2
 
     @property
     def notes(self) -> list[str]:

@@ -106,11 +106,12 @@ class Matcher:
         self._wanted = self._totals(best)
         self._spread = float(profile.mean[others].std()) * len(best) or 1.0
 
-    def nearest(self, n: int) -> Units:
-        """At most n different units, each as large as some top unit (`as_large`).
+    def nearest(self, n: int, most: int) -> Units:
+        """Different units, so that each top unit has n that are as large as it (`as_large`).
 
-        The next is the nearest to the top unit that has fewest of them so far: few that are
-        larger than the others get theirs too.
+        The next is the nearest to the top unit that has fewest of them so far, until all have n,
+        there are no more, or `most` are drawn in all: few top units that are larger than the others
+        get theirs too.
         """
         pairs = zip(self._best.tolist(), self._nearest, strict=True)
         near = [units[as_large(self._profile, unit, units)] for unit, units in pairs]
@@ -120,7 +121,7 @@ class Matcher:
         places = [iter(units.tolist()) for units in near]
         used: dict[int, None] = {}
         counts, turns = np.zeros(len(near)), np.zeros(len(near))
-        while len(used) < n and np.isfinite(counts).any():
+        while len(used) < most and counts.min() < n:
             i = int(np.lexsort((turns, counts))[0])
             unit = next((unit for unit in places[i] if unit not in used), None)
             if unit is None:

@@ -90,6 +90,7 @@ def draw_sets(
     top: int,
     n_nulls: int,
     n_unit_nulls: int,
+    most_unit_nulls: int,
     n_controls: int,
     seed: int = 0,
 ) -> Sets:
@@ -124,7 +125,7 @@ def draw_sets(
     return Sets(
         top=best,
         matched=matched,
-        matched_units=matcher.nearest(n_unit_nulls),
+        matched_units=matcher.nearest(n_unit_nulls, most_unit_nulls),
         like_best=matcher.like_best(_LIKE_BEST),
         nonsignificant=nonsignificant,
         shuffled=[_shuffled_best(x, examples, top, rng) for _ in range(n_controls)],

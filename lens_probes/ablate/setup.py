@@ -49,7 +49,8 @@ class Setup:
             ranking = rank(reference, one_half)
             sets = draw_sets(
                 ranking, reference, one_half, profile, top=design.top, n_nulls=design.n_nulls,
-                n_unit_nulls=design.unit_nulls, n_controls=design.n_controls, seed=design.seed,
+                n_unit_nulls=design.unit_nulls, most_unit_nulls=design.most_unit_nulls,
+                n_controls=design.n_controls, seed=design.seed,
             )  # fmt: skip
         except ValueError as error:
             raise InputError(f"layer {layer}, site {site}: {error}") from error

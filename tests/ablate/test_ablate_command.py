@@ -61,10 +61,23 @@ def test_the_card_is_printed_kept_and_shown(run: Path, capsys: Captured) -> None
     assert main(["ablate", str(run), *QUICK]) == 0
     again = capsys.readouterr().out.strip().splitlines()
     assert again == lines
+    turned = [part.replace("0,2", "2,0") for part in QUICK]
+    assert main(["ablate", str(run), *turned]) == 0
+    assert capsys.readouterr().out.strip().splitlines() == lines
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == stamps
     assert main(["ablate", str(run), *QUICK, "--seed", "1"]) == 2
     assert "already holds a causal card of other options" in capsys.readouterr().err
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == stamps
+
+
+def test_a_card_of_an_older_method_is_not_taken_for_this_one(run: Path, capsys: Captured) -> None:
+    assert main(["ablate", str(run), *QUICK]) == 0
+    said = json.loads((run / "causal" / "causal.json").read_text())
+    del said["provenance"]["method"]
+    (run / "causal" / "causal.json").write_text(json.dumps(said))
+    capsys.readouterr()
+    assert main(["ablate", str(run), *QUICK]) == 2
+    assert "already holds a causal card of other method" in capsys.readouterr().err
 
 
 def test_another_folder_leaves_the_run_alone(run: Path, capsys: Captured) -> None:
@@ -92,6 +105,7 @@ def test_mistakes_are_one_line_and_change_nothing(
         "top": ([str(run), "--top", "60"], "units vary here: random sets as large as the top 60"),
         "no top": ([str(run), "--top", "0"], "top must be 1 or more; got 0"),
         "nulls": ([str(run), "--nulls", "0"], "nulls must be 1 or more; got 0"),
+        "few nulls": ([str(run), "--nulls", "9"], "p cannot be below 0.1, and alpha is 0.05: ask"),
         "windows": ([str(run), "--windows", "1"], "windows must be 2 or more; got 1"),
         "seed": ([str(run), "--seed", "-1"], "seed must be 0 or more; got -1"),
         "alpha": ([str(run), "--alpha", "2"], "alpha must lie between 0 and 1"),

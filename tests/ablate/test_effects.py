@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from hugging_face import MODULES, changed, raw_effects, raw_model
 from tiny_models import CONFIGS
 
 from lens_probes.ablate.effects import Effects, Job, measure, replace_units
+from lens_probes.ablate.matching import profile_of
 from lens_probes.ablate.rerun import exact_way, rerun, start
-from lens_probes.ablate.windows import Replacement, grouped, masks, replacement
+from lens_probes.ablate.windows import Replacement, changes, grouped, masks, replacement
 from lens_probes.activations import collect
 from lens_probes.examples import Examples
 from lens_probes.model import LensModel
@@ -215,6 +217,87 @@ def test_without_its_units_a_branch_leaves_its_bias(
     left = seen[0].reshape(2 * N, -1, bias.shape[0])
     torch.testing.assert_close(left[:, 0], bias.expand(2 * N, -1), atol=0, rtol=0)
     assert (left[:, 1] - bias).abs().max() > 0.01, "later tokens keep theirs"
+
+
+@pytest.mark.parametrize("positions", ["read", "all"])
+@pytest.mark.parametrize("back_end", BACK_ENDS)
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("site", ["mlp_out", "attn_out"])
+def test_a_branch_at_zero_is_a_branch_removed(
+    models: dict[tuple[str, str], LensModel],
+    raws: dict[str, Any],
+    examples: Examples,
+    name: str,
+    back_end: str,
+    site: str,
+    positions: str,
+) -> None:
+    model, raw, layer = models[name, back_end], raws[name], 1
+    n_units, tokens = model.shapes[site].n_units, torch.from_numpy(examples.tokens)
+    found = effects_of(
+        model, examples, layer, site, [np.arange(n_units)],
+        Replacement(np.zeros(n_units, np.float32)), positions=positions,
+        way=exact_way(model, tokens),
+    )  # fmt: skip
+    where = slice(None) if positions == "all" else slice(READ, READ + 1)
+
+    def remove(output: torch.Tensor) -> torch.Tensor:
+        output = output.clone()
+        output[:, where] = 0.0
+        return output
+
+    with torch.inference_mode():
+        intact = raw(tokens).logits
+        with changed(raw, name, layer, site, remove):
+            wanted = raw_effects(intact, raw(tokens).logits, tokens, READ)
+    assert wanted["kl"].min() > 1e-4, "the branch must do something"
+    for measured in MEASURES:
+        np.testing.assert_allclose(
+            getattr(found, measured)[0], wanted[measured], atol=3e-6, rtol=1e-4
+        )
+
+
+@pytest.mark.parametrize("kind", ["zero", "mean", "resample"])
+@pytest.mark.parametrize("positions", ["read", "all"])
+def test_the_matched_change_is_the_one_that_is_made(
+    models: dict[tuple[str, str], LensModel], kind: str, positions: str
+) -> None:
+    model, layer, site, after = models["gpt2", "bridge"], 1, "mlp_pre", 3
+    rng = np.random.default_rng(2)
+    spans = 1 if kind == "resample" else np.array([1, 2, 1, 3, 2, 1])
+    examples = Examples.from_tokens(
+        [rng.integers(1, 400, n).tolist() for n in (12, 9, 12, 11, 15, 9)],
+        [5, 8, 5, 6, 7, 6], [0, 1] * 3,
+    )  # fmt: skip
+    examples = dataclasses.replace(examples, first=examples.position - spans + 1, read="mean")
+    x = collect(model, examples, sites=[site], layers=[layer])[layer, site]
+    pair, donors = (examples, x), np.roll(np.arange(6), 1)
+    new = replacement(
+        model, (layer, site), kind, positions, reference=pair, measured=pair, donors=donors,
+        after=after,
+    )  # fmt: skip
+    found = profile_of(changes(model, (layer, site), new, pair, positions, after))
+    sums, squares, n = 0.0, 0.0, 0
+    for row in range(6):
+        read, span = int(examples.position[row]), int(examples.spans[row])
+        length = int((examples.tokens[row] >= 0).sum())
+        last = max(read + 1, min(length, read + 1 + after) - 1)
+        where = slice(0, last) if positions == "all" else slice(read + 1 - span, read + 1)
+        (group,) = grouped(examples.select([row]), after)
+        seen: list[torch.Tensor] = []
+
+        def keep(tensor: torch.Tensor, hook: object, seen: list[torch.Tensor] = seen) -> None:
+            seen.append(tensor.flatten(2).clone())
+
+        with torch.inference_mode():
+            hooks = [(SITES[site].hook_name(layer), keep)]
+            model.run_with_hooks(torch.from_numpy(group.tokens), fwd_hooks=hooks)
+        old = seen[0][0, where].double().numpy()
+        fresh = new.values(np.array([row]), len(old))[0].double().numpy()
+        sums, n = sums + old.sum(axis=0), n + len(old)
+        squares = squares + ((old - fresh) ** 2).sum(axis=0)
+    np.testing.assert_allclose(found.mean, sums / n, atol=1e-6)
+    np.testing.assert_allclose(found.size, np.sqrt(squares / n), rtol=1e-4)
 
 
 def test_many_sets_in_a_pass_are_as_one_by_one(

@@ -32,7 +32,7 @@ def activations(seed: int = 0) -> np.ndarray:
     return x.astype(np.float32)
 
 
-OPTIONS = {"top": 5, "n_nulls": 100, "n_unit_nulls": 60, "n_controls": 10}
+OPTIONS = {"top": 5, "n_nulls": 100, "n_unit_nulls": 60, "most_unit_nulls": 60, "n_controls": 10}
 
 
 def profile_like(ranking: Ranking) -> Profile:
