@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -31,7 +32,8 @@ def user_path(given: str | Path) -> Path:
 class NewFolder:
     """A folder to be, held for one run: files are written to `work`, which then becomes `target`.
 
-    What a killed run has left in `work` is removed by the next run that wants the same target.
+    What a killed run has left in `work` is removed by the next run that wants the same target. What
+    is whole and cannot be moved there is kept beside it as `NAME.unmoved`.
     """
 
     target: Path
@@ -53,13 +55,27 @@ class NewFolder:
                     with file.open("rb") as written:
                         os.fsync(written.fileno())
             flush_folder(self.work)
-            self.work.replace(os.path.realpath(self.target))
+            self._move()
             flush_folder(self.work.parent.parent)
         except OSError as error:
             raise storage_error(self.target, 0, error) from error
         finally:
             shutil.rmtree(self.work, ignore_errors=True)
         return self.target
+
+    def _move(self) -> None:
+        """To its place; where that fails, to a name that no later run clears."""
+        place = Path(os.path.realpath(self.target))
+        try:
+            self.work.replace(place)
+        except OSError as error:
+            names = (f"{place.name}.unmoved{i or ''}" for i in itertools.count())
+            kept = next(path for name in names if not (path := place.with_name(name)).exists())
+            self.work.rename(kept)
+            raise InputError(
+                f"cannot move what was written to {self.target} ({error.strerror}): it lies whole "
+                f"in {kept}, move it from there."
+            ) from error
 
 
 @contextlib.contextmanager
@@ -171,6 +187,11 @@ def _usable(folder: str | Path) -> Path:
             raise InputError(f"output folder {path} already holds {held}: name another one.")
         if path.exists() and not path.is_dir():
             raise InputError(f"output folder {path} is a file: name another one.")
+        if os.path.ismount(os.path.realpath(path)):
+            raise InputError(
+                f"output folder {path} is a mount point, which no folder can be moved to: name a "
+                f"folder inside it, such as {path / 'run'}."
+            )
     except OSError as error:
         raise InputError(
             f"cannot write to output folder {path} ({error.strerror}): name another one."

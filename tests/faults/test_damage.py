@@ -15,7 +15,7 @@ from tiny_models import PROSE
 
 from lens_probes.cli import main
 from lens_probes.errors import InputError
-from lens_probes.folders import hold_folder
+from lens_probes.folders import hold_folder, write_folder
 from lens_probes.verify import verify
 
 pytestmark = pytest.mark.model
@@ -169,6 +169,37 @@ def test_a_folder_that_can_only_be_read(
         assert len(said) == 1
         assert "Read-only file system" in said[0]
     assert not (tmp_path / "out").exists()
+
+
+def test_a_mount_point_is_no_output_folder(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    disk = tmp_path / "disk"
+    with mounted(disk, "size=64k"):
+        (tmp_path / "link").symlink_to(disk)
+        for name in ("disk", "link"):
+            assert main([*command, f"--out={tmp_path / name}"]) == 2
+            assert "is a mount point" in capsys.readouterr().err
+        assert list(disk.iterdir()) == []
+
+
+def test_what_cannot_be_moved_is_kept(tmp_path: Path) -> None:
+    """Somebody puts a file into the empty output folder while the run is at work."""
+    out = tmp_path / "out"
+
+    def fill(work: Path) -> None:
+        (work / "ours").write_text("whole")
+        out.mkdir(exist_ok=True)
+        (out / "theirs").write_text("whole too")
+
+    for name in ("out.unmoved", "out.unmoved1"):
+        with pytest.raises(InputError, match=rf"cannot move .* it lies whole in .*{name}, move it"):
+            write_folder(out, fill)
+        (out / "theirs").unlink()
+    assert {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()} == {
+        f"out.unmoved{i}/{name}" for i in ("", "1") for name in ("ours", "sha256sums.txt")
+    }
+    assert [one.problems for one in verify(tmp_path)] == [()] * 2
 
 
 def test_two_runs_cannot_write_one_folder(
