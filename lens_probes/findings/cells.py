@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 MARKS = {"holds": "✓", "uncertain": "~", "fails": "✗", "no value": "?"}
+_FEW = 3
 UNCERTAIN = "uncertain (the interval reaches the bound)"
 
 Part = Mapping[str, Any]
@@ -39,6 +40,22 @@ def parts_text(row: Row) -> str:
     """All parts of a row."""
     parts = row["parts"].items()
     return "; ".join(part_text(name, part, row["interval_is"]) for name, part in parts) or "nothing"
+
+
+def short_text(row: Row) -> str:
+    """`**partly**: early 85.2 %, late 58.8 %; null 78.7 %, 43.9 %`: values alone."""
+
+    def values(column: str) -> str:
+        known = [part for part in parts.values() if part[column] is not None]
+        return ", ".join(number(part[column], part["unit"]) for part in known)
+
+    parts = dict(list(row["parts"].items())[:_FEW])
+    named = ", ".join(
+        f"{_plain(k)} {number(part['value'], part['unit'])}" for k, part in parts.items()
+    )
+    said = f"**{row['word']}**: {named}" if parts else f"**{row['word']}**"
+    null = values("null")
+    return f"{said}; null {null}" if null else said
 
 
 def beside(row: Row, column: str) -> str:

@@ -18,6 +18,7 @@ from lens_probes.findings.cells import (
     null_text,
     part_text,
     parts_text,
+    short_text,
 )
 from lens_probes.findings.claim import Claim
 from lens_probes.findings.claims import CLAIMS
@@ -91,8 +92,13 @@ def markdown(findings: Sequence[Findings]) -> str:
     """All claims as one Markdown page: a summary, a table, the lessons' doubts and figures."""
     lines = ["# Findings: the course's claims, measured", ""]
     lines += [plain(f"- {one.model} (sizes: {one.scale}): {summary(one)}") for one in findings]
-    lines += ["", _READING, ""]
     head = ["claim", "course", *(f"{f.model}, {side} preset" for f in findings for side in SIDES)]
+    lines += ["", "## In short", "", _line(head), "|" + "---|" * len(head)]
+    for claim in claims_of(findings):
+        cells = [f"**{claim.id}** {claim.statement}", claim.number]
+        cells += [_short(f.row(claim.id, side), side) for f in findings for side in SIDES]
+        lines.append(_line(cells))
+    lines += ["", "## With intervals, conditions and what is behind each number", "", _READING, ""]
     lines += [_line(head), "|" + "---|" * len(head)]
     for claim in claims_of(findings):
         cells = [f"**{claim.id}** {claim.statement}"]
@@ -193,6 +199,14 @@ def doubts(findings: Iterable[Findings]) -> list[tuple[str, str, str]]:
 def not_run(findings: Findings) -> str:
     """Why a cell is empty."""
     return f"not run ({findings.failed})" if findings.failed else "not run"
+
+
+def _short(row: Mapping[str, Any] | None, side: str) -> str:
+    if row is None:
+        return "not run"
+    if row["side"] == "both" and side == "rigorous":
+        return "as the course"
+    return plain(short_text(row))
 
 
 def _cell(row: Mapping[str, Any] | None, side: str, none: str) -> str:

@@ -60,7 +60,10 @@ def test_tables_show_the_courses_number_ours_and_what_stands_beside(tmp_path: Pa
     other = record(tmp_path / "b", early=Value(0.05), late=Value(0.5))
     found = (Findings("bundled", "machine", (one,)), Findings("<b>", "quick", (other,), "b"))
     page = markdown(found)
-    (row,) = [line for line in page.splitlines() if line.startswith("| **L22.b**")]
+    short, row = [line for line in page.splitlines() if line.startswith("| **L22.b**")]
+    assert (
+        "| 70 % to 25 % | **reproduced**: early 71.0 %, late 20.0 %; null 10.0 %, 5.0 % |" in short
+    )
     cells = row.replace("\\|", "!").strip("| ").split(" | ")
     assert len(cells) == 2 + 2 * 2
     assert cells[1] == "70 % to 25 %<br>gpt2-large: logit, Wald p, 0.05/5120 a layer"
@@ -68,7 +71,7 @@ def test_tables_show_the_courses_number_ours_and_what_stands_beside(tmp_path: Pa
     assert "untrained: early 2.0 %, late 1.0 % (partly)" in cells[2]
     assert cells[3] == "not run"
     assert "contradicted" in cells[4]
-    assert page.count("**L22.") == 3, "every claim of a lesson that was run has a row"
+    assert page.count("**L22.") == 2 * 3, "every claim of a lesson that was run has a row"
     reader = Cells()
     reader.feed(html(found))
     assert "b" not in reader.tags

@@ -28,7 +28,7 @@ def test_the_command_compares_models(
     printed = capsys.readouterr().out.splitlines()
     assert printed[-1] == str(tmp_path / "out" / "findings_quick.md")
     page = (tmp_path / "out" / "findings_quick.md").read_text()
-    assert page.count("course preset |") == 2
+    assert page.count("course preset |") == 4
     links = [part.split(")")[0] for part in page.split("](")[1:]]
     assert links
     assert all((tmp_path / "out" / link).is_file() for link in links)
@@ -77,7 +77,7 @@ def test_what_could_not_run_is_in_the_tables_and_the_exit_code(
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert f"could not run: {nowhere} (not loaded); L22 of {tiny_folders['gpt2']}" in said
     page = (out / "findings_quick.md").read_text()
-    (cells,) = [line.split(" | ") for line in page.splitlines() if line.startswith("| **L23.a**")]
+    _, cells = [line.split(" | ") for line in page.splitlines() if line.startswith("| **L23.a**")]
     assert cells[2].startswith("not run (")
     assert "nowhere" in cells[2]
     assert "not testable here" not in cells[4]
