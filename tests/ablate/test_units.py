@@ -15,7 +15,7 @@ from lens_probes.ablate.matching import Matcher, Profile, as_large
 from lens_probes.ablate.measured import Candidates, Measured, Plan
 from lens_probes.ablate.sets import Sets
 from lens_probes.ablate.unit_table import unit_table
-from lens_probes.ablate.verdict import UNDECIDED, USED
+from lens_probes.ablate.verdict import UNDECIDED, UNUSED, USED
 from lens_probes.ablate.windows import Replacement
 from lens_probes.errors import InputError
 
@@ -99,6 +99,22 @@ def test_with_few_random_units_more_are_asked_for_where_there_are() -> None:
     few = measured(profile, there, 0, gain=1000)
     few.of.ranking.order = np.concatenate([np.arange(TOP), there])
     assert "so few random units; there are no more" in unit_table([few], plan())["why"][2]
+
+
+def test_where_rounding_does_as_much_no_unit_is_called_unused() -> None:
+    profile = profile_of_sizes(0)
+    one = measured(profile, matcher(profile).nearest(200, 200), 0, gain=1000)
+    assert one.floor("kl") == 0
+    before = unit_table([one], plan())["verdict"]
+    one.short.kl[-1] = 1.0  # the empty set is the last
+    assert one.floor("kl") == 1
+    after = unit_table([one], plan())
+    assert (before == UNUSED).sum() > 5
+    assert (after["verdict"] == UNUSED).sum() < (before == UNUSED).sum()
+    one.short.kl[-1] = 100.0
+    after = unit_table([one], plan())
+    assert not (after["verdict"] == UNUSED).any()
+    assert after["why"].str.startswith("below what this precision shows: the next-token").sum() > 5
 
 
 def test_a_unit_beyond_all_others_has_nothing_to_compare_with() -> None:
