@@ -46,7 +46,7 @@ def ablate(
     top
         Units in a set: the best of each layer and site.
     nulls
-        Random sets with means and variances like theirs.
+        Different random sets, like them in mean and in what is changed.
     kind
         `mean`: set to their mean; `zero`; `resample`: to what they are in another window.
     positions
