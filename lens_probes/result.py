@@ -70,18 +70,13 @@ class SweepResult:
     def causal(self) -> CausalCard | None:
         """Does the model use these units? The card beside a loaded result, None where none is.
 
-        Raises
-        ------
-        InputError
-            The card cannot be read, or is of another sweep.
+        InputError where it cannot be read, or is of another sweep.
         """
         if self.folder is None or not (self.folder / CAUSAL).exists():
             return None
         from lens_probes.ablate.card import CausalCard  # noqa: PLC0415  (the next stage)
 
-        card = CausalCard.load(self.folder / CAUSAL)
-        card.check_sweep(self.provenance)
-        return card
+        return CausalCard.load(self.folder / CAUSAL).of_sweep(self.provenance)
 
     def top(
         self,

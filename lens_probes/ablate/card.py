@@ -75,15 +75,15 @@ class CausalCard:
             raise KeyError(name)
         return found.iloc[0]
 
-    def check_sweep(self, swept: Mapping[str, Any]) -> None:
-        """Raise InputError where this is no card of the sweep with this provenance."""
+    def of_sweep(self, swept: Mapping[str, Any]) -> CausalCard:
+        """Itself; InputError where it is no card of the sweep with this provenance."""
         here = self.provenance
         if here["examples"]["sha256"] != swept["examples"]["sha256"]:
             other = "examples"
         elif here["model"]["weights_sha256"] != swept["model"]["weights_sha256"]:
             other = "weights"
         else:
-            return
+            return self
         raise InputError(
             f"the causal card beside this result is of other {other}: move it out of the result's "
             "folder, or ablate again."
