@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from lens_probes.errors import InputError
 from lens_probes.examples import Examples
+from lens_probes.folders import user_path
 from lens_probes.forward import Reader, run_hooks
 from lens_probes.model import LensModel
 from lens_probes.passes import TOKENS_PER_BATCH as TOKENS_PER_BATCH
@@ -128,7 +129,7 @@ def collect(
         total=len(examples), desc="forward passes", unit="example", disable=not progress
     ) as bar:
         if store is not None:
-            root = Path(store).expanduser().absolute()
+            root = user_path(store).absolute()
             shards = plan_shards(batches, n_units)
             stock = Stock(root, made_from(model), shards, keys, n_units)
             return Activations(fill(stock, model, executor, bar), shapes, n_tokens)

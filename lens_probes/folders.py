@@ -6,13 +6,14 @@ import contextlib
 import itertools
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lens_probes.errors import InputError, one_line
 from lens_probes.lock import hold
-from lens_probes.sealed import flush_folder, storage_error, write_sums
+from lens_probes.sealed import TEMPORARY, flush_folder, storage_error, write_sums
 
 MANIFEST, REPORT = "result.json", "report.html"
 
@@ -138,6 +139,17 @@ def check_output_folder(folder: str | Path) -> Path:
     """A folder that a result can be written to: absent or empty, in a place that can be written."""
     with hold_folder(folder) as new:
         return new.target
+
+
+def check_writable(folder: str | Path) -> None:
+    """An error if files cannot be written to a folder, or it cannot be made; nothing is left."""
+    path = user_path(folder).absolute()
+    try:
+        there = next(one for one in (path, *path.parents) if one.exists())
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=there):
+            pass
+    except OSError as error:
+        raise storage_error(path, 0, error) from error
 
 
 def write_folder(folder: str | Path, fill: Callable[[Path], None]) -> Path:

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lens_probes.errors import InputError, one_line, unknown
+from lens_probes.folders import user_path
 from lens_probes.text_cache import keep, text_cache
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def read_hub(name: str, column: str | None, max_characters: int) -> HubText:
 def _request(name: str, column: str | None, max_characters: int) -> _Request:
     if max_characters < 1:
         raise InputError(f"max_characters is {max_characters}: give 1 or more.")
-    folder = Path(name).expanduser()
+    folder = user_path(name)
     if name and folder.is_dir():
         return _Request(str(folder), None, None, column, max_characters)
     dataset, *rest = name.split(":")
@@ -93,7 +94,7 @@ def _request(name: str, column: str | None, max_characters: int) -> _Request:
             "hf:DATASET:CONFIG:SPLIT, for example hf:Salesforce/wikitext:wikitext-2-raw-v1."
         )
     config, split = ([part or None for part in rest] + [None, None])[:2]
-    folder = Path(dataset).expanduser()
+    folder = user_path(dataset)
     return _Request(
         str(folder) if folder.is_dir() else dataset, config, split, column, max_characters
     )

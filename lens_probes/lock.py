@@ -37,6 +37,19 @@ def hold(path: Path, refusal: str | None) -> Iterator[None]:
                 return
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds a file now. Nothing is changed; what cannot be told counts as no."""
+    if not path.is_file():
+        return False
+    try:
+        with hold(path, "held"):
+            return False
+    except InputError:
+        return True
+    except OSError:
+        return False
+
+
 def _is_still(path: Path, handle: int) -> bool:
     """Whether a path names the file that was opened: its last holder may have removed it."""
     try:

@@ -22,7 +22,7 @@ from typing import Any
 import platformdirs
 
 from lens_probes.errors import InputError, one_line
-from lens_probes.folders import hold_aside
+from lens_probes.folders import hold_aside, user_path
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ _IN_A_BLOCK = re.compile(r"\.(?:h|layers|blocks)\.\d+\.")
 def cache_folder() -> Path:
     """Where converted models are kept: `LENS_PROBES_CACHE`, or the user's cache folder."""
     chosen = os.environ.get("LENS_PROBES_CACHE")
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("lens_probes"))
+    return user_path(chosen) if chosen else Path(platformdirs.user_cache_dir("lens_probes"))
 
 
 def bundled_gguf() -> Path:

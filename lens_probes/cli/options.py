@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import CoercionError, Parameter, Token, convert
 
 from lens_probes.errors import InputError
+from lens_probes.folders import check_writable, user_path
 
 if TYPE_CHECKING:
     from lens_probes.model import LensModel
@@ -62,6 +63,12 @@ class WorkOptions:
 
     scheduler: str | None = None
     """dask: the address of a running scheduler (tcp://...), or `slurm`; slurm: `local`, a trial."""
+
+    logs: Path = Path("slurm-logs")
+    """slurm: folder of job scripts and logs, which all nodes see."""
+
+    minutes: int = 240
+    """slurm: time limit of a task; one that reaches it keeps the shards that it has finished."""
 
 
 @Parameter(name="*")
@@ -150,11 +157,16 @@ def strictly(kind: Any, tokens: Sequence[Token]) -> Any:
 
 def check_work(options: WorkOptions) -> None:
     """An error for what cannot be, before anything is loaded."""
-    check_at_least(1, batch_size=options.batch_size, workers=options.workers)
+    check_at_least(
+        1, batch_size=options.batch_size, workers=options.workers, minutes=options.minutes
+    )
+    user_path(options.logs)
     if options.executor != "here" and options.store is None:
         raise InputError(f"--executor {options.executor} needs --store: workers hand over files.")
     if options.scheduler is not None and options.executor not in ("dask", "slurm"):
         raise InputError("--scheduler goes with --executor dask or slurm.")
+    if options.store is not None:
+        check_writable(options.store)
 
 
 def check_at_least(least: int, **given: int | None) -> None:

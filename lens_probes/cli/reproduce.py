@@ -7,6 +7,7 @@ from typing import Literal
 
 from lens_probes.cli.options import log_lines
 from lens_probes.errors import InputError, at_least
+from lens_probes.folders import user_path
 
 
 def reproduce(
@@ -58,7 +59,8 @@ def reproduce(
     log_lines(quiet)
     at_least(0, seed=seed)
     wanted = lesson_ids(lessons)
-    folder = find_scripts(scripts)
+    out = user_path(out)
+    folder = find_scripts(None if scripts is None else user_path(scripts))
     sources = [name.strip() for name in (models or model).split(",") if name.strip()]
     if not sources or len(set(sources)) < len(sources):
         raise InputError(f"name each model once; got {models or model!r}.")

@@ -53,7 +53,11 @@ def run_sweep(
         from lens_probes.execute import open_executor
 
         with open_executor(
-            options.executor, workers=options.workers, scheduler=options.scheduler
+            options.executor,
+            workers=options.workers,
+            scheduler=options.scheduler,
+            logs=options.logs,
+            minutes=options.minutes,
         ) as executor:
             result = lp.sweep(
                 model,

@@ -48,6 +48,8 @@ def verify(folder: Path) -> int:
     for one in checked:
         whole = f"{one.n_whole} of {one.n_expected} whole"
         state = "; ".join(one.problems) or "no damage"
+        if one.being_written:
+            state += ", being written"
         print(f"{one.kind:<12} {one.path}: {whole}; {state}")
     return 1 if any(one.problems for one in checked) else 0
 
@@ -135,7 +137,13 @@ def _replicate(
             model=said["source"], dtype=said["dtype"], processing=said["processing"], quiet=quiet
         )
     )
-    with open_executor(work.executor, workers=work.workers, scheduler=work.scheduler) as executor:
+    with open_executor(
+        work.executor,
+        workers=work.workers,
+        scheduler=work.scheduler,
+        logs=work.logs,
+        minutes=work.minutes,
+    ) as executor:
         return run_again(
             result,
             probe,

@@ -73,8 +73,19 @@ OF_A_SWEEP: dict[str, Values] = {
     "--store": ("{here}/empty.txt", "{here}/empty.txt/below", "/proc/nowhere/store"),
     "--executor": ("", "ray", ("processes", "--executor processes needs --store")),
     "--workers": NOT_COUNTS,
+    "--minutes": NOT_COUNTS,
     "--scheduler": (("tcp://127.0.0.1:1", "--scheduler goes with --executor dask or slurm"),),
 }  # fmt: skip
+
+# No user has this home, no file system a name of this length; nor is the second one shown whole.
+NO_PATHS = ("~nouser/x", "long" * 75)
+WITH_A_PATH = (
+    "sweep category --model={model} --words={path}", "sites --model={path}", "report {path}",
+    "verify {path}", "replicate {path} --seed 1", "replicate {here}/none --seed 1 --store={path}",
+    "ablate {path}", "heatmap {path}", "maximize --site q --layer 0 --unit 0 --out={path}",
+    "maximize --site q --layer 0 --unit 0 --model={path}", "residual --out={path}",
+    "residual --model={path}", "reproduce L01 --out={path}", "reproduce L01 --scripts={path}",
+)  # fmt: skip
 
 # Contrasts in a TOML file: two lists of words and what they are read in.
 BAD_CONTRASTS: dict[str, tuple[str, str]] = {
@@ -146,6 +157,15 @@ def cases(here: Path, model: Path) -> Iterator[Case]:
     for name, (_, says) in BAD_CONTRASTS.items():
         line = [f"--words={here / name}.toml", f"--model={model}", f"--out={here / 'out'}"]
         yield Case(f"{name}.toml", ("sweep", "category", *line, "--quiet"), says)
+    for path in NO_PATHS:
+        for option in ("--model", "--text", "--out", "--store", "--logs"):
+            changed = sound | {"--out": str(here / f"out{option}"), option: path}
+            line = [f"{name}={setting}" for name, setting in changed.items()]
+            says = "is no path"
+            yield Case(f"{option}={path}", ("sweep", "negation", *line, "--quiet"), says)
+        for command in WITH_A_PATH:
+            filled = command.format(here=here, model=model, path=path)
+            yield Case(filled, tuple(filled.split()))
     for command in OTHER_COMMANDS:
         yield Case(command, tuple(command.format(here=here).split()))
 

@@ -15,7 +15,8 @@ from tiny_models import PROSE
 
 from lens_probes.cli import main
 from lens_probes.errors import InputError
-from lens_probes.folders import hold_folder, write_folder
+from lens_probes.folders import hold_aside, hold_folder, write_folder
+from lens_probes.lock import hold
 from lens_probes.verify import verify
 
 pytestmark = pytest.mark.model
@@ -82,17 +83,53 @@ def test_damage_in_every_kind_of_file_is_noticed(
                 missed.append(f"{path.name}, damage {number}: {said}")
         path.write_bytes(sound)
         path.unlink()
-        # A report can be written again, and a list of digests is no part of what it lists.
-        if path.name not in ("report.html", "sha256sums.txt", "result.json"):
+        # A report can be written again.
+        if path.name != "report.html":
             assert [one for one in verify(root) if one.problems], f"{path} is missing"
         path.write_bytes(sound)
     assert not missed, "\n".join(missed)
-    (root / "out" / "result.json").unlink()
-    shutil.rmtree(root / "out" / "replication")
-    with pytest.raises(InputError, match="no result and no activations"):
-        verify(root / "out")
     capsys.readouterr()
     record_property("damages noticed", n_made)
+
+
+def test_what_verify_takes_for_damage_and_what_not(command: list[str], tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    assert main([*command, "--out", str(runs / "a"), "--store", str(runs / "store")]) == 0
+    (store,) = (runs / "store").iterdir()
+
+    def said() -> list[str]:
+        return [problem for one in verify(runs) for problem in one.problems]
+
+    for foreign in ("{}", "[1]", "no JSON"):
+        (runs / "manifest.json").write_text(foreign)  # of another program
+        (runs / "b").mkdir(exist_ok=True)
+        (runs / "b" / "report.html").write_text("<!doctype html>of another program")
+        assert said() == []
+    shutil.copy(runs / "a" / "report.html", runs / "b" / "report.html")
+    assert said() == []  # one that was sent
+    (runs / "b" / "report.html").write_bytes((runs / "b" / "report.html").read_bytes()[:-9])
+    assert said() == ["result.json or sha256sums.txt is missing."]
+    shutil.rmtree(runs / "b")
+    with hold_aside(runs / "c", "refused") as new, hold(store / "lock", "refused"):
+        new.work.mkdir()
+        (new.work / "units.parquet").write_text("half")
+        (store / ".tmp-000001").write_text("half")
+        assert said() == []
+        assert sum(one.being_written for one in verify(runs)) == 2
+    (runs / ".c.partial" / "lock").touch()  # as a killed run leaves it
+    left = [".tmp-000001 is left by a run that was stopped."]
+    assert said() == [
+        *left,
+        ".c.partial is left by a run that was stopped: the next one clears it.",
+    ]
+    shutil.rmtree(runs / ".c.partial")
+    (runs / "store" / "x").mkdir()
+    (runs / "store" / "x" / f"000000-{'a' * 64}.safetensors").symlink_to("nowhere")
+    (store / f"000009-{'b' * 64}.safetensors").mkdir()
+    assert f"000000-{'a' * 64}.safetensors cannot be read (No such file or directory)." in said()
+    assert f"000009-{'b' * 64}.safetensors cannot be read (Is a directory)." in said()
+    (runs / "a" / "result.json").unlink()
+    assert "result.json or sha256sums.txt is missing." in said()
 
 
 def test_a_disk_that_fills_up_leaves_nothing_half_written(
