@@ -58,6 +58,12 @@ def test_the_page_on_maximisation_runs() -> None:
     assert len(names["found"].table(units=[90])) == 20 + 20 + 4 * 3 + 10
 
 
+def test_no_page_has_a_gap() -> None:
+    """`@@` marks what is still to be filled in."""
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("benchmarks/*.md")]:
+        assert "@@" not in page.read_text(), page.name
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"]
     links = [

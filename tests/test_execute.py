@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import time
@@ -433,6 +434,22 @@ def test_dask_by_the_address_of_a_scheduler(
         open_executor("dask", scheduler="tcp://127.0.0.1:1"),
     ):
         pass
+
+
+@needs_dask
+def test_a_whole_sweep_by_workers_of_every_kind_is_the_same_to_the_byte(tmp_path: Path) -> None:
+    """Dask with two workers, processes, submitit where it is installed: store, tables, result."""
+    done = subprocess.run(
+        [
+            sys.executable, str(Path(__file__).parent / "slurm" / "compare.py"),
+            "--folder", str(tmp_path / "run"), "--without-slurm",
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    for way in ("processes", "Dask, two workers"):
+        assert re.search(rf"^{way}: .* [1-9]\d* shards, the same bytes$", done.stdout, re.MULTILINE)
 
 
 @needs_submitit

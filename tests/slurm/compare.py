@@ -6,6 +6,7 @@ Run by run_on_loopback.sh; without Slurm (`--without-slurm`) by Dask and submiti
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import random
@@ -41,12 +42,19 @@ def tiny(folder: Path) -> list[str]:
 
 
 def state(folder: Path) -> dict[str, bytes]:
-    """Shards and tables of a run; not its times."""
-    files = [*folder.glob("store/*/*.safetensors"), *folder.glob("out/*.parquet")]
+    """Every file of a run; a result without its times, a report, which shows them, as a name."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
     found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-    said = json.loads((folder / "out" / "result.json").read_text())
+    said = json.loads(found["out/result.json"])
     del said["timings"], said["sha256"], said["provenance"]["command"]
-    return found | {"result.json": json.dumps(said).encode()}
+    return found | {"out/result.json": json.dumps(said).encode(), "out/report.html": b""}
+
+
+def is_here(how: tuple[str, ...]) -> bool:
+    """Whether the package of an executor is installed."""
+    packages = {"dask": "distributed", "slurm": "submitit"}
+    kind = how[1] if how else ""
+    return kind not in packages or importlib.util.find_spec(packages[kind]) is not None
 
 
 def main() -> int:
@@ -65,20 +73,24 @@ def main() -> int:
         os.environ[f"DASK_JOBQUEUE__SLURM__{name}"] = value
     given = given or tiny(options.folder)
     first: dict[str, bytes] | None = None
-    for way, how in (ON_THIS_MACHINE if options.without_slurm else WAYS).items():
+    ways = ON_THIS_MACHINE if options.without_slurm else WAYS
+    for way, how in ways.items():
+        if options.without_slurm and not is_here(how):
+            sys.stdout.write(f"{way}: skipped, its package is not installed\n")
+            continue
         folder = options.folder / way.replace(" ", "-").replace(",", "")
         where = ["--store", str(folder / "store"), "--out", str(folder / "out"), "--quiet"]
         start = time.perf_counter()
         if command(["sweep", "negation", *given, *how, *where]) != 0:
             return 1
         files = state(folder)
-        shards = sum("store/" in name for name in files) - len(list(folder.glob("store/*")))
+        shards = len(list(folder.glob("store/*/??????-*.safetensors")))
         first = files if first is None else first
         same = "the same bytes" if files == first else "OTHER BYTES"
         seconds = time.perf_counter() - start
         sys.stdout.write(f"{way}: {seconds:.0f} s, {shards} shards, {same}\n")
         if files != first:
-            others = sorted(name for name in first if files.get(name) != first[name])
+            others = sorted(n for n in first.keys() | files.keys() if files.get(n) != first.get(n))
             sys.stdout.write(f"{others}\n")
             return 1
         sys.stdout.flush()
