@@ -48,7 +48,7 @@ FUZZ ?= 1000
 
 torture: $(READY) ## kill 200 runs at any moment (KILLS=n), mutate files (FUZZ=n), kill workers of every kind
 	.venv/bin/python -m pip install -qq -c requirements.lock $(WORKERS)
-	KILLS=$(KILLS) FUZZ=$(FUZZ) .venv/bin/python -m pytest tests/faults tests/test_execute.py $(ARGS)
+	KILLS=$(KILLS) FUZZ=$(FUZZ) .venv/bin/python -m pytest $(SPREAD) tests/faults tests/test_execute.py $(ARGS)
 
 browser-test: $(READY) chromium ## open reports in a real Chromium and check them there
 	LENS_PROBES_BROWSER_TESTS=required .venv/bin/python -m pytest tests/browser $(ARGS)
