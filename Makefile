@@ -6,8 +6,9 @@ PYTHON ?= python3
 ARGS ?=
 
 # How many processes the tests run in. Tests of one file stay together: they share what they load.
+# By default files of few tests would come last, and the longest tests are in those.
 TEST_PROCESSES ?= 2
-SPREAD := -n $(TEST_PROCESSES) --dist loadfile
+SPREAD := -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 # What the two locks fix by hand; every other pin follows from pyproject.toml (see "lock").
 TORCH := torch==2.13.0
