@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,12 +141,18 @@ def check_output_folder(folder: str | Path) -> Path:
 
 
 def check_writable(folder: str | Path) -> None:
-    """An error if files cannot be written to a folder, or it cannot be made; nothing is left."""
+    """An error if files cannot be written to a folder, or it cannot be made; nothing is left.
+
+    The trial has one name, so that the next one removes what a killed run has left of it.
+    """
     path = user_path(folder).absolute()
     try:
         there = next(one for one in (path, *path.parents) if one.exists())
-        with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=there):
-            pass
+        trial = there / f"{TEMPORARY}trial"
+        with contextlib.suppress(FileExistsError):
+            trial.mkdir()
+        with contextlib.suppress(FileNotFoundError):  # another run has just tried
+            trial.rmdir()
     except OSError as error:
         raise storage_error(path, 0, error) from error
 

@@ -253,6 +253,13 @@ def test_two_runs_cannot_write_one_folder(
     assert state(tmp_path) == before
 
 
+def test_what_is_left_of_a_trial_is_removed_by_the_next(tmp_path: Path) -> None:
+    left = tmp_path / ".tmp-trial"
+    left.mkdir()
+    check_writable(tmp_path / "store" / "deeper")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_a_killed_run_has_left_is_cleared(command: list[str], tmp_path: Path) -> None:
     out = tmp_path / "out"
     left = tmp_path / ".out.partial"
