@@ -15,7 +15,7 @@ from tiny_models import PROSE
 
 from lens_probes.cli import main
 from lens_probes.errors import InputError
-from lens_probes.folders import hold_aside, hold_folder, write_folder
+from lens_probes.folders import check_writable, hold_aside, hold_folder, write_folder
 from lens_probes.lock import hold
 from lens_probes.verify import verify
 
