@@ -35,7 +35,7 @@ class CausalCard:
     sets
         One row a layer and site: `kl` (next-token distribution at the read position), `loss_after`,
         `loss_target`, `loss_elsewhere`, the same for class 0 and 1 (`kl_0`), means of the matched
-        random sets (`kl_matched`) and their 95 % quantiles; `p_kl`, `p_loss_after`, `p` (the larger
+        random sets (`kl_matched`), their 1 - alpha quantiles; `p_kl`, `p_loss_after`, `p` (larger
         of the two measures, standardised), `p_family` (corrected over all sets, max-T),
         `p_resolution` (1 / (1 + `n_nulls`) different random sets), `kl_floor` (`kl` with nothing
         taken away: rounding), `p_nonsignificant`, `p_shuffled`; how well null sets match; `k`

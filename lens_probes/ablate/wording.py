@@ -20,19 +20,13 @@ def card_lines(card: CausalCard) -> tuple[str, ...]:
     """The verdict, what was done, a line for each layer and site, and what to be careful about."""
     rows = card.sets.to_dict("records")
     lines = [f"Does the model use these units? {card.verdict}: {card.why}.", _done(card)]
+    below = f"{100 * (1 - card.provenance['options']['alpha']):g} % below"
     for row in rows:
         here = (card.units["layer"] == row["layer"]) & (card.units["site"] == row["site"])
-        lines += [_set(row), _units(card.units[here], row)]
+        lines += [_set(row, below), _units(card.units[here], row)]
     name = card.provenance["examples"]["class_names"][1]
     lines += [_steered(row, name) for row in rows if isinstance(row.get("steered"), str)]
     return tuple(line for line in (*lines, _notes(card)) if line)
-
-
-def unit_line(row: Row) -> str:
-    """One unit of `card.units`: its verdict, why, and its effects."""
-    return (
-        f"{row['name']}: {row['verdict']}: {row['why']}. Without it alone {_kl(row)}; {_loss(row)}."
-    )
 
 
 def _done(card: CausalCard) -> str:
@@ -54,13 +48,13 @@ def _done(card: CausalCard) -> str:
     )
 
 
-def _set(row: Row) -> str:
+def _set(row: Row, below: str) -> str:
     return (
         f"L{row['layer']}.{row['site']}, top {row['k']}: {row['verdict']}: {row['why']}. "
         f"{row['n_encoded']} of {row['k']} encoded. "
         f"{_kl(row)[0].upper()}{_kl(row)[1:]}, without {row['n_nulls']} matched random sets "
-        f"{row['kl_matched']:.2g} (95 % below {row['kl_matched_quantile']:.2g}); {_loss(row)}"
-        f"{_random_loss(row)}; p = {_p(row['p'])}, against sets of "
+        f"{row['kl_matched']:.2g} ({below} {row['kl_matched_quantile']:.2g}); {_loss(row)}"
+        f"{_random_loss(row, below)}; p = {_p(row['p'])}, against sets of "
         f"non-significant units {_p(row['p_nonsignificant'])}, of shuffled labels "
         f"{_p(row['p_shuffled'])}."
     )
@@ -82,11 +76,11 @@ def _loss(row: Row) -> str:
     )
 
 
-def _random_loss(row: Row) -> str:
+def _random_loss(row: Row, below: str) -> str:
     if pd.isna(row["loss_after"]):
         return ""
     return (
-        f", random {row['loss_after_matched']:+.2g} (95 % below "
+        f", random {row['loss_after_matched']:+.2g} ({below} "
         f"{row['loss_after_matched_quantile']:+.2g})"
     )
 

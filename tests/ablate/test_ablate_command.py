@@ -83,9 +83,12 @@ def test_a_card_of_an_older_method_is_not_taken_for_this_one(run: Path, capsys: 
 def test_another_folder_leaves_the_run_alone(run: Path, capsys: Captured) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     out = run.parent / "card"
-    few = [*QUICK, "--kind", "zero", "--sites", "mlp_pre", "--out", str(out)]
+    few = [*QUICK, "--kind", "zero", "--sites", "mlp_pre", "--alpha", "0.1", "--out", str(out)]
     assert main(["ablate", str(run), *few]) == 0
-    assert capsys.readouterr().out.strip().splitlines()[-1].endswith(f"tables: {out}")
+    said = capsys.readouterr().out.strip()
+    assert said.splitlines()[-1].endswith(f"tables: {out}")
+    assert "(90 % below " in said
+    assert "95 % below" not in said, "the quantile is that of alpha"
     assert lp.CausalCard.load(out).provenance["options"]["kind"] == "zero"
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
