@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,15 @@ import pytest
 from tiny_models import CONFIGS, PROSE, save_tiny
 
 from lens_probes.model import LensModel, load_model
+
+
+@pytest.fixture(autouse=True)
+def own_log_level() -> Iterator[None]:
+    """The command sets the package's level for its process: the next test must not see that."""
+    log = logging.getLogger("lens_probes")
+    level = log.level
+    yield
+    log.setLevel(level)
 
 
 @pytest.fixture(scope="session")

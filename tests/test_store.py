@@ -478,7 +478,7 @@ def test_out_of_memory_halves_the_batch_and_says_so(
         return run(model, tokens, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(forward, "run_hooks", small)
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING, logger="lens_probes"):
         got = lp.collect(tiny_model, examples, sites=SITES, batch_size=8)
     assert refused == [8, 4]
     assert [r.message for r in caplog.records] == [
