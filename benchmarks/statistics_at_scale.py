@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 import lens_probes as lp
 from lens_probes.activations import Activations
@@ -32,7 +31,7 @@ from lens_probes.passes import plan_batches, plan_shards, rows_of
 from lens_probes.significance import decide, families
 from lens_probes.sites import SiteShape
 from lens_probes.store import Stock, StoredArrays
-from lens_probes.unit_table import in_turn, unit_table
+from lens_probes.unit_table import in_turn, unit_tables
 from lens_probes.validate.checks import layer_checks, sweep_checks
 from lens_probes.validate.folds import make_folds
 
@@ -114,8 +113,7 @@ def measure(root: Path, n: int, n_layers: int, checks: bool) -> dict[str, Any]:
     decision, _ = resolve(preset_decision("rigorous"), examples)
     folds = make_folds(examples, seed=0)
     start = time.perf_counter()
-    tables = [unit_table(activations, key, examples, None, folds) for key in activations]
-    units = pd.concat(tables, ignore_index=True)
+    units = unit_tables(activations, examples, None, folds)
     seconds["unit tables"] = time.perf_counter() - start
     start = time.perf_counter()
     units, _ = decide(units, decision, in_turn(activations), examples)

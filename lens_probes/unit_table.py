@@ -30,6 +30,17 @@ def in_turn(
     )
 
 
+def unit_tables(
+    activations: Activations,
+    examples: Examples,
+    covariates: pd.DataFrame | None,
+    folds: Folds | None,
+) -> pd.DataFrame:
+    """`unit_table` of all layers and sites, one after the other."""
+    tables = [unit_table(activations, key, examples, covariates, folds) for key in activations]
+    return pd.concat(tables, ignore_index=True)
+
+
 def unit_table(
     activations: Activations,
     key: tuple[int, str],
@@ -123,29 +134,6 @@ def rigorous_statistics(
         for name in ("partial_r", "partial_r_p", "log10_partial_r_p"):
             columns[name] = getattr(partial, name)
     return columns
-
-
-def specificity(
-    x: Float[np.ndarray, "example unit"],
-    others: Float[np.ndarray, "other unit"],
-    y: Int[np.ndarray, " example"],
-    direction: Float[np.ndarray, " unit"],
-    others_label: int | None,
-) -> Float[np.ndarray, " unit"]:
-    """AUC of each unit, in its direction, with a further negative set; [unit].
-
-    Others that are in neither class: the unit's own class (the higher one) against them. Others
-    that belong to class 0 (hard negatives): class 1 against them. Near 0.5, or below, where the
-    unit takes the others for what it is tuned to.
-    """
-    scores = []
-    for label in (0, 1):
-        own = x[y == label]
-        both, mark = np.concatenate([own, others]), np.repeat([1, 0], [len(own), len(others)])
-        scores.append(stats.auc(both, mark).auc)
-    below = scores[0] if others_label is None else 1 - scores[1]
-    auc: Float[np.ndarray, " unit"] = np.where(direction > 0, scores[1], below)
-    return np.where(direction == 0, np.nan, auc)
 
 
 def covariates_of(examples: Examples, tokenizer: Any) -> pd.DataFrame | None:

@@ -24,7 +24,7 @@ from lens_probes.probes.again import probe_again
 from lens_probes.probes.contrasts import bundled_contrast, load_contrast
 from lens_probes.significance import max_test
 from lens_probes.texts import Document, Text, load_text, some_documents
-from lens_probes.unit_table import specificity
+from lens_probes.validate.others import specificity
 from lens_probes.validate.toy import toy_model
 from lens_probes.verdict import verdict
 

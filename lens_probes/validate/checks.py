@@ -11,10 +11,9 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from lens_probes import stats
-from lens_probes.activations import Activations, collect
+from lens_probes.activations import Activations
 from lens_probes.decision import Decision, tested_words, words_with_both_labels
 from lens_probes.examples import Examples
-from lens_probes.model import LensModel
 from lens_probes.significance import max_test
 from lens_probes.stats.inputs import several_arrays
 from lens_probes.unit_table import in_turn
@@ -95,23 +94,13 @@ def sweep_checks(
 
 
 def untrained_shares(
-    model: LensModel,
-    examples: Examples,
+    untrained: Activations,
     activations: Activations,
+    examples: Examples,
     decision: Decision,
     family: NDArray[np.int64],
-    *,
-    seed: int,
-    how: dict[str, Any],
 ) -> list[float]:
     """Share of tested units that are significant, in each layer and site, with random weights."""
-    untrained = collect(
-        model.reinitialised(seed),
-        examples,
-        sites=dict.fromkeys(site for _, site in activations),
-        layers=sorted({layer for layer, _ in activations}),
-        **how,
-    )
     arrays = in_turn(untrained, activations)
     tested = [(x != x[:1]).any(axis=0).sum() for x in arrays]
     masks = significant_units(arrays, examples, decision, family)

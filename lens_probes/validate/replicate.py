@@ -28,7 +28,7 @@ from lens_probes.model import LensModel, load_model
 from lens_probes.probes.base import NO_CORPUS, Probe
 from lens_probes.result import SweepResult
 from lens_probes.significance import decide
-from lens_probes.unit_table import covariates_of, in_turn, unit_table
+from lens_probes.unit_table import covariates_of, in_turn, unit_tables
 from lens_probes.validate.replication import KINDS, LINES, Replication
 
 
@@ -220,10 +220,7 @@ def _line(
     if chosen.value is not None and len(set(chosen.value.tolist())) < 2:
         return line | {"note": "all values are the same"}, None
     part = read.some(rows)
-    covariates = covariates_of(chosen, tokenizer)
-    table = pd.concat(
-        [unit_table(part, key, chosen, covariates, None) for key in part], ignore_index=True
-    )
+    table = unit_tables(part, chosen, covariates_of(chosen, tokenizer), None)
     decision, _ = resolve(_asked(result, chosen, n_permutations), chosen)
     units, _ = decide(table, decision, in_turn(part), chosen)
     return line | _compare(result, units) | {"level": decision.level, "note": decision.why}, units

@@ -1,0 +1,39 @@
+"""Where a sweep's numbers come from, as its result keeps it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lens_probes.activations import Activations
+from lens_probes.examples import Examples
+from lens_probes.model import LensModel
+
+
+def provenance_of(
+    model: LensModel, examples: Examples, activations: Activations, decided: dict[str, Any]
+) -> dict[str, Any]:
+    """Model, examples, layers and sites, and the decision; plain values."""
+    n_words = [
+        0 if examples.word is None else len(set(examples.word[examples.label == label]))
+        for label in (0, 1)
+    ]
+    return {
+        "model": model.provenance,
+        "examples": {
+            "class_names": list(examples.class_names),
+            "n_per_class": list(examples.n_per_class),
+            "n_words_per_class": n_words,
+            "n_sources": 0 if examples.source is None else len(set(examples.source)),
+            "by_source": examples.by_source().to_dict("records"),
+            "tokens_up_to_target": [int(examples.position.min()) + 1,
+                                    int(examples.position.max()) + 1],
+            "sha256": examples.digest,
+            "counts": dict(examples.counts),
+            "value_name": examples.value_name or None,
+            "tokens_computed": activations.tokens_computed,
+            "origin": dict(examples.origin),
+        },
+        "layers": sorted({layer for layer, _ in activations}),
+        "sites": list(dict.fromkeys(site for _, site in activations)),
+        "decision": decided,
+    }  # fmt: skip
