@@ -6,23 +6,21 @@ import bisect
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lens_probes.errors import InputError
 from lens_probes.texts import Text
+from lens_probes.tokenised import Tokenised, tokenised
 from lens_probes.windows import Target, Targets, Window
 
 Rule = Literal["course", "extended"]
 Balance = Literal["word", "natural"]
 
-_APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "\uff07": "'"})
 _SENTENCE_END = re.compile(r"[.!?][\"')\]\u201d\u2019]*\s+|\n\s*\n")
-_DOCUMENTS_AT_ONCE = 32
 _JOINERS = frozenset("'-_\u2010\u2011\u00ad\u200b\u200c\u200d\u2060")
 
 
@@ -37,22 +35,6 @@ class Exclusion:
     def excludes(self, body: str, found: re.Match[str], label: int) -> bool:
         """Whether this occurrence is left out."""
         return label == self.label and self.before.match(body, found.end()) is not None
-
-
-@dataclass(frozen=True)
-class Tokenised:
-    """A document with straight apostrophes, its ids and the first and end character of each."""
-
-    body: str
-    ids: NDArray[np.int64]
-    first_char: list[int]
-    end_char: list[int]
-
-    def piece(self, index: int) -> str:
-        """Characters of a token; a character split over several counts for its last one."""
-        start, end = self.first_char[index], self.end_char[index]
-        split = index + 1 < len(self.ids) and self.end_char[index + 1] == end
-        return "" if split else self.body[start:end]
 
 
 @dataclass(frozen=True)
@@ -193,35 +175,11 @@ def draw_targets(
 
 def _pattern(words: Mapping[str, int]) -> re.Pattern[str]:
     longest_first = sorted(words, key=lambda word: (-len(word), word))
-    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})", re.IGNORECASE)
-
-
-def tokenised(text: Text, tokenizer: Any) -> Iterator[Tokenised]:
-    """Every document with its tokens; an error for a tokenizer that gives no offsets."""
-    if tokenizer is None:
-        raise InputError("this model has no tokenizer, so targets cannot be found in a text.")
-    if not getattr(tokenizer, "is_fast", False):
-        raise InputError(
-            "this model's tokenizer gives no character offsets (it is not a fast tokenizer): "
-            "targets cannot be found; use Examples.from_tokens."
-        )
-    for start in range(0, len(text.documents), _DOCUMENTS_AT_ONCE):
-        documents = text.documents[start : start + _DOCUMENTS_AT_ONCE]
-        encodings = tokenizer(
-            [document.text for document in documents],
-            add_special_tokens=False,
-            return_offsets_mapping=True,
-            return_attention_mask=False,
-            verbose=False,
-        )
-        pairs = zip(encodings["input_ids"], encodings["offset_mapping"], strict=True)
-        for document, (ids, offsets) in zip(documents, pairs, strict=True):
-            yield Tokenised(
-                document.text.translate(_APOSTROPHES),
-                np.array(ids, dtype=np.int64),
-                [first for first, _ in offsets],
-                [end for _, end in offsets],
-            )
+    firsts = "".join(
+        sorted({re.escape(word[0]) for word in words})
+    )  # a quick look before all words
+    either = "|".join(map(re.escape, longest_first))
+    return re.compile(rf"(?<!\w)(?=[{firsts}])(?:{either})", re.IGNORECASE)
 
 
 def _followed_wrongly(body: str, end: int, rule: Rule) -> str | None:
@@ -246,7 +204,7 @@ def token_span(document: Tokenised, start: int, end: int) -> tuple[int, int] | N
     return None if body[first_char[first] : start].strip() else (first, last)
 
 
-def _sentence_starts(body: str, end_char: list[int]) -> NDArray[np.int64]:
+def _sentence_starts(body: str, end_char: Sequence[int]) -> NDArray[np.int64]:
     """Token index at which each sentence starts; the first is 0."""
     firsts = (bisect.bisect_right(end_char, m.end()) for m in _SENTENCE_END.finditer(body))
     return np.unique([0, *(first for first in firsts if first < len(end_char))])

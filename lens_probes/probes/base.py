@@ -14,12 +14,12 @@ from lens_probes.targets import (
     Candidate,
     Exclusion,
     Rule,
-    Tokenised,
     draw_targets,
     find_targets,
     locate,
 )
 from lens_probes.texts import Text
+from lens_probes.tokenised import Tokenised
 from lens_probes.windows import Context, Read, Targets, Window, cut_windows
 
 if TYPE_CHECKING:

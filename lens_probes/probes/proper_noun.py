@@ -13,8 +13,9 @@ import numpy as np
 from lens_probes.errors import unknown
 from lens_probes.examples import Examples
 from lens_probes.probes.base import TextProbe
-from lens_probes.targets import Candidate, Tokenised, locate
+from lens_probes.targets import Candidate, locate
 from lens_probes.texts import Text, some_documents
+from lens_probes.tokenised import Tokenised
 
 if TYPE_CHECKING:
     from lens_probes.model import LensModel

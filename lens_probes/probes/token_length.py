@@ -10,8 +10,8 @@ import numpy as np
 from lens_probes.errors import InputError
 from lens_probes.examples import Examples, above_median
 from lens_probes.probes.base import Probe
-from lens_probes.targets import tokenised
 from lens_probes.texts import Text
+from lens_probes.tokenised import tokenised
 
 if TYPE_CHECKING:
     from lens_probes.model import LensModel
