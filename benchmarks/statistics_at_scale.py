@@ -28,9 +28,10 @@ import lens_probes as lp
 from lens_probes.activations import Activations
 from lens_probes.decision import preset_decision, resolve
 from lens_probes.passes import plan_batches, plan_shards, rows_of
+from lens_probes.shard_folder import StoredArrays
 from lens_probes.significance import decide, families
 from lens_probes.sites import SiteShape
-from lens_probes.store import Stock, StoredArrays
+from lens_probes.store import Stock
 from lens_probes.unit_table import in_turn, unit_tables
 from lens_probes.validate.checks import layer_checks, sweep_checks
 from lens_probes.validate.folds import make_folds

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from transformer_lens.model_bridge.exceptions import StopAtLayerException
 
 from lens_probes.errors import InputError
 from lens_probes.model import LensModel
+from lens_probes.model_backends import halt
 from lens_probes.passes import Batch
+from lens_probes.shard_folder import Key
 from lens_probes.sites import SITES
-from lens_probes.store import Key
 
 log = logging.getLogger(__name__)
 
@@ -152,9 +152,6 @@ def _no_unembedding(model: LensModel, stop: int) -> Iterator[None]:
     if stop < model.n_layers or not hasattr(model.tl, "original_model"):
         yield
         return
-
-    def halt(tensor: torch.Tensor, hook: object) -> None:
-        raise StopAtLayerException(tensor)
 
     with model.tl.hooks(fwd_hooks=[("ln_final.hook_in", halt)]):
         yield

@@ -176,6 +176,11 @@ def _boot(name: str, tokenizer: Any, options: Options, hf: Any) -> Any:
     return tl
 
 
+def halt(tensor: torch.Tensor, hook: object) -> None:
+    """A hook that ends a bridge's pass where it stands."""
+    raise StopAtLayerException(tensor)
+
+
 def run_blocks(
     tl: Any, layer: int, residual: torch.Tensor, hooks: list[Any], stop: int | None
 ) -> torch.Tensor:
@@ -196,9 +201,6 @@ def run_blocks(
     def start(tensor: torch.Tensor, hook: object) -> torch.Tensor:
         started.append(layer)
         return residual
-
-    def halt(tensor: torch.Tensor, hook: object) -> None:
-        raise StopAtLayerException(tensor)
 
     hooks = [(f"blocks.{layer}.hook_resid_pre", start), *hooks]
     if stop is not None:  # the bridge's own `stop_at_layer` cannot stop after the last block

@@ -27,7 +27,8 @@ from lens_probes.model_digest import foreign_hook
 from lens_probes.model_files import sha256
 from lens_probes.passes import Shard, plan_from_bytes, rows_of, sha256_of
 from lens_probes.sealed import StorageError
-from lens_probes.store import PLAN, Key, ShardFolder, Stock, StoredArrays
+from lens_probes.shard_folder import Key, ShardFolder, StoredArrays
+from lens_probes.store import PLAN, Stock
 
 log = logging.getLogger(__name__)
 

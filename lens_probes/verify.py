@@ -16,7 +16,8 @@ from lens_probes.model_files import sha256
 from lens_probes.passes import plan_from_bytes, sha256_of
 from lens_probes.result import SweepResult
 from lens_probes.sealed import SUMS, TEMPORARY, check_sums, page_is_whole
-from lens_probes.store import LOCK, MANIFEST, PLAN, SHARD_NAME, ShardFolder
+from lens_probes.shard_folder import MANIFEST, SHARD_NAME, ShardFolder
+from lens_probes.store import LOCK, PLAN
 
 _UNITS = "units.parquet"
 

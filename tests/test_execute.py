@@ -26,7 +26,7 @@ from lens_probes.execute import LocalProcesses, open_executor
 from lens_probes.execute.processes import WorkerLostError
 from lens_probes.model import LensModel
 from lens_probes.sealed import StorageError
-from lens_probes.store import ShardFolder
+from lens_probes.shard_folder import ShardFolder
 from lens_probes.verify import verify
 
 pytestmark = pytest.mark.model
