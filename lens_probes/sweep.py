@@ -130,9 +130,8 @@ def sweep(
         validation |= sweep_checks(activations, examples, decision, model.tokenizer, seed=seed)
         clock.lap("checks")
     if rigorous and untrained:
-        random_weights = read(model.reinitialised(seed), examples)
         per_layer["untrained_share_significant"] = untrained_shares(
-            random_weights, activations, examples, decision, family
+            read(model.reinitialised(seed), examples), activations, examples, decision, family
         )
         clock.lap("forward passes, untrained")
 

@@ -17,8 +17,9 @@ from lens_probes.texts import Document, Text
 
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "\uff07": "'"})
 _DOCUMENTS_AT_ONCE = 32
-# What is kept of a token takes 16 bytes, besides the text.
-_KEPT_CHARACTERS = 30_000_000
+# Shorter texts are tokenized in no time; of a longer one, a token takes 16 bytes and every document
+# is there twice.
+_KEPT_CHARACTERS = range(100_000, 30_000_001)
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,9 @@ class Tokenised:
 def tokenised(text: Text, tokenizer: Any) -> Iterator[Tokenised]:
     """Every document with its tokens; an error for a tokenizer that gives no offsets.
 
-    The last text of moderate size is kept in memory: lessons, replications and further negative
-    sets go through the same text again, and tokenizing takes most of the time of finding targets.
+    Tokenizing takes most of the time of finding targets, and lessons, replications and sets of
+    further negatives go through the same documents again: those of the last text of a book's size
+    or more are kept, for as long as the tokenizer is the same and as it was.
     """
     if tokenizer is None:
         raise InputError("this model has no tokenizer, so targets cannot be found in a text.")
@@ -50,30 +52,41 @@ def tokenised(text: Text, tokenizer: Any) -> Iterator[Tokenised]:
             "this model's tokenizer gives no character offsets (it is not a fast tokenizer): "
             "targets cannot be found; use Examples.from_tokens."
         )
-    has_state = hasattr(tokenizer, "backend_tokenizer")
-    if text.n_characters > _KEPT_CHARACTERS or not has_state:
-        return _in_batches(text.documents, tokenizer)
-    return iter(_kept(text.documents, _Keyed(tokenizer)))
+    documents = tuple(text.documents)
+    state = _state(tokenizer) if text.n_characters in _KEPT_CHARACTERS else None
+    if state is None:
+        return _in_batches(documents, tokenizer)
+    return iter(_kept(documents, _Same(tokenizer, state)))
 
 
-class _Keyed:
-    """A tokenizer, equal to another one of its class whose whole state is the same."""
+def _state(tokenizer: Any) -> bytes | None:
+    """Digest of all that decides how a text is cut; None for a tokenizer that does not tell."""
+    try:
+        rules = tokenizer.backend_tokenizer.to_str()
+    except Exception:  # no backend, or one with a part in Python: then nothing is kept
+        return None
+    said = f"{rules}{getattr(tokenizer, 'split_special_tokens', None)}"
+    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).digest()
 
-    def __init__(self, tokenizer: Any) -> None:
-        self.tokenizer = tokenizer
-        state = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).digest()
-        self._key = (type(tokenizer), state)
+
+class _Same:
+    """A tokenizer that equals only itself, in the same state."""
+
+    def __init__(self, tokenizer: Any, state: bytes) -> None:
+        self.tokenizer, self._state = tokenizer, state
 
     def __hash__(self) -> int:
-        return hash(self._key)
+        return hash(self._state)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Keyed) and self._key == other._key
+        if not isinstance(other, _Same):
+            return NotImplemented
+        return self.tokenizer is other.tokenizer and self._state == other._state
 
 
 @lru_cache(maxsize=1)
-def _kept(documents: tuple[Document, ...], keyed: _Keyed) -> tuple[Tokenised, ...]:
-    return tuple(_in_batches(documents, keyed.tokenizer))
+def _kept(documents: tuple[Document, ...], same: _Same) -> tuple[Tokenised, ...]:
+    return tuple(_in_batches(documents, same.tokenizer))
 
 
 def _in_batches(documents: Sequence[Document], tokenizer: Any) -> Iterator[Tokenised]:
@@ -93,6 +106,6 @@ def _in_batches(documents: Sequence[Document], tokenizer: Any) -> Iterator[Token
             yield Tokenised(
                 document.text.translate(_APOSTROPHES),
                 tokens,
-                array("i", [first for first, _ in offsets]),
-                array("i", [end for _, end in offsets]),
+                memoryview(array("i", [first for first, _ in offsets])).toreadonly(),
+                memoryview(array("i", [end for _, end in offsets])).toreadonly(),
             )

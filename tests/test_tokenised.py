@@ -1,4 +1,4 @@
-"""The text as a tokenizer sees it is kept, and never for another text or tokenizer."""
+"""The text as a tokenizer sees it is kept, and never taken for another text or tokenizer."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from tiny_models import PROSE
+from tokenizers import AddedToken, pre_tokenizers
+from transformers import AutoTokenizer
 
 from lens_probes import tokenised as module
-from lens_probes.model import LensModel
 from lens_probes.texts import Document, Text
 from lens_probes.tokenised import tokenised
 
@@ -18,8 +19,14 @@ def text_of(*bodies: str) -> Text:
 
 
 @pytest.fixture
+def tokenizer(tiny_folders: Any) -> Any:
+    """One of this test's own, to change."""
+    return AutoTokenizer.from_pretrained(tiny_folders["gpt2"])
+
+
+@pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many documents were tokenized, each time."""
+    """How many documents were tokenized, each time; texts of any size up to 10,000 are kept."""
     module._kept.cache_clear()
     found: list[int] = []
     real = module._in_batches
@@ -29,15 +36,13 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return real(documents, tokenizer)
 
     monkeypatch.setattr(module, "_in_batches", counted)
+    monkeypatch.setattr(module, "_KEPT_CHARACTERS", range(10_001))
     return found
 
 
-@pytest.mark.model
-def test_a_text_is_tokenized_once_and_kept_as_it_was(
-    tiny_model: LensModel, runs: list[int]
-) -> None:
-    first = list(tokenised(text_of(PROSE, "One more."), tiny_model.tokenizer))
-    again = list(tokenised(text_of(PROSE, "One more."), tiny_model.tokenizer))
+def test_a_text_is_tokenized_once_and_kept_as_it_was(tokenizer: Any, runs: list[int]) -> None:
+    first = list(tokenised(text_of(PROSE, "One more."), tokenizer))
+    again = list(tokenised(text_of(PROSE, "One more."), tokenizer))
     assert runs == [2]
     assert [a is b for a, b in zip(again, first, strict=True)] == [True, True]
     for document in first:
@@ -45,33 +50,73 @@ def test_a_text_is_tokenized_once_and_kept_as_it_was(
         assert "".join(pieces) == document.body
         with pytest.raises(ValueError, match="read-only"):
             document.ids[0] = 0
+        for kept in (document.first_char, document.end_char):
+            with pytest.raises(TypeError, match="read-only"):
+                kept[0] = 1  # type: ignore[index]
 
 
-@pytest.mark.model
-def test_another_text_or_tokenizer_is_not_taken_for_it(
-    tiny_model: LensModel, tiny_models: dict[str, LensModel], runs: list[int]
+def test_another_text_is_not_taken_for_it(tokenizer: Any, runs: list[int]) -> None:
+    bodies = ["We could not go.", "We could not go!", "We could not go."]
+    found = [document.body for b in bodies for document in tokenised(text_of(b), tokenizer)]
+    assert found == bodies
+    assert runs == [1, 1, 1]  # the last text is kept, no other
+
+
+def test_another_tokenizer_or_one_that_has_changed_is_not_taken_for_it(
+    tokenizer: Any, tiny_folders: Any, runs: list[int]
 ) -> None:
-    text = text_of("We could not go.")
-    (whole,) = tokenised(text, tiny_model.tokenizer)
-    (other,) = tokenised(text_of("We could not go!"), tiny_model.tokenizer)
-    assert other.body != whole.body
-    tokenizer = tiny_models["gpt_neo"].tokenizer.__class__.from_pretrained(
-        tiny_models["gpt_neo"].source
-    )
-    before = [len(d.ids) for d in tokenised(text, tokenizer)]
-    tokenizer.add_tokens([" could not go"])
-    (after,) = tokenised(text, tokenizer)
-    assert [len(after.ids)] < before
-    assert len(tokenizer) - 1 in after.ids
+    text = text_of("We could <|stop|> not go.")
+
+    def cut(by: Any) -> list[str]:
+        (document,) = tokenised(text, by)
+        direct = by(text.documents[0].text, add_special_tokens=False)["input_ids"]
+        assert document.ids.tolist() == direct
+        return [document.piece(i) for i in range(len(document.ids))]
+
+    plain = cut(tokenizer)
+    tokenizer.add_tokens([" not go"])
+    assert cut(tokenizer) != plain
+    tokenizer.add_special_tokens({"additional_special_tokens": [AddedToken("<|stop|>")]})
+    special = cut(tokenizer)
+    assert "<|stop|>" in special
+    tokenizer.split_special_tokens = True
+    assert "<|stop|>" not in cut(tokenizer)
+    assert cut(AutoTokenizer.from_pretrained(tiny_folders["gpt2"])) == plain
+    assert len(runs) == 5
 
 
-@pytest.mark.model
-def test_a_long_text_is_read_in_parts_and_not_kept(
-    tiny_model: LensModel, runs: list[int], monkeypatch: pytest.MonkeyPatch
+def test_a_tokenizer_with_a_part_in_python_is_asked_each_time(
+    tokenizer: Any, runs: list[int]
 ) -> None:
-    monkeypatch.setattr(module, "_KEPT_CHARACTERS", 10)
+    class Halves:
+        def pre_tokenize(self, pretok: Any) -> None:
+            pretok.split(lambda _, part: [part[:3], part[3:]])
+
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.PreTokenizer.custom(Halves())
+    found = [[d.body for d in tokenised(text_of("as it is"), tokenizer)] for _ in range(2)]
+    assert found == [["as it is"]] * 2
+    assert runs == [1, 1]
+
+
+@pytest.mark.parametrize("kept", [range(0), range(1000, 2000), range(10)])
+def test_long_and_short_texts_are_read_in_parts_and_not_kept(
+    kept: range, tokenizer: Any, runs: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_KEPT_CHARACTERS", kept)
+    asked: list[int] = []
+
+    class Counted:
+        is_fast = True
+        backend_tokenizer = tokenizer.backend_tokenizer
+
+        def __call__(self, texts: list[str], **options: Any) -> Any:
+            asked.append(len(texts))
+            return tokenizer(texts, **options)
+
     text = text_of(*["We could not go."] * 40)
-    kept = [list(tokenised(text, tiny_model.tokenizer)) for _ in range(2)]
-    assert runs == [40, 40]
-    assert len(kept[0]) == 40
+    documents = tokenised(text, Counted())
+    next(documents)
+    assert asked == [32]
+    assert len(list(documents)) == 39
+    assert asked == [32, 8]
     assert module._kept.cache_info().currsize == 0

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -202,7 +203,9 @@ def test_audit_keeps_its_promises_and_notices_a_broken_method(
 
 @pytest.mark.model
 def test_audit_of_a_toy_language_model() -> None:
+    before = torch.get_rng_state()
     planted = plant_toy(0)
+    assert torch.equal(torch.get_rng_state(), before)
     constant = planted.kind == "constant"
     assert (planted.x[:, constant].std(0) == 0).all()
     table = audit([planted]).set_index("method")

@@ -21,7 +21,7 @@ TUNED, DEAD, UNITS, WIDTH = 12, 4, 160, 48
 _FILLER = 40
 
 
-@torch.random.fork_rng(devices=[])  # the caller's random numbers stay as they were
+@torch.random.fork_rng(devices=[])  # the caller's random numbers on the CPU stay as they were
 def toy_model(seed: int) -> LensModel:
     """A one-layer GPT-2 whose first MLP units read the class of the token, and no other unit does.
 
