@@ -47,10 +47,12 @@ class _Request:
 
     @property
     def is_local(self) -> bool:
+        """Whether the data set is a folder here, which needs no hub and no cached copy."""
         return Path(self.dataset).is_dir()
 
     @property
     def cache_file(self) -> Path:
+        """Where the text of exactly this request is kept."""
         parts = [self.dataset, self.config, self.split, self.column, self.max_characters, _FORMAT]
         digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
         return text_cache() / f"hf-{re.sub(r'[^A-Za-z0-9.-]+', '-', self.dataset)}-{digest}.jsonl"

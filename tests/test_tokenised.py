@@ -85,6 +85,15 @@ def test_another_tokenizer_or_one_that_has_changed_is_not_taken_for_it(
     assert len(runs) == 5
 
 
+def test_two_tokenizers_in_one_state_are_two(
+    tokenizer: Any, tiny_folders: Any, runs: list[int]
+) -> None:
+    twin = AutoTokenizer.from_pretrained(tiny_folders["gpt2"])  # may differ in what Python adds
+    for each in (tokenizer, twin, twin):
+        list(tokenised(text_of(PROSE), each))
+    assert runs == [1, 1]
+
+
 def test_a_tokenizer_with_a_part_in_python_is_asked_each_time(
     tokenizer: Any, runs: list[int]
 ) -> None:
