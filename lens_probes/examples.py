@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -20,9 +21,12 @@ from lens_probes.example_checks import (
     token_rows,
     two_classes,
 )
+from lens_probes.replication_groups import groups_of
 
 Read = Literal["token", "mean"]
-_COLUMNS = ("position", "value", "pair", "word", "source", "document", "offset", "first")
+_COLUMNS = (
+    "position", "value", "pair", "word", "own_group", "source", "document", "offset", "first",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,10 @@ class Examples:
     covariates
         [example] numbers by name that partial effects are controlled for, or None: all confounds.
     word
-        [example] word type of the target, or None: the unit of replication (statistics guide).
+        [example] word type of the target, or None.
+    own_group
+        [example] ids of one's own that are independent of one another (stems, documents, items),
+        or None: `group` is then found from word types and read tokens.
     source
         [example] passage group, such as the speaker, or None.
     first
@@ -73,6 +80,7 @@ class Examples:
     value_name: str = ""
     pair: Int[np.ndarray, " example"] | None = None
     covariates: Mapping[str, Float[np.ndarray, " example"]] | None = None
+    own_group: NDArray[np.object_] | None = None
     read: Read = "token"
     class_names: tuple[str, str] = ("class 0", "class 1")
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -114,6 +122,7 @@ class Examples:
         word: Sequence[str] | None = None,
         source: Sequence[str] | None = None,
         *,
+        group: Sequence[str] | None = None,
         value: ArrayLike | None = None,
         value_name: str = "value",
         class_names: tuple[str, str] | None = None,
@@ -130,6 +139,9 @@ class Examples:
             [example] 0 or 1.
         word, source
             [example] word type and passage group, where known.
+        group
+            [example] ids that are independent of one another, in place of those found from word
+            types and read tokens (`Examples.group`).
         value, value_name
             [example] a continuous label in place of `label`: units are correlated with it.
 
@@ -153,8 +165,9 @@ class Examples:
             rows,
             positions_in(position, length),
             labels,
-            names_of("word", word, n),
-            names_of("source", source, n),
+            word=names_of("word", word, n),
+            own_group=names_of("group", group, n),
+            source=names_of("source", source, n),
             value=values,
             value_name="" if values is None else value_name,
             class_names=names,
@@ -163,6 +176,14 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.label)
+
+    @cached_property
+    def group(self) -> Int[np.ndarray, " example"] | None:
+        """[example] independent group, the unit of replication, numbered by first appearance.
+
+        Word types, joined where they share the token that is read; None where no word is known.
+        """
+        return groups_of(self)
 
     @property
     def n_per_class(self) -> tuple[int, int]:
@@ -196,6 +217,8 @@ class Examples:
             digest.update(np.ascontiguousarray(self.value, "<f8").tobytes())
         if self.read == "mean":
             digest.update(np.ascontiguousarray(self.spans, "<i8").tobytes())
+        if self.own_group is not None:
+            digest.update("\0".join(map(str, self.own_group)).encode())
         for names in (self.word, self.source):
             digest.update(b"none" if names is None else "\0".join(map(str, names)).encode())
         return digest.hexdigest()
