@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from lens_probes.result import SweepResult
 from lens_probes.verdict import conditions, verdict
@@ -17,7 +16,9 @@ def answer(result: SweepResult) -> tuple[str, ...]:
     continuous = "r" in result.units
     lines = (
         _what_was_measured(result),
+        _independent(result),
         _where_the_share_is(result),
+        _how_many_are_tuned(result),
         _best_correlation(result) if continuous else _best_unit(result),
         _correlations(result) if continuous else _accuracy(result),
         conditions(result),
@@ -41,10 +42,6 @@ def _best_correlation(result: SweepResult) -> str:
             f"; on held-out {_held_out_by(result)} r = {best['r_heldout']:.3f} in its training "
             "direction"
         )
-    if "untrained_share_significant" in result.layers:
-        layers = result.layers
-        share = np.average(layers["untrained_share_significant"], weights=layers["n_units"])
-        said += f". With untrained weights {share:.1%} of all units are significant"
     return said + "."
 
 
@@ -83,41 +80,73 @@ def _what_was_measured(result: SweepResult) -> str:
     )
 
 
-def _where_the_share_is(result: SweepResult) -> str:
-    decision = result.provenance["decision"]
-    parts = []
-    for site, table in result.layers.groupby("site", sort=False):
-        span = _highest_and_lowest(table, "share_significant")
-        parts.append(f"{site} {span or 'could not be tested'}")
-    said = f"Share of units significant at {decision['alpha']:g}, {_test(decision)}: "
-    said += f"{'; '.join(parts)}."
-    if decision["level"] != "token":
-        units = result.units
-        said += (
-            f" Over all units that is {units['significant'].mean():.1%} counting "
-            f"{decision['level']}s; counting "
-            f"tokens it would be {units['significant_token_level'].mean():.1%}."
-        )
-    return said
-
-
-def _highest_and_lowest(table: pd.DataFrame, column: str) -> str:
-    known = table.dropna(subset=column)
-    if known.empty:
+def _independent(result: SweepResult) -> str:
+    """What counts as independent: word types, the tokens they are read at, groups of both."""
+    examples, decision = result.provenance["examples"], result.provenance["decision"]
+    if not any(examples["n_groups_per_class"]):
         return ""
-    high = known.iloc[int(known[column].argmax())]
-    low = known.iloc[int(known[column].argmin())]
-    if high[column] == low[column]:
-        return f"{_share(high[column])} in every layer"
-    return (
-        f"highest in layer {high['layer']} ({_share(high[column])}), lowest in layer "
-        f"{low['layer']} ({_share(low[column])})"
+    types, tokens, groups = (
+        _against(examples[f"n_{what}_per_class"]) for what in ("words", "read_tokens", "groups")
     )
+    said = (
+        f"Independent groups: {types} word types are read at {tokens} tokens, which makes {groups}"
+    )
+    if decision["level"] != "token":
+        said += f"; tested: {_against(decision['n_words_tested'])}"
+    if aside := examples["set_aside"]:
+        said += (
+            f"; {sum(aside.values())} examples of {len(aside)} group{_s(list(aside))} with both "
+            f"classes are set aside ({', '.join(list(aside)[:3])})"
+        )
+    return said + "."
 
 
-def _share(value: float) -> str:
-    """A few units of many are not none: two decimals below one percent."""
-    return f"{value:.2%}" if 0 < value < 0.01 else f"{value:.0%}"
+def _against(counts: Sequence[int]) -> str:
+    """Counts of class 1 v class 0, as classes are named; one number for one count."""
+    return " v ".join(f"{n:,}" for n in reversed(counts))
+
+
+def _where_the_share_is(result: SweepResult) -> str:
+    decision, units, layers = result.provenance["decision"], result.units, result.layers
+    n = int(units["significant"].sum())
+    said = f"Significant at {decision['alpha']:g}, {_test(decision)}: {_units(n, len(units))}"
+    if n:
+        best = layers.iloc[int(layers["n_significant"].argmax())]
+        said += (
+            f", most in layer {best['layer']} of {best['site']} "
+            f"({best['n_significant']:,} of {best['n_tested']:,} tested)"
+        )
+    if decision["level"] != "token":
+        tokens = int(units["significant_token_level"].sum())
+        said += f". Counting tokens as independent it would be {_units(tokens, len(units))}"
+    if "untrained_n_significant" in layers:
+        again = int(layers["untrained_n_significant"].sum())
+        said += f"; with untrained weights {_units(again)}"
+    return said + "."
+
+
+def _how_many_are_tuned(result: SweepResult) -> str:
+    """How many: false discovery rate over groups, and the bound that may be quoted."""
+    units, tuned = result.units, result.validation.get("tuned")
+    if "q_word" not in units or result.provenance["decision"]["preset"] == "course":
+        return ""
+    alpha, n_tested = result.provenance["decision"]["alpha"], int(units["q_word"].notna().sum())
+    if not n_tested:
+        return ""
+    n = int((units["q_word"] <= alpha).sum())
+    said = f"With a false discovery rate of {alpha:g} over groups: {_units(n, n_tested)}"
+    if tuned:
+        said += (
+            f". Tuned are at least {_units(tuned['at_least'])} "
+            f"({tuned['confidence']:.0%} confidence, all layers and sites at once)"
+        )
+    return said + "."
+
+
+def _units(n: int, of: int = 0) -> str:
+    """A count, with its share where that says something; never "0.0 %"."""
+    share = f" ({n / of:.1%})" if of and n / of >= 0.001 else ""
+    return f"{n:,} unit{'' if n == 1 else 's'}{share}"
 
 
 def _best_unit(result: SweepResult) -> str:
@@ -163,7 +192,7 @@ def _accuracy(result: SweepResult) -> str:
 
 
 def _unit_or_layer(result: SweepResult) -> str:
-    """Beside the unit, the layer; beside the model, the same model untrained."""
+    """Beside the unit, the layer."""
     layers = result.layers
     if "logistic_probe_auc_heldout" not in layers:
         return ""
@@ -174,9 +203,6 @@ def _unit_or_layer(result: SweepResult) -> str:
         f"{best['mean_difference_auc_heldout']:.3f} for the direction between the class means, "
         f"{best['logistic_probe_auc_heldout']:.3f} for a logistic probe on all units"
     )
-    if "untrained_share_significant" in layers:
-        share = np.average(layers["untrained_share_significant"], weights=layers["n_units"])
-        said += f"; with untrained weights {share:.1%} of all units are significant"
     return said + "."
 
 
@@ -189,20 +215,12 @@ def _caveat(result: SweepResult) -> str:
             f"Caution: no word types were given, so the {n} tokens count as independent; if few "
             "words make up a class, word identity alone can produce these shares."
         )
-    nulls = result.validation.get("nulls", {})
-    if decision["level"] == "word" and nulls.get("words", {}).get("unit") is not None:
-        null = nulls["words"]
-        tested = " v ".join(str(n) for n in reversed(decision["n_words_tested"]))
-        return (
-            f"Caution: the test counts {tested} word types. A test that counts the {n} tokens "
-            f"passes {null['unit']:.0%} of units at a nominal {null['nominal']:.0%} when labels "
-            f"are shuffled over word types ({nulls['tokens']['unit']:.0%} over tokens): token "
-            "p-values measure word identity too. A unit that differs need not be used."
-        )
+    if decision["level"] == "word":
+        return _crossed(result)
     if decision["level"] == "pair":
         return (
-            f"Caution: each of the {decision['n_words_tested'][0]} words is its own control "
-            f"({decision['n_pairs']} pairs; the pairs of a word are swapped together), so word "
+            f"Caution: each of the {decision['n_words_tested'][0]} groups is its own control "
+            f"({decision['n_pairs']} pairs; the pairs of a group are swapped together), so word "
             "identity cannot make these differences; position and what the token sees can. A unit "
             "that differs need not be used."
         )
@@ -219,16 +237,40 @@ def _caveat(result: SweepResult) -> str:
     )
 
 
+def _crossed(result: SweepResult) -> str:
+    """What else tells the classes apart, and what the test does in this design."""
+    decision = result.provenance["decision"]
+    said = []
+    confounds = {
+        name: max(values["auc"], 1 - values["auc"])
+        for name, values in result.validation.get("confounds", {}).items()
+    }
+    worst = sorted(confounds, key=lambda name: -confounds[name])[:2]
+    if worst and confounds[worst[0]] >= 0.6:
+        named = " and ".join(
+            f"{name.removeprefix('n_').replace('_', ' ')} (AUC {confounds[name]:.2f})"
+            for name in worst
+        )
+        said.append(f"What else tells the classes apart by itself: {named}")
+    level = decision.get("level_at_this_design")
+    if level is not None and level[1] > 1.4 * decision["alpha"]:
+        said.append(
+            f"in this design the test errs in {level[0]:.0%} to {level[1]:.0%} of sweeps of nothing"
+        )
+    said.append("A unit that differs need not be used")
+    return "Caution: " + ". ".join(part[:1].upper() + part[1:] for part in said) + "."
+
+
 def _test(decision: Mapping[str, Any]) -> str:
     low, high = decision["m_smallest"], decision["m_largest"]
     size = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     n = decision["n_families"]
     family = f"{size} units" if n == 1 else f"each of {n} families of {size} units"
-    if decision["level"] == "word":
-        return f"max-T permutation of word types over {family}"
-    if decision["level"] == "pair":
-        return f"max-T permutation within pairs of the same word over {family}"
-    return f"{decision['p_column']} of tokens, {decision['method']} over {family}"
+    if decision["method"] == "max_t":
+        where = "within groups" if decision["level"] == "pair" else "of groups"
+        return f"max-T permutation {where} over {family}"
+    what = "groups" if decision["level"] != "token" else "tokens"
+    return f"{decision['p_column']} of {what}, {decision['method']} over {family}"
 
 
 def _held_out_by(result: SweepResult) -> str:

@@ -12,13 +12,16 @@ from jaxtyping import Bool
 from lens_probes import stats
 from lens_probes.errors import InputError, unknown
 from lens_probes.examples import Examples
+from lens_probes.replication_groups import groups_per_class, mixed_examples
 
 Preset = Literal["course", "rigorous"]
 Scope = Literal["layer", "site", "model"]
-Method = Literal["max_t", "bonferroni", "holm", "bh", "by"]
+Method = Literal["max_t", "bonferroni", "holm", "bh", "by", "hierarchical"]
+Level = Literal["word", "token"]
 
-METHODS = ("max_t", "bonferroni", "holm", "bh", "by")
+METHODS = ("max_t", "bonferroni", "holm", "bh", "by", "hierarchical")
 SCOPES = ("layer", "site", "model")
+LEVELS = ("word", "token")
 MIN_PER_WORD = 5
 
 
@@ -28,9 +31,10 @@ class Decision:
 
     `scope="layer"`: a family is one site of one layer (in the course preset q, k and v of a layer
     are one family, as they are fitted together there); `"site"`: one site of all layers;
-    `"model"`: everything. `level` says what the p-value counts as independent: words, pairs of a
-    word in both classes, or tokens; `why` gives the reason where words were wanted and tokens had
-    to do.
+    `"model"`: everything. `level` says what the p-value counts as independent: replication groups
+    of words (`"word"`), groups that are their own control (`"pair"`), or tokens; `why` gives the
+    reason where words were wanted and tokens had to do. Groups with fewer than `min_per_group`
+    examples are not tested, and `n_set_aside` examples of groups with both classes.
     """
 
     preset: Preset
@@ -40,9 +44,10 @@ class Decision:
     alpha: float
     level: Literal["word", "pair", "token"]
     n_permutations: int = 1000
-    min_per_word: int = MIN_PER_WORD
+    min_per_group: int = MIN_PER_WORD
     seed: int = 0
     why: str = ""
+    n_set_aside: int = 0
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -60,6 +65,7 @@ def preset_decision(
     *,
     alpha: float = 0.05,
     method: Method | None = None,
+    level: Level | None = None,
     scope: Scope | None = None,
     n_permutations: int = 1000,
     seed: int = 0,
@@ -67,33 +73,47 @@ def preset_decision(
 ) -> Decision:
     """The decision of a preset, with what the user chose instead.
 
-    Rigorous: the max-T permutation test over word types, or with another method the score test of
-    tokens. Course: the test of tokens that the lesson uses, `course_p`.
+    Rigorous: the max-T permutation test over replication groups, with another method Welch's t of
+    group means; with `level="token"` the score test of tokens, Holm. Course: the test of tokens
+    that the lesson uses, `course_p`.
     """
     if preset not in ("course", "rigorous"):
         raise unknown("preset", preset, ("course", "rigorous"))
+    if level not in (None, *LEVELS):
+        raise unknown("level", level, LEVELS)
     if preset == "course":
-        if method == "max_t":
-            raise InputError("the course preset has no max_t: use bonferroni, holm, bh or by.")
+        if method == "max_t" or level == "word":
+            raise InputError(
+                "the course preset counts tokens, without max_t: use method bonferroni, holm, bh, "
+                "by or hierarchical, or the rigorous preset."
+            )
         return Decision(
             "course", course_p, method or "bonferroni", scope or "layer", alpha, "token"
         )
-    if method in (None, "max_t"):
-        return Decision(
-            "rigorous", "p_family", "max_t", scope or "model", alpha, "word", n_permutations,
-            seed=seed,
-        )  # fmt: skip
-    return Decision("rigorous", "score_p", method, scope or "model", alpha, "token")
+    if level == "token":
+        if method == "max_t":
+            raise InputError("max_t permutes groups of words: for level token use method holm.")
+        return Decision("rigorous", "score_p", method or "holm", scope or "model", alpha, "token")
+    method = method or "max_t"
+    column = "p_family" if method == "max_t" else "word_p"
+    return Decision(
+        "rigorous", column, method, scope or "model", alpha, "word", n_permutations, seed=seed
+    )
 
 
 def resolve(
-    decision: Decision, examples: Examples, *, insist: bool = False
+    decision: Decision,
+    examples: Examples,
+    *,
+    insist: bool = False,
+    min_per_group: int | None = None,
 ) -> tuple[Decision, str]:
     """The decision that these examples allow, and one line on the smallest p that can come out.
 
-    Where word types are unknown, occur in both classes or are too few for alpha, the decision is
-    the score test of tokens with Holm, with the reason in `why`. With `insist` (max_t was asked
-    for) that is an InputError instead.
+    Examples of a group with both classes are set aside and counted. Where groups are unknown or
+    too few for alpha, the decision is the score test of tokens with Holm, with the reason in
+    `why`. With `insist` (a word-level method was asked for) that is an InputError instead.
+    `min_per_group`: examples that a group needs; None: see `_least`.
     """
     if decision.level == "token":
         said = "token level: each example counts as independent"
@@ -103,14 +123,20 @@ def resolve(
             why = "the examples have no pairs, so that t_p decides in place of paired_p"
             decision = replace(decision, why=why)
         return decision, said
-    decision = replace(decision, min_per_word=_least(examples))
-    if swapped := pairs_of_words(examples):
-        decision = replace(decision, level="pair")
-    problem, said = _problem(decision, examples, swapped)
+    swapped = pairs_of_words(examples)
+    if swapped:
+        decision = replace(decision, level="pair", min_per_group=1)
+    else:
+        decision = replace(
+            decision,
+            min_per_group=min_per_group or _least(examples),
+            n_set_aside=int(mixed_examples(examples).sum()),
+        )
+    problem, said = _problem(decision, examples)
     if not problem:
         return decision, said
     if insist:
-        raise InputError(f"{problem}. Or decide at token level with method holm.")
+        raise InputError(f"{problem}. Or decide with level token and method holm.")
     token = Decision(
         "rigorous", _token_p(examples), "holm", decision.scope, decision.alpha, "token", why=problem
     )
@@ -130,69 +156,83 @@ def _token_p(examples: Examples) -> str:
 
 
 def _least(examples: Examples) -> int:
-    """Examples that a word type needs: one where each word is one example (lone words)."""
-    unique = examples.word is not None and len(set(examples.word)) == len(examples)
-    return 1 if unique else MIN_PER_WORD
+    """Examples that a group needs: MIN_PER_WORD where half of each class's groups have them.
+
+    Else 1: means of few examples are noisy, but nothing in the test needs equal noise, and a test
+    that drops most of its groups answers another question.
+    """
+    if examples.group is None:
+        return MIN_PER_WORD
+    use = tested_rows(examples, MIN_PER_WORD)
+    some, every = groups_per_class(examples, use), groups_per_class(examples)
+    if examples.value is not None:
+        some = (len(np.unique(examples.group[use])),) * 2
+        every = (len(np.unique(examples.group)),) * 2
+    kept = all(2 * few >= many for few, many in zip(some, every, strict=True))
+    return MIN_PER_WORD if kept and min(some) > 1 else 1
 
 
 def pairs_of_words(examples: Examples) -> bool:
-    """Whether every example has a partner of the same word in the other class."""
-    if examples.pair is None or examples.word is None:
+    """Whether every example has a partner of the same group in the other class."""
+    if examples.pair is None or examples.group is None:
         return False
     one, other = (
-        dict(zip(examples.pair[rows], examples.word[rows], strict=True))
+        dict(zip(examples.pair[rows].tolist(), examples.group[rows].tolist(), strict=True))
         for rows in (examples.label == 0, examples.label == 1)
     )
     return one == other
 
 
-def _problem(decision: Decision, examples: Examples, swapped: bool) -> tuple[str, str]:
-    """What keeps words from deciding ("" if nothing does), and the resolution in one line."""
-    if examples.word is None:
+def _problem(decision: Decision, examples: Examples) -> tuple[str, str]:
+    """What keeps groups from deciding ("" if nothing does), and the resolution in one line."""
+    if examples.group is None:
         return "no word types were given", ""
-    n = decision.n_permutations
-    if examples.value is not None:
-        return _problem_of_values(decision, examples)
-    if swapped:
-        n_words = len(set(examples.word))
-        if n_words < 2:
-            return f"there is {n_words} word, too few to swap", ""
-        count = 2**n_words
-        gate = stats.resolution(
-            "max_t", n_groups0=1, n_groups1=1, alpha=decision.alpha, n_permutations=n,
-            n_relabellings=count,
-        )  # fmt: skip
-        return ("", gate.message) if gate.ok else (gate.message, "")
-    if mixed := words_with_both_labels(examples):
-        return f"word {mixed[0]!r} has examples of both classes", ""
-    n0, n1 = tested_words(examples, decision.min_per_word)
-    if min(n0, n1) < 1 or n0 + n1 < 3:
-        least = decision.min_per_word
-        return f"{n1} v {n0} word types have {least} examples or more, too few to permute", ""
-    gate = stats.resolution(
-        "max_t", n_groups0=n0, n_groups1=n1, alpha=decision.alpha, n_permutations=n
-    )
-    return ("", gate.message) if gate.ok else (gate.message, "")
-
-
-def _problem_of_values(decision: Decision, examples: Examples) -> tuple[str, str]:
-    assert examples.word is not None
-    assert examples.value is not None
-    use = usable_words(examples, decision.min_per_word)
-    n_words = len(set(examples.word[use]))
-    if n_words < 3:
-        least = decision.min_per_word
-        return f"{n_words} word types have {least} examples or more, too few to permute", ""
+    use, least = tested_rows(examples, decision.min_per_group), decision.min_per_group
+    pairs = decision.level == "pair"
+    n0, n1 = groups_per_class(examples, use)
+    several = examples.value is not None or pairs
+    n = len(np.unique(examples.group[use]))
+    aside = decision.n_set_aside
+    said = f"{n1} v {n0} replication groups have {least} example{'' if least == 1 else 's'} or more"
+    if several:
+        said = f"{n} replication groups" + said.partition("replication groups")[2]
+    if aside:
+        said += f" ({aside} examples of groups with both classes are set aside)"
+    enough = n >= (2 if pairs else 3) if several else min(n0, n1) >= 1 and n0 + n1 >= 3
+    if decision.method != "max_t":
+        enough = n >= 3 if several else min(n0, n1) >= 2
+        line = f"{said}: Welch's t of their means, {decision.method}"
+        return ("", line) if enough else (f"{said}, too few to test", "")
+    if not enough:
+        return f"{said}, too few to permute", ""
     try:
-        gate = stats.resolution_r(
-            examples.value[use],
-            groups=examples.word[use],
-            n_permutations=decision.n_permutations,
-            alpha=decision.alpha,
-        )
-    except ValueError as error:  # a word with several values
+        gate = _gate(decision, examples, use, n0, n1, n if pairs else 0)
+    except ValueError as error:  # a group with several values
         return str(error), ""
     return ("", gate.message) if gate.ok else (gate.message, "")
+
+
+def _gate(
+    decision: Decision,
+    examples: Examples,
+    use: Bool[np.ndarray, " example"],
+    n0: int,
+    n1: int,
+    n_swapped: int,
+) -> stats.Resolution:
+    """What the permutation of these groups can resolve."""
+    assert examples.group is not None
+    n, alpha = decision.n_permutations, decision.alpha
+    if examples.value is not None:
+        return stats.resolution_r(
+            examples.value[use], groups=examples.group[use], n_permutations=n, alpha=alpha
+        )
+    if n_swapped:
+        n0, n1 = 1, 1
+    return stats.resolution(
+        "max_t", n_groups0=n0, n_groups1=n1, alpha=alpha, n_permutations=n,
+        n_relabellings=2**n_swapped if n_swapped else None,
+    )  # fmt: skip
 
 
 def rank_column(units: pd.DataFrame) -> str:
@@ -200,24 +240,34 @@ def rank_column(units: pd.DataFrame) -> str:
     return "log10_score_p" if "log10_score_p" in units else "log10_r_p"
 
 
-def usable_words(examples: Examples, min_per_word: int) -> Bool[np.ndarray, " example"]:
-    """Examples of word types with enough examples for a word-level test."""
-    assert examples.word is not None
-    _, index, counts = np.unique(examples.word.astype(str), return_inverse=True, return_counts=True)
-    enough: Bool[np.ndarray, " example"] = counts[index] >= min_per_word
-    return enough
+def tested_rows(examples: Examples, min_per_group: int) -> Bool[np.ndarray, " example"]:
+    """[example] of the groups that a group-level test uses: large enough, of one class.
+
+    With pairs (a group is its own control) every group has both classes and all are used.
+    """
+    assert examples.group is not None
+    enough = np.bincount(examples.group)[examples.group] >= min_per_group
+    rows: Bool[np.ndarray, " example"] = enough
+    return rows if pairs_of_words(examples) else rows & ~mixed_examples(examples)
 
 
-def tested_words(examples: Examples, min_per_word: int) -> tuple[int, int]:
-    """Word types of class 0 and of class 1 that a word-level test can use."""
-    assert examples.word is not None
-    use = usable_words(examples, min_per_word)
-    n0, n1 = (len(set(examples.word[use & (examples.label == label)])) for label in (0, 1))
-    return n0, n1
+def testable_groups(examples: Examples, min_per_group: int) -> bool:
+    """Whether a parametric test over groups exists: two a class, or three with one value each."""
+    if examples.group is None:
+        return False
+    use = tested_rows(examples, min_per_group)
+    group = examples.group[use]
+    if examples.value is None and not pairs_of_words(examples):
+        return min(groups_per_class(examples, use)) >= 2
+    if len(np.unique(group)) < 3:
+        return False
+    return examples.value is None or one_value_a_group(examples)
 
 
-def words_with_both_labels(examples: Examples) -> list[str]:
-    """Word types that occur in both classes."""
-    assert examples.word is not None
-    classes = [set(examples.word[examples.label == label]) for label in (0, 1)]
-    return sorted(classes[0] & classes[1])
+def one_value_a_group(examples: Examples) -> bool:
+    """Whether a continuous label is the same for all examples of each group."""
+    assert examples.group is not None
+    assert examples.value is not None
+    return len(set(zip(examples.group.tolist(), examples.value.tolist(), strict=True))) == len(
+        np.unique(examples.group)
+    )

@@ -21,7 +21,7 @@ from lens_probes.example_checks import (
     token_rows,
     two_classes,
 )
-from lens_probes.replication_groups import groups_of
+from lens_probes.replication_groups import groups_of, read_tokens
 
 Read = Literal["token", "mean"]
 _COLUMNS = (
@@ -255,12 +255,20 @@ class Examples:
     def table(self) -> pd.DataFrame:
         """One row an example, without its tokens: `window` is the digest of those it was read from.
 
-        `value` and `pair` are there where the examples have them.
+        `read_token` is the id of the token at the read position, -1 where a mean over several is
+        read; `group` is -1 where none are known. `value`, `pair` and `own_group` are there where
+        the examples have them.
         """
         columns = ["label", "word", "source", "document", "offset", "position"]
-        columns += [name for name in ("value", "pair") if getattr(self, name) is not None]
+        optional = ("value", "pair", "own_group")
+        columns += [name for name in optional if getattr(self, name) is not None]
         table = pd.DataFrame({c: getattr(self, c) for c in columns})
-        return table.assign(window=self.windows)
+        none = np.full(len(self), -1)
+        return table.assign(
+            read_token=none if self.read == "mean" else read_tokens(self),
+            group=none if self.group is None else self.group,
+            window=self.windows,
+        )
 
 
 def above_median(value: Float[np.ndarray, " example"]) -> Int[np.ndarray, " example"]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from lens_probes.activations import Activations
 from lens_probes.examples import Examples
 from lens_probes.model import LensModel
+from lens_probes.replication_groups import groups_per_class, read_tokens, set_aside
 
 
 def provenance_of(
@@ -17,12 +20,17 @@ def provenance_of(
         0 if examples.word is None else len(set(examples.word[examples.label == label]))
         for label in (0, 1)
     ]
+    read = read_tokens(examples)
+    n_tokens = [len(np.unique(read[examples.label == label])) for label in (0, 1)]
     return {
         "model": model.provenance,
         "examples": {
             "class_names": list(examples.class_names),
             "n_per_class": list(examples.n_per_class),
             "n_words_per_class": n_words,
+            "n_read_tokens_per_class": n_tokens,
+            "n_groups_per_class": list(groups_per_class(examples)),
+            "set_aside": set_aside(examples),
             "n_sources": 0 if examples.source is None else len(set(examples.source)),
             "by_source": examples.by_source().to_dict("records"),
             "tokens_up_to_target": [int(examples.position.min()) + 1,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
@@ -64,6 +65,28 @@ def groups_of(examples: Examples) -> Group | None:
     return numbered(word) if examples.read == "mean" else joined(word, read_tokens(examples))
 
 
+def seen_groups(examples: Examples, before: pd.DataFrame) -> Bool[np.ndarray, " example"] | None:
+    """[example] whether its group was read `before` (`Examples.table` of another sample).
+
+    New is what is new in word and in read token: what is linked to the earlier sample through
+    neither. None where words are unknown on either side.
+    """
+    if examples.group is None or (before["group"] < 0).any():
+        return None
+    n = len(before)
+    if examples.own_group is not None and "own_group" in before:
+        ids = [np.concatenate([before["own_group"].astype(str), examples.own_group.astype(str)])]
+    elif examples.word is None or before["word"].isna().any():
+        return None
+    else:
+        ids = [np.concatenate([before["word"].astype(str), examples.word.astype(str)])]
+        if examples.read != "mean" and (before["read_token"] >= 0).all():
+            ids.append(np.concatenate([before["read_token"], read_tokens(examples)]))
+    together = joined(*ids)
+    seen: Bool[np.ndarray, " example"] = np.isin(together[n:], together[:n])
+    return seen
+
+
 def read_tokens(examples: Examples) -> Int[np.ndarray, " example"]:
     """[example] the id of the token at the read position."""
     read: Int[np.ndarray, " example"] = examples.tokens[np.arange(len(examples)), examples.position]
@@ -92,6 +115,18 @@ def mixed_examples(examples: Examples) -> Bool[np.ndarray, " example"]:
     share = (ones / np.bincount(group))[group]
     mixed: Bool[np.ndarray, " example"] = (share > 0) & (share < 1)
     return mixed
+
+
+def set_aside(examples: Examples) -> dict[str, int]:
+    """Groups with examples of both classes, by name, and how many examples each has.
+
+    They say nothing about the classes at the level of groups, and are left out of those tests.
+    """
+    if examples.group is None or (mixed := mixed_examples(examples)).sum() == 0:
+        return {}
+    names = group_names(examples)
+    numbers, counts = np.unique(examples.group[mixed], return_counts=True)
+    return {names[k]: int(n) for k, n in zip(numbers.tolist(), counts.tolist(), strict=True)}
 
 
 def groups_per_class(

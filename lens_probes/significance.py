@@ -12,8 +12,9 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from lens_probes import stats
-from lens_probes.decision import Decision, rank_column, tested_words, usable_words
+from lens_probes.decision import Decision, rank_column, tested_rows
 from lens_probes.examples import Examples
+from lens_probes.replication_groups import groups_per_class
 from lens_probes.stats.inputs import several_arrays
 
 Array = Float[np.ndarray, "example unit"]
@@ -27,10 +28,11 @@ def decide(
     arrays: Sequence[Array] | stats.InTurn,
     examples: Examples,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Add `p_corrected`, `significant` and the token-level answer; say how families were made.
+    """Add `p_corrected`, `significant`, `q_word` and the token-level answer; say how it was done.
 
     Constant units have no p-value and are left out of their family. In the course preset a unit
     without a Wald p (separated, not converged) stays in it and counts as not significant.
+    `q_word` is Benjamini and Hochberg's over all units, of `word_p`.
 
     Parameters
     ----------
@@ -40,22 +42,25 @@ def decide(
     family = families(units, decision)
     said: dict[str, Any] = asdict(decision)
     units = units.assign(significant_token_level=_token_level(units, decision, family))
+    if "word_p" in units:
+        units = units.assign(q_word=stats.adjust(units["word_p"].to_numpy(float), method="bh"))
+    if decision.level != "token":
+        said["n_words_tested"] = _tested_groups(examples, decision)
+    if decision.level == "pair":
+        said["n_pairs"] = len(examples) // 2
     if decision.method == "max_t":
-        test = max_test(arrays, examples, decision, family)
+        test = max_test(arrays, examples, decision, family, bound=True)
         corrected, log10_corrected = test.p_family, test.log10_p_family
-        said |= {"n_relabellings": test.n_distinct_relabellings, "exact": test.exact}
-        threshold = [float(value) for value in test.threshold]
-        if isinstance(test, stats.MaxPermutationR):
-            units = units.assign(word_r=test.group_r)
-            said |= {"n_words_tested": [test.n_groups], "threshold_r": threshold}
-        elif decision.level == "pair":
-            assert examples.word is not None
-            n_words = len(set(examples.word))
-            said |= {"n_words_tested": [n_words], "n_pairs": len(examples) // 2}
-            said["threshold_t"] = threshold
-        else:
-            said["n_words_tested"] = list(tested_words(examples, decision.min_per_word))
-            said["threshold_t"] = threshold
+        units = units.assign(permuted_value=test.value)
+        said |= {
+            "statistic": test.statistic,
+            "n_relabellings": test.n_distinct_relabellings,
+            "exact": test.exact,
+            "threshold": [float(value) for value in test.threshold],
+            "threshold_low": [float(value) for value in test.threshold_low],
+            "threshold_high": [float(value) for value in test.threshold_high],
+            "simes_level": test.simes_level,
+        }
     else:
         corrected, log10_corrected = _adjusted(units, decision, family)
     table = units.assign(
@@ -65,6 +70,7 @@ def decide(
     )
     sizes = pd.Series(~np.isnan(corrected)).groupby(family).sum()
     said |= {
+        "families": sizes.index.tolist(),
         "n_families": len(sizes),
         "m_smallest": int(sizes.min()),
         "m_largest": int(sizes.max()),
@@ -73,20 +79,31 @@ def decide(
     return table, said
 
 
+def _tested_groups(examples: Examples, decision: Decision) -> list[int]:
+    """Replication groups that the test uses: of class 0 and class 1, or of both together."""
+    assert examples.group is not None
+    use = tested_rows(examples, decision.min_per_group)
+    if decision.level == "pair" or examples.value is not None:
+        return [len(np.unique(examples.group[use]))]
+    return list(groups_per_class(examples, use))
+
+
 def max_test(
     arrays: Sequence[Array] | stats.InTurn,
     examples: Examples,
     decision: Decision,
     family: NDArray[np.int64],
     rows: Bool[np.ndarray, " example"] | None = None,
-) -> stats.MaxPermutation | stats.MaxPermutationR:
+    *,
+    bound: bool = False,
+) -> stats.MaxPermutation:
     """Permutation test with the maximum statistic, of all examples or of some rows.
 
-    Labels move over word types; with pairs inside each pair; a continuous label over word types.
+    Labels move over replication groups; with pairs inside each group; a continuous label over
+    groups. `bound`: with the level that `stats.tuned_at_least` needs.
     """
-    use = np.ones(len(examples), dtype=bool)
-    if decision.level == "word":
-        use = usable_words(examples, decision.min_per_word)
+    assert examples.group is not None
+    use = tested_rows(examples, decision.min_per_group)
     use = use if rows is None else use & rows
     every = several_arrays(arrays)
     chosen = every if use.all() else every.rows(use)
@@ -95,21 +112,20 @@ def max_test(
         "seed": decision.seed,
         "family": family,
         "alpha": decision.alpha,
+        "bound": bound,
     }
-    assert examples.word is not None
+    group, label = examples.group[use], examples.label[use]
     if decision.level == "pair":
-        # A word's pairs are swapped together: its occurrences are not independent.
-        word, label = examples.word[use].astype(str), examples.label[use]
-        sides, index = np.unique(np.char.add(word, label.astype(str)), return_inverse=True)
-        first = np.array([np.flatnonzero(index == i)[0] for i in range(len(sides))])
+        # A group's pairs are swapped together: its occurrences are not independent.
+        sides, index = np.unique(2 * group + label, return_inverse=True)
         means = stats.InTurn(
             lambda i: _group_means(chosen.read(i), index, len(sides)), chosen.widths, len(sides)
         )
-        return stats.max_permutation(means, label[first], within=word[first], **options)
-    groups = examples.word[use]
+        return stats.max_permutation(means, sides % 2, within=sides // 2, **options)
     if examples.value is not None:
-        return stats.max_permutation_r(chosen, examples.value[use], groups=groups, **options)
-    return stats.max_permutation(chosen, examples.label[use], groups=groups, **options)
+        value = examples.value[use]
+        return stats.max_permutation(chosen, value, groups=group, statistic="r", **options)
+    return stats.max_permutation(chosen, label, groups=group, **options)
 
 
 def _group_means(x: Any, index: NDArray[np.int64], n_groups: int) -> Array:
@@ -134,21 +150,29 @@ def _token_level(
 def _adjusted(
     units: pd.DataFrame, decision: Decision, family: NDArray[np.int64]
 ) -> tuple[Float[np.ndarray, " unit"], Float[np.ndarray, " unit"]]:
-    assert decision.method != "max_t"
-    p = units[decision.p_column].to_numpy(float)
     log10_p = units[f"log10_{decision.p_column}"].to_numpy(float)
     if decision.preset == "course":
-        unfitted = units["status"].isin(_NOT_FITTED).to_numpy() & np.isnan(p)
-        p, log10_p = np.where(unfitted, 1.0, p), np.where(unfitted, 0.0, log10_p)
-    return (
-        stats.adjust(p, method=decision.method, family=family),
-        stats.adjust_log10(log10_p, method=decision.method, family=family),
-    )
+        unfitted = units["status"].isin(_NOT_FITTED).to_numpy() & np.isnan(log10_p)
+        log10_p = np.where(unfitted, 0.0, log10_p)
+    adjusted = corrected_log10(log10_p, decision, family)
+    return 10**adjusted, adjusted
+
+
+def corrected_log10(
+    log10_p: Float[np.ndarray, " unit"], decision: Decision, family: NDArray[np.int64]
+) -> Float[np.ndarray, " unit"]:
+    """log10 p of units, corrected by the method of a decision other than max_t."""
+    assert decision.method != "max_t"
+    if decision.method == "hierarchical":
+        return stats.adjust_hierarchical_log10(log10_p, family=family)
+    return stats.adjust_log10(log10_p, method=decision.method, family=family)
 
 
 def families(units: pd.DataFrame, decision: Decision) -> NDArray[np.int64]:
-    """Family of each unit's row."""
+    """Family of each unit's row; one layer and site where layers are chosen before units."""
     site = units["site"]
+    if decision.method == "hierarchical":
+        return np.asarray(units.groupby(["layer", site], sort=False).ngroup(), dtype=np.int64)
     if decision.scope == "model":
         return np.zeros(len(units), dtype=np.int64)
     if decision.scope == "site":

@@ -13,7 +13,15 @@ import numpy as np
 
 from lens_probes.activations import collect
 from lens_probes.best_units import evidence_of, paint_best
-from lens_probes.decision import Method, Preset, Scope, course_p, preset_decision, resolve
+from lens_probes.decision import (
+    Level,
+    Method,
+    Preset,
+    Scope,
+    course_p,
+    preset_decision,
+    resolve,
+)
 from lens_probes.errors import InputError
 from lens_probes.examples import Examples
 from lens_probes.model import LensModel
@@ -23,10 +31,12 @@ from lens_probes.provenance import provenance_of
 from lens_probes.result import SweepResult, summarise_layers
 from lens_probes.significance import decide, families
 from lens_probes.sites import check_layers, check_sites
+from lens_probes.tuned import tuned_by_layer, tuned_in_all
 from lens_probes.unit_contexts import unit_details
 from lens_probes.unit_table import covariates_of, in_turn, unit_tables
-from lens_probes.validate.checks import layer_checks, sweep_checks, untrained_shares
+from lens_probes.validate.checks import layer_checks, sweep_checks, untrained_counts
 from lens_probes.validate.folds import make_folds
+from lens_probes.validate.level import level_at_this_design
 from lens_probes.validate.others import auc_others, further_negatives
 
 
@@ -39,7 +49,9 @@ def sweep(
     preset: Preset = "rigorous",
     alpha: float = 0.05,
     method: Method | None = None,
+    level: Level | None = None,
     scope: Scope | None = None,
+    min_per_group: int | None = None,
     n_permutations: int = 1000,
     untrained: bool = True,
     seed: int = 0,
@@ -57,14 +69,21 @@ def sweep(
     sites, layers
         Names of `lens_probes.sites.SITES`; layer indices, None for all of them.
     preset
-        `"rigorous"`: max-T permutation over word types and all units of the sweep, with held-out
-        scores, nulls and controls. `"course"`: what the lessons do: Wald test of the logistic
-        regression, Bonferroni within one layer and site, nothing else.
+        `"rigorous"`: max-T permutation over replication groups (word types, joined where they are
+        read at one token) and all units of the sweep, with held-out scores, nulls and controls.
+        `"course"`: what the lessons do: Wald test of the logistic regression, Bonferroni within
+        one layer and site, nothing else.
     alpha, method, scope
-        Level, correction (max_t, bonferroni, holm, bh, by) and family (layer, site, model)
-        instead of the preset's. Any method but max_t decides at token level. Where word types
-        cannot decide (unknown, in both classes, too few), the rigorous preset falls back to tokens
-        and says why; with max_t asked for, that is an error.
+        Level, correction and family (layer, site, model) instead of the preset's. `"max_t"` names
+        units with a family-wise error; to count them `"bh"`, `"by"`, or `"hierarchical"` (layers,
+        then units) bound the false discovery rate of Welch's t of group means, `"bonferroni"` and
+        `"holm"` their family-wise error.
+    level
+        `"word"`: groups count (default of the rigorous preset); `"token"`: examples do. Where
+        groups cannot decide (unknown, too few), the rigorous preset falls back to tokens and says
+        why; with a method or level="word" asked for, that is an error.
+    min_per_group
+        Examples that a group needs to count; None: 5 where half of the groups have them, else 1.
     n_permutations, seed
         Of the permutation test; the seed also draws folds, nulls and the untrained weights.
     untrained
@@ -84,6 +103,7 @@ def sweep(
         preset,
         alpha=alpha,
         method=method,
+        level=level,
         scope=scope,
         n_permutations=n_permutations,
         seed=seed,
@@ -92,7 +112,8 @@ def sweep(
     _check_labels(examples)
     rigorous = preset == "rigorous"
     others, missing = further_negatives(model, probe) if rigorous else (None, [])
-    decision, resolution = resolve(asked, examples, insist=method == "max_t")
+    insist = level == "word" or (method is not None and level is None)
+    decision, resolution = resolve(asked, examples, insist=insist, min_per_group=min_per_group)
     read = partial(
         collect,
         sites=check_sites(sites, model.shapes),
@@ -109,7 +130,10 @@ def sweep(
 
     folds = make_folds(examples, seed=seed)
     covariates = covariates_of(examples, model.tokenizer)
-    units = unit_tables(activations, examples, covariates, folds if rigorous else None)
+    units = unit_tables(
+        activations, examples, covariates, folds if rigorous else None,
+        decision.min_per_group if rigorous else None,
+    )  # fmt: skip
     units, decided = decide(units, decision, in_turn(activations), examples)
     validation: dict[str, Any] = {"resolution": resolution, "notes": [*folds.notes, *missing]}
     clock.lap("statistics")
@@ -124,15 +148,19 @@ def sweep(
     per_layer = summarise_layers(units)
     if rigorous:
         family = families(units, decision)
+        if decision.method == "max_t":
+            bounds = tuned_by_layer(units, decided, family)
+            per_layer = per_layer.merge(bounds, on=["layer", "site"])
+            validation["tuned"] = tuned_in_all(units, decided)
+        decided["level_at_this_design"] = level_at_this_design(units, examples, decision)
         checks = layer_checks(activations, examples, decision, family, folds, seed=seed)
         per_layer = per_layer.merge(checks, on=["layer", "site"])
         validation["held_out_by"] = folds.main_name
         validation |= sweep_checks(activations, examples, decision, model.tokenizer, seed=seed)
         clock.lap("checks")
     if rigorous and untrained:
-        per_layer["untrained_share_significant"] = untrained_shares(
-            read(model.reinitialised(seed), examples), activations, examples, decision, family
-        )
+        again = read(model.reinitialised(seed), examples)
+        per_layer = per_layer.join(untrained_counts(again, activations, examples, decision, family))
         clock.lap("forward passes, untrained")
 
     evidence = evidence_of(activations, units)

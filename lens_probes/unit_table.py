@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 
 from lens_probes import stats
 from lens_probes.activations import Activations
-from lens_probes.decision import MIN_PER_WORD, words_with_both_labels
+from lens_probes.decision import pairs_of_words, testable_groups, tested_rows
 from lens_probes.errors import InputError
 from lens_probes.examples import Examples
 from lens_probes.sites import unit_name
@@ -35,9 +35,13 @@ def unit_tables(
     examples: Examples,
     covariates: pd.DataFrame | None,
     folds: Folds | None,
+    min_per_group: int | None,
 ) -> pd.DataFrame:
     """`unit_table` of all layers and sites, one after the other."""
-    tables = [unit_table(activations, key, examples, covariates, folds) for key in activations]
+    tables = [
+        unit_table(activations, key, examples, covariates, folds, min_per_group)
+        for key in activations
+    ]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -47,8 +51,12 @@ def unit_table(
     examples: Examples,
     covariates: pd.DataFrame | None,
     folds: Folds | None,
+    min_per_group: int | None,
 ) -> pd.DataFrame:
     """Statistics of every unit of one layer and site; `folds` adds what the rigorous preset does.
+
+    `min_per_group`: examples that a replication group needs to count; None leaves out the tests
+    over groups.
 
     Raises InputError naming layer and site where an activation is not finite.
     """
@@ -63,6 +71,8 @@ def unit_table(
                 columns |= _columns(stats.paired(x, examples.label, examples.pair), x.shape[1])
             if folds is not None:
                 columns |= rigorous_statistics(x, examples, folds, covariates)
+        if min_per_group is not None:
+            columns |= group_statistics(x, examples, min_per_group)
     except ValueError as error:
         raise InputError(f"layer {layer}, site {site}: {error}") from error
     names = [unit_name(layer, site, unit, shape) for unit in range(x.shape[1])]
@@ -114,14 +124,9 @@ def rigorous_statistics(
     folds: Folds,
     covariates: pd.DataFrame | None,
 ) -> dict[str, Any]:
-    """What the rigorous preset adds for each unit: Firth, words, held-out scores, partial r."""
-    y, word = examples.label, examples.word
-    if word is not None and words_with_both_labels(examples):
-        word = None
-    fits, words = stats.firth(x, y), stats.word_level(x, y, word, min_per_word=MIN_PER_WORD)
+    """What the rigorous preset adds for each unit: Firth, held-out scores, partial r."""
+    y, fits = examples.label, stats.firth(x, examples.label)
     columns: dict[str, Any] = {"firth_p": fits.firth_p, "log10_firth_p": fits.log10_firth_p}
-    for name in ("word_t", "word_p", "log10_word_p", "icc", "effective_n"):
-        columns[name] = getattr(words, name)
     for suffix, fold in (("heldout", folds.main), ("heldout_passage", folds.passage)):
         scores = None if fold is None else stats.heldout_direction(x, y, fold)
         for name in ("accuracy", "auc"):
@@ -134,6 +139,30 @@ def rigorous_statistics(
         for name in ("partial_r", "partial_r_p", "log10_partial_r_p"):
             columns[name] = getattr(partial, name)
     return columns
+
+
+def group_statistics(
+    x: Float[np.ndarray, "example unit"], examples: Examples, min_per_group: int
+) -> dict[str, Any]:
+    """The tests over replication groups by column name; NaN where groups cannot be tested."""
+    names = ["word_t", "word_dof", "word_p", "log10_word_p"]
+    pairs = pairs_of_words(examples)
+    if examples.value is not None:
+        names += ["word_r"]
+    elif not pairs:
+        names += ["icc", "effective_n", "word_sd0", "word_sd1", "word_skew"]
+    if not testable_groups(examples, min_per_group):
+        return dict.fromkeys(names, np.nan)
+    assert examples.group is not None
+    use = tested_rows(examples, min_per_group)
+    part, y, group = x[use], examples.label[use], examples.group[use]
+    if pairs:
+        tests: Any = stats.word_level_paired(part, y, group)
+    elif examples.value is not None:
+        tests = stats.word_level_r(part, examples.value[use], group, min_per_word=min_per_group)
+    else:
+        tests = stats.word_level(part, y, group, min_per_word=min_per_group)
+    return {name: getattr(tests, name) for name in names}
 
 
 def covariates_of(examples: Examples, tokenizer: Any) -> pd.DataFrame | None:

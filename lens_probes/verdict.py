@@ -2,50 +2,66 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
+from scipy import special
 
 from lens_probes.result import SweepResult
 
 
 def verdict(result: SweepResult) -> str:
-    """Word identity or category? What the tests of word types say, in one sentence; or nothing.
+    """More than word identity, or not shown? What the tests over groups say; or nothing.
 
-    Evidence beyond word identity: some unit passes the max-T test over word types and all units
-    of the sweep at alpha / 2, or as many units pass the token-level test under at most a share
-    alpha / 2 of other splits of the same words (two looks at the same words, so half of alpha
-    each). Without evidence, what the token-level test finds is word identity, unless the words are
-    too few for any split to be that rare. No verdict on pairs, values and course sweeps.
+    Evidence beyond word identity: some unit passes the max-T test over replication groups and all
+    units of the sweep at alpha / 2, or as many units pass the token-level test under at most a
+    share alpha / 2 of other splits of the same groups (two looks at the same groups, so half of
+    alpha each). Without evidence nothing is shown, which is not that nothing is there: the effect
+    that would have been seen stands beside it. No verdict on pairs, values and course sweeps.
     """
     decision, splits = result.provenance["decision"], result.validation.get("splits")
     if decision["preset"] == "course" or splits is None or splits["share"] is None:
         return ""
-    half, units = decision["alpha"] / 2, result.units
-    n_token = int(units["significant_token_level"].sum())
+    half = decision["alpha"] / 2
     w0, w1 = splits["n_words"]
-    splits_of = f"all {splits['n']}" if splits["exact"] else f"{splits['n']} random"
-    said = (
-        f"the token-level test passes {splits['share']:.2%} of units under the real split of the "
-        f"words and {splits['other_splits_median']:.2%} (median; 5 to 95 %: "
-        f"{splits['other_splits_low']:.2%} to {splits['other_splits_high']:.2%}) under "
-        f"{splits_of} splits of the same {w1} + {w0} words (p = {splits['p']:.3f})"
+    others = f"{splits['n']} other splits of the same {w1} + {w0} groups"
+    evidence = (
+        f"the token-level test passes {splits['share']:.2%} of units, and "
+        f"{splits['other_splits_median']:.2%} at the median of {others} (p = {splits['p']:.3f}"
     )
-    single = "no single unit could be tested on words"
     unit_p = 1.0
-    if decision["level"] == "word":
-        unit_p = min(1.0, float(units["p_corrected"].min()) * decision["n_families"])
-        n_word = int(units["significant"].sum())
-        single = f"{n_word:,} single unit{'' if n_word == 1 else 's'} significant on word types"
-        single += f" (smallest p over the whole sweep {unit_p:.3f})"
+    if decision["level"] == "word" and decision["method"] == "max_t":
+        unit_p = min(1.0, float(result.units["p_corrected"].min()) * decision["n_families"])
+        evidence += f"; smallest p of a single unit {unit_p:.3f}"
+    evidence += f"; both count at {half:g})"
     if min(unit_p, splits["p"]) <= half:
-        return f"Verdict: more than word identity: {said}; {single}."
+        return f"Verdict: more than word identity: {evidence}."
     if splits["p_min"] > half:
-        return (
-            f"Verdict: undecided between category and word identity, with {w1} v {w0} word types: "
-            f"{said}; {single}."
+        return f"Verdict: undecided, {w1} v {w0} groups are too few to tell: {evidence}."
+    said = f"Verdict: not shown to be more than word identity: {evidence}."
+    if (seen := smallest_effect(result)) is not None:
+        said += (
+            f" A unit whose classes differ by {seen:.1f} standard deviations of group means "
+            "would have been found in 80 % of such sweeps."
         )
-    if not n_token:
-        return f"Verdict: nothing found, counting words or tokens: {said}; {single}."
-    return f"Verdict: word identity, not category: {said}; {single}."
+    return said
+
+
+def smallest_effect(result: SweepResult) -> float | None:
+    """Difference of class means, in sds of group means, that the max-T test finds in 80 % of cases.
+
+    From the threshold of the largest family, turned back from the normalised scale to Welch's t
+    with all degrees of freedom (equal spreads); None where groups did not decide.
+    """
+    decision = result.provenance["decision"]
+    threshold = [t for t in decision.get("threshold", ()) if math.isfinite(t)]
+    if decision["level"] != "word" or len(decision["n_words_tested"]) != 2 or not threshold:
+        return None
+    k0, k1 = decision["n_words_tested"]
+    dof = k0 + k1 - 2
+    plain = max(threshold) * (8 * dof + 3) / (8 * dof + 1)
+    t = math.sqrt(dof * math.expm1(plain**2 / dof))
+    return (t + float(special.ndtri(0.8))) * math.sqrt(1 / k0 + 1 / k1)
 
 
 def conditions(result: SweepResult) -> str:

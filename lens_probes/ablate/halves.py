@@ -9,9 +9,9 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 
 from lens_probes import stats
-from lens_probes.decision import words_with_both_labels
 from lens_probes.errors import InputError
 from lens_probes.examples import Examples
+from lens_probes.replication_groups import mixed_examples
 from lens_probes.validate.folds import passage_ids
 
 _FEWEST = 10
@@ -105,7 +105,7 @@ def _by_word_and_passage(
     """
     if examples.word is None:
         return None
-    both = bool(words_with_both_labels(examples))
+    both = bool(mixed_examples(examples).any())
     deal = stats.folds_by_passage if both else stats.folds_by_word
     best, most = None, _FEWEST - 1
     _, which = np.unique(passage.astype(str), return_inverse=True)

@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float
 from lens_probes import stats
 from lens_probes.ablate.design import check_top
 from lens_probes.ablate.matching import Matcher, Profile, Units
-from lens_probes.decision import words_with_both_labels
 from lens_probes.examples import Examples
+from lens_probes.replication_groups import mixed_examples
 from lens_probes.sites import SiteShape, unit_name
 
 _HOLDS_SE = 1.64  # 5 %, one-sided
@@ -150,7 +150,7 @@ def _shuffled_best(
     """Top of the ranking by labels shuffled over word types, or over examples where they must."""
     y = examples.label
     shuffled = rng.permutation(y)
-    if examples.word is not None and not words_with_both_labels(examples):
+    if examples.word is not None and not mixed_examples(examples).any():
         words = np.asarray(examples.word).astype(str)
         _, first, index = np.unique(words, return_index=True, return_inverse=True)
         by_word = rng.permutation(y[first])[index]

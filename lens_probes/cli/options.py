@@ -91,14 +91,21 @@ class SweepOptions(WorkOptions):
     alpha: float = 0.05
     """Level of the corrected test."""
 
-    method: Literal["max_t", "bonferroni", "holm", "bh", "by"] | None = None
-    """Correction instead of the preset's; any but max_t decides at token level."""
+    method: Literal["max_t", "bonferroni", "holm", "bh", "by", "hierarchical"] | None = None
+    """Correction instead of the preset's: max_t names units, bh and hierarchical (layers, then
+    units) count them."""
+
+    level: Literal["word", "token"] | None = None
+    """What counts as independent: groups of words read at one token, or tokens. [default: word]"""
+
+    min_per_group: int | None = None
+    """Examples that a group of words needs to count. [default: 5, or 1 where most have fewer]"""
 
     scope: Literal["layer", "site", "model"] | None = None
     """Family of the correction instead of the preset's."""
 
     permutations: int = 1000
-    """Relabellings of word types in the max-T test."""
+    """Relabellings of groups of words in the max-T test."""
 
     untrained: bool = True
     """Repeat a rigorous sweep on untrained weights (doubles the forward passes)."""

@@ -93,7 +93,7 @@ def _check(options: SweepOptions) -> tuple[tuple[str, ...], tuple[int, ...] | No
             raise unknown("site", site, SITES)
     layers = parse_layers(options.layers)
 
-    check_at_least(1, permutations=options.permutations)
+    check_at_least(1, permutations=options.permutations, min_per_group=options.min_per_group)
     if options.permutations > _MOST_PERMUTATIONS:
         raise InputError(
             f"permutations must be {_MOST_PERMUTATIONS:,} or fewer; got {options.permutations:,}."
@@ -102,7 +102,13 @@ def _check(options: SweepOptions) -> tuple[tuple[str, ...], tuple[int, ...] | No
 
     from lens_probes.decision import preset_decision
 
-    preset_decision(options.preset, alpha=options.alpha, method=options.method, scope=options.scope)
+    preset_decision(
+        options.preset,
+        alpha=options.alpha,
+        method=options.method,
+        level=options.level,
+        scope=options.scope,
+    )
     return sites, layers
 
 

@@ -18,6 +18,7 @@ METHODS = {
     "holm": "Holm",
     "bh": "Benjamini–Hochberg",
     "by": "Benjamini–Yekutieli",
+    "hierarchical": "Benjamini–Bogomolov, layers then units",
 }
 _TESTS = {
     "score_p": "score test of a one-predictor logistic regression (score_p)",
@@ -26,13 +27,16 @@ _TESTS = {
     "firth_p": "Firth's penalised likelihood-ratio test (firth_p)",
     "t_p": "Student t test (t_p)",
     "welch_p": "Welch t test (welch_p)",
-    "word_p": "Welch t test of word means (word_p)",
-    "p_family": "permutation of classes over word types, largest |t| of the family (p_family)",
+    "word_p": "Welch t test of the means of replication groups (word_p)",
+    "p_family": "permutation of classes over replication groups, largest normalised Welch t of the "
+    "family (p_family)",
     "paired_p": "paired t test of a word in the two conditions (paired_p)",
     "r_p": "t test of the Pearson correlation (r_p)",
 }
 _TESTS_OF_VALUES = {
-    "p_family": "permutation of values over word types, largest |r| of the family (p_family)",
+    "p_family": "permutation of values over replication groups, largest studentised r of the "
+    "family (p_family)",
+    "word_p": "slope over the means of replication groups, HC3 standard error (word_p)",
 }
 _DECISION = (
     "preset",
@@ -46,9 +50,12 @@ _DECISION = (
     "m_largest",
     "left_out",
     "n_words_tested",
+    "families",
+    "level_at_this_design",
+    "n_set_aside",
     "why",
 )
-_PERMUTATION = ("n_permutations", "min_per_word", "seed")
+_PERMUTATION = ("n_permutations", "min_per_group", "seed")
 _FAMILIES = {
     "layer": "units of one layer and site",
     "site": "units of one site over all layers",
@@ -78,6 +85,7 @@ def measured(result: SweepResult) -> dict[str, object]:
     examples, model = result.provenance["examples"], result.provenance["model"]
     origin, (n0, n1) = examples.get("origin", {}), examples["n_per_class"]
     words = examples.get("n_words_per_class", (0, 0))
+    groups = examples.get("n_groups_per_class", (0, 0))
     facts: dict[str, object] = {}
     value = value_name(result)
     if value is not None:
@@ -85,6 +93,9 @@ def measured(result: SweepResult) -> dict[str, object]:
     kind = "class" if value is None else "group"
     for k, name in enumerate(examples["class_names"]):
         types = f", {whole(words[k])} word types" if words[k] else ""
+        if groups[k]:
+            tokens = examples["n_read_tokens_per_class"][k]
+            types += f" read at {whole(tokens)} tokens: {whole(groups[k])} replication groups"
         facts[f"{kind} {k}: {name}"] = f"{whole((n0, n1)[k])} examples{types}{_words(result, k)}"
     if not all(words):
         facts["words"] = "not given, so examples count as independent of each other"
@@ -120,7 +131,11 @@ def decided(result: SweepResult) -> dict[str, object]:
         "alpha": f"{decision['alpha']:g}",
         "level": f"{decision.get('level', 'token')} (what the p-value counts)",
         "reason for this level": decision.get("why"),
-        "word types tested": " v ".join(map(str, reversed(decision.get("n_words_tested", ())))),
+        "replication groups tested": " v ".join(
+            map(str, reversed(decision.get("n_words_tested", ())))
+        ),
+        "examples of groups with both classes, set aside": decision.get("n_set_aside") or None,
+        "level of this test in this design (nominal alpha), simulated": _level(decision),
         "left out (no p-value)": decision.get("left_out"),
         "significant": f"{whole(int(result.units['significant'].sum()))} units",
     }
@@ -129,6 +144,12 @@ def decided(result: SweepResult) -> dict[str, object]:
     if decision["method"] != "max_t":
         extra = {key: value for key, value in extra.items() if key not in _PERMUTATION}
     return facts | {key.replace("_", " "): _range(value) for key, value in extra.items()}
+
+
+def _level(decision: Mapping[str, Any]) -> str | None:
+    """Simulated error of the deciding test, lowest to highest over kinds of null units."""
+    found = decision.get("level_at_this_design")
+    return None if found is None else f"{found[0]:.2f} to {found[1]:.2f}"
 
 
 def _range(value: object) -> object:

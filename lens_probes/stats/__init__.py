@@ -11,6 +11,7 @@ from lens_probes.stats.correlation import Correlation, correlation
 from lens_probes.stats.firth import Firth, firth
 from lens_probes.stats.folds import folds_by_passage, folds_by_value, folds_by_word
 from lens_probes.stats.heldout import Heldout, HeldoutR, heldout_direction, heldout_r
+from lens_probes.stats.hierarchical import adjust_hierarchical_log10
 from lens_probes.stats.inputs import InTurn
 from lens_probes.stats.logistic import Logistic, logistic
 from lens_probes.stats.moments import Moments, count_distinct, moments
@@ -22,13 +23,18 @@ from lens_probes.stats.nulls import (
     relabel_words_null_r,
 )
 from lens_probes.stats.paired import Paired, paired
-from lens_probes.stats.permutation import MaxPermutation, max_permutation
-from lens_probes.stats.permutation_r import MaxPermutationR, max_permutation_r, resolution_r
+from lens_probes.stats.permutation import MaxPermutation, max_permutation, resolution_r
 from lens_probes.stats.resolution import Resolution, resolution
 from lens_probes.stats.splits import SplitTest, split_test
 from lens_probes.stats.tails import chi2_tail, normal_tail, student_tail
 from lens_probes.stats.ttest import TTest, ttest
+from lens_probes.stats.tuned_bound import tuned_at_least
 from lens_probes.stats.word_level import WordLevel, word_level
+from lens_probes.stats.word_level_effects import (
+    WordLevelEffects,
+    word_level_paired,
+    word_level_r,
+)
 
 __all__ = [
     "Auc",
@@ -40,7 +46,6 @@ __all__ = [
     "InTurn",
     "Logistic",
     "MaxPermutation",
-    "MaxPermutationR",
     "Moments",
     "NullShares",
     "Paired",
@@ -48,7 +53,9 @@ __all__ = [
     "SplitTest",
     "TTest",
     "WordLevel",
+    "WordLevelEffects",
     "adjust",
+    "adjust_hierarchical_log10",
     "adjust_log10",
     "auc",
     "chi2_tail",
@@ -63,7 +70,6 @@ __all__ = [
     "heldout_r",
     "logistic",
     "max_permutation",
-    "max_permutation_r",
     "moments",
     "normal_tail",
     "paired",
@@ -76,5 +82,8 @@ __all__ = [
     "split_test",
     "student_tail",
     "ttest",
+    "tuned_at_least",
     "word_level",
+    "word_level_paired",
+    "word_level_r",
 ]

@@ -1,62 +1,92 @@
-"""The largest |r| of group means over families of units, relabelling by relabelling.
-
-What the permutation tests of a two-class and of a continuous label share. For two classes
-Student t is a monotone function of this r, so one statistic serves both.
-"""
+"""The largest statistic of group means over families of units, relabelling by relabelling."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
+from lens_probes.stats._permuted import FIRST, N_BINS, STEP, Statistic, Tops
 from lens_probes.stats.corrections import families
-from lens_probes.stats.groups import Groups, centred_scaled, group_examples
+from lens_probes.stats.groups import Groups, centred_scaled
 from lens_probes.stats.inputs import Floats, Ints, InTurn, Numbers, chunks, refuse_nonfinite
 
-TIE = 1e-11
-
-# Rows of a table of relabellings as contrasts [relabelling, group]: centred, of length 1.
-Contrasts = Callable[[slice], Floats]
+# Two values of the statistic closer than this share are one: rounding must not part ties.
+TIE = 1e-9
 
 
 @dataclass(frozen=True)
 class Maxima:
-    """r [unit] under the real labels, and tops [relabelling, family]: the largest |r| of each.
+    """value [unit] under the real labels, and tops of the relabellings.
 
     ids [family] are the family ids, members their units. A unit with constant means is NaN.
     """
 
-    r: Floats
-    tops: Floats
+    value: Floats
+    tops: Tops
     ids: npt.NDArray[Any]
     members: list[npt.NDArray[np.intp]]
 
     def p_values(self, *, exact: bool, alpha: float) -> tuple[Floats, Floats]:
-        """Family-wise p [unit] and the threshold of |r| [family] that it sets at alpha.
+        """Family-wise p [unit] and the threshold of |value| [family] that it sets at alpha.
 
         Without `exact` the real labels count as one relabelling more: p = (1 + b) / (1 + B).
         The threshold is infinite where no p can be as small as alpha, NaN where none is tested.
         """
         extra = 0 if exact else 1
-        total = len(self.tops) + extra
-        p = np.full(len(self.r), np.nan)
+        total = self.tops.best.shape[1] + extra
+        p = np.full(len(self.value), np.nan)
         threshold = np.full(len(self.members), np.nan)
         for k, units in enumerate(self.members):
-            ordered = np.sort(self.tops[:, k])
-            tested = units[~np.isnan(self.r[units])]
+            ordered = np.sort(self.tops.best[k])
+            tested = units[~np.isnan(self.value[units])]
             if len(tested) == 0:
                 continue
-            lowest = np.abs(self.r[tested]) - TIE
+            size = np.abs(self.value[tested])
+            with np.errstate(invalid="ignore"):
+                lowest = np.where(np.isinf(size), size, size * (1 - TIE) - 1e-12)
             reached = len(ordered) - np.searchsorted(ordered, lowest, side="left")
             p[tested] = (reached + extra) / total
             allowed = int(np.floor(alpha * total + 1e-9))
             rank = max(len(ordered) - 1 - (allowed - extra), 0)
             threshold[k] = ordered[rank] if allowed >= 1 else np.inf
         return p, threshold
+
+    def thresholds_nearby(self, *, exact: bool, alpha: float) -> Floats:
+        """[2, family] thresholds that other draws of as many relabellings could have set (95 %).
+
+        The number of relabellings above the true threshold is binomial; both are the threshold
+        itself where all relabellings were used.
+        """
+        n = self.tops.best.shape[1]
+        if exact:
+            return np.tile(self.p_values(exact=True, alpha=alpha)[1], (2, 1))
+        half = 1.96 * np.sqrt(alpha * (1 - alpha) / (n + 1))
+        levels = (min(alpha + half, 0.99), max(alpha - half, 1e-12))
+        return np.stack([self.p_values(exact=False, alpha=level)[1] for level in levels])
+
+    def simes_level(self, *, exact: bool, alpha: float) -> float:
+        """The calibrated level of Blanchard, Neuvial and Roquain (2020) over all tested units.
+
+        For each relabelling the smallest m p_(k) / k over its ordered two-sided normal p-values up
+        to 0.1; the alpha quantile of these over relabellings. p of a bin is taken at its far edge,
+        which can only lower the level.
+        """
+        m = int((~np.isnan(self.value)).sum())
+        counts, best = self.tops.counts, self.tops.best.max(axis=0)
+        edges = np.minimum(FIRST + STEP * (np.arange(N_BINS) + 1)[None, :], best[:, None])
+        p = 2 * special.ndtr(-edges)
+        at_least = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
+        with np.errstate(divide="ignore"):
+            ratio = np.where(counts > 0, m * p / np.maximum(at_least, 1), np.inf)
+        pivot = ratio.min(axis=1)
+        extra = 0 if exact else 1
+        allowed = int(np.floor(alpha * (len(pivot) + extra) + 1e-9)) - extra
+        return float(np.sort(pivot)[allowed]) if allowed >= 0 else 0.0
 
 
 def check_draws(n_permutations: int, alpha: float) -> None:
@@ -68,80 +98,65 @@ def check_draws(n_permutations: int, alpha: float) -> None:
         )
 
 
-def relabelled_groups(n: int, groups: Any, within: Any, *, test: str) -> tuple[Groups, Ints]:
-    """What is relabelled: groups of the n examples, and the stratum (passage) of each group."""
-    items = group_examples(np.arange(n) if groups is None else groups, n, what="group")
-    if len(items.sizes) < 3:
-        raise ValueError(f"there are {len(items.sizes)} groups: {test} needs at least 3")
-    if within is None:
-        return items, np.zeros(len(items.sizes), dtype=np.int64)
-    passages = group_examples(within, n, what="within")
-    stratum = passages.index[items.order[items.starts]]
-    strays = np.flatnonzero(passages.index != stratum[items.index])
-    if len(strays):
-        raise ValueError(
-            f"group {items.name(int(items.index[strays[0]]))} has examples in more than one "
-            "passage of within=: groups must lie inside passages"
-        )
-    return items, stratum
-
-
 def family_maxima(
     arrays: InTurn,
     items: Groups,
-    observed: Floats,
-    contrasts: Contrasts,
-    n_relabellings: int,
+    stratum: Ints,
+    statistic: Statistic,
     family: Numbers | None,
+    *,
+    count: bool = False,
 ) -> Maxima:
-    """Maxima of units that follow one another in arrays [example, unit], in bounded memory.
-
-    observed [group] is the contrast of the real labels; contrasts gives the relabelled ones.
-    """
+    """Maxima of units that follow one another in arrays [example, unit], in bounded memory."""
     width = sum(arrays.widths)
     members = list(families(family, width))
     ids = np.array([0]) if family is None else np.unique(np.asarray(family))
     place = np.empty(width, dtype=np.int64)
     for k, indices in enumerate(members):
         place[indices] = k
-    r = np.empty(width)
-    tops = np.zeros((n_relabellings, len(members)))
-    for first, means in _group_means(arrays, items):
+    n = len(statistic.table)
+    tops = Tops(np.zeros((len(members), n)), np.zeros((n, N_BINS if count else 0), dtype=np.int32))
+    value = np.empty(width)
+    same = statistic.same()
+    best_real = np.zeros(len(members))
+    for first, means in _group_means(arrays, items, stratum):
         units = slice(first, first + means.shape[1])
-        r[units] = observed @ means
-        _raise_tops(tops, means, contrasts, place[units])
-    return Maxima(r, tops, ids, members)
+        real = np.where(np.isnan(means[0]), np.nan, statistic.observed(np.nan_to_num(means)))
+        value[units] = real
+        usable = np.flatnonzero(~np.isnan(real))
+        here = place[units][usable]
+        np.maximum.at(best_real, here, np.abs(real[usable]))
+        for start in range(0, n, 512):
+            rows = slice(start, min(start + 512, n))
+            statistic.raise_tops(means[:, usable], rows, here, tops)
+    # What the real labels give is known to the last digit: no rounding of a sum may exceed it.
+    tops.best[:, same] = best_real[:, None]
+    return Maxima(value, tops, ids, members)
 
 
-def _group_means(arrays: InTurn, items: Groups) -> Iterator[tuple[int, Floats]]:
-    """Runs of units as (first unit of all, group means [group, unit] centred, of length 1)."""
+def _group_means(arrays: InTurn, items: Groups, stratum: Ints) -> Iterator[tuple[int, Floats]]:
+    """Runs of units as (first unit of all, group means [group, unit] centred, of length 1).
+
+    Centred inside each stratum; a unit whose means do not vary there is NaN.
+    """
     before = 0
+    sizes = np.bincount(stratum).astype(np.float64)
+    order = np.argsort(stratum, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
     for array in arrays:
         for first, part in chunks(array, max_units=512):
             if not np.isfinite(part).all():
                 refuse_nonfinite(part, first)
             values = centred_scaled(part)
             means = items.sums(values) / items.sizes[:, None]
-            means -= means.mean(axis=0)
+            if len(sizes) == 1:
+                means -= means.mean(axis=0)
+            else:
+                centre = np.add.reduceat(means[order], starts, axis=0) / sizes[:, None]
+                means -= centre[stratum]
             size = np.linalg.norm(means, axis=0)
             flat = size <= 1e-14 * np.abs(values).max(axis=0) * np.sqrt(len(means))
             means /= np.where(flat, 1.0, size)
             means[:, flat] = np.nan
             yield before + first, means
         before += int(array.shape[1])
-
-
-def _raise_tops(tops: Floats, means: Floats, contrasts: Contrasts, family: Ints) -> None:
-    """Raise tops [relabelling, family] to the largest |r| of this run of units."""
-    usable = np.flatnonzero(~np.isnan(means[0]))
-    if len(usable) == 0:
-        return
-    columns = usable[np.argsort(family[usable], kind="stable")]
-    here, starts = np.unique(family[columns], return_index=True)
-    values = np.ascontiguousarray(means[:, columns].T)
-    for first in range(0, len(tops), 512):
-        part = slice(first, min(first + 512, len(tops)))
-        size = values @ contrasts(part).T
-        best = np.maximum.reduceat(np.abs(size, out=size), starts, axis=0)
-        rows = tops[part]
-        rows[:, here] = np.maximum(rows[:, here], best.T)

@@ -1,8 +1,9 @@
 """How often the token-level test passes when nothing is there: two nulls, side by side.
 
 Shuffling labels over tokens breaks everything at once and checks the code only: it looks clean
-even where the test is wrong. Shuffling them over word types keeps the examples of a word
-together and shows the real error of a test that counts tokens.
+even where the test is wrong. Shuffling them over word types (or replication groups) keeps the
+examples of a word together and shows the real error of a test that counts tokens. What the real
+label explains is taken out of every unit first: a true effect is no error.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def relabel_words_null(
     check_null(alpha_unit, n)
     words, labels = labelled_words(positive, word)
     table = sample_relabellings(labels, np.zeros(len(labels), dtype=np.int64), n=n, seed=seed)
-    return _shares(x, words, table.astype(np.float64), alpha_unit)
+    return _shares(x, words, table.astype(np.float64), alpha_unit, positive.astype(np.float64))
 
 
 def relabel_tokens_null_r(
@@ -114,7 +115,7 @@ def relabel_words_null_r(
     if len(codes) < 3:
         raise ValueError(f"there are {len(codes)} words: at least 3 are needed to shuffle values")
     table = sample_relabellings(codes, np.zeros(len(codes), dtype=np.int64), n=n, seed=seed)
-    return _shares(x, words, scaled[table], alpha_unit)
+    return _shares(x, words, scaled[table], alpha_unit, values)
 
 
 def check_null(alpha: float, n: int) -> None:
@@ -142,11 +143,12 @@ def _tokens(x: Any) -> npt.NDArray[np.int64]:
     return np.arange(int(check_units(x).shape[0]))
 
 
-def _shares(x: Units, words: Groups, table: Floats, alpha: float) -> NullShares:
+def _shares(x: Units, words: Groups, table: Floats, alpha: float, label: Floats) -> NullShares:
+    """Shares under each row of the table, of what the real label [example] leaves of each unit."""
     passes = np.zeros(len(table), dtype=np.int64)
     passed = np.full(x.shape[1], np.nan)
     for first, part in chunks(x, max_units=1024):
-        hits, varies = chunk_hits(part, first, words, table, alpha)
+        hits, varies = chunk_hits(part, first, words, table, alpha, without=label)
         passes += hits.sum(axis=1)
         passed[first : first + part.shape[1]] = np.where(varies, hits.mean(axis=0), np.nan)
     n_units = int((~np.isnan(passed)).sum())
@@ -155,13 +157,28 @@ def _shares(x: Units, words: Groups, table: Floats, alpha: float) -> NullShares:
 
 
 def chunk_hits(
-    part: npt.NDArray[Any], first: int, words: Groups, table: Floats, alpha: float
+    part: npt.NDArray[Any],
+    first: int,
+    words: Groups,
+    table: Floats,
+    alpha: float,
+    *,
+    without: Floats | None = None,
 ) -> tuple[Bools, Bools]:
-    """Hits [relabelling, unit] of a run of units, and which of the units vary [unit]."""
+    """Hits [relabelling, unit] of a run of units, and which of the units vary [unit].
+
+    `without` [example]: a label whose linear effect (for two classes: the class means) is removed.
+    """
     if not np.isfinite(part).all():
         refuse_nonfinite(part, first)
     varies: Bools = (part != part[:1]).any(axis=0)
-    return score_hits(centred_scaled(part), words, table, alpha) & varies, varies
+    values = centred_scaled(part)
+    if without is not None:
+        values -= values.mean(axis=0)
+        before, centred = np.linalg.norm(values, axis=0), without - without.mean()
+        values -= np.outer(centred, centred @ values) / (centred @ centred)
+        values[:, np.linalg.norm(values, axis=0) <= 1e-12 * before] = 0.0
+    return score_hits(values, words, table, alpha) & varies, varies
 
 
 def score_hits(values: Floats, words: Groups, table: npt.NDArray[Any], alpha: float) -> Bools:

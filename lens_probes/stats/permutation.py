@@ -1,56 +1,79 @@
 """Cluster permutation with the maximum statistic: family-wise error without independence.
 
-The maximum over the family of |Student t| of group means is compared with its distribution under
-relabelling (Westfall and Young 1993; Nichols and Holmes 2002). Permuting whole groups keeps the
-examples of a word type together, so word identity alone does not pass for an effect.
+The maximum over the family of a studentised effect of group means is compared with its
+distribution under relabelling (Westfall and Young 1993; Nichols and Holmes 2002). Permuting whole
+groups keeps together what is one piece of evidence (the examples of a word type, word types read
+at one token), so identity alone does not pass for an effect. Studentising keeps the level where
+classes differ in size and spread: |Student t| of 40 groups of variance 1 against 5 of variance 9
+passes in every sweep of nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Float64, Shaped
 
-from lens_probes.stats._maxima import check_draws, family_maxima, relabelled_groups
-from lens_probes.stats.groups import group_labels
+from lens_probes.stats._maxima import check_draws, family_maxima
+from lens_probes.stats._permuted import NormalisedWelch, Statistic, StudentisedR
+from lens_probes.stats.groups import Groups, group_examples, group_labels, group_values
 from lens_probes.stats.inputs import (
     Floats,
+    Ints,
     InTurn,
     Labels,
     Numbers,
     PerUnit,
     Units,
     check_labels,
+    check_values,
     several_arrays,
+    to_numpy,
 )
-from lens_probes.stats.relabel import all_relabellings, count_relabellings, sample_relabellings
+from lens_probes.stats.relabel import (
+    MANY,
+    all_relabellings,
+    code_values,
+    count_relabellings,
+    sample_relabellings,
+)
+from lens_probes.stats.resolution import Resolution, resolution_of_count
+
+PermutedStatistic = Literal["welch", "r", "student"]
 
 
 @dataclass(frozen=True)
 class MaxPermutation:
     """Family-wise p-values by permutation.
 
-    group_t [unit]: Student t of the unweighted group means. p_family [unit]: its family-wise p,
-    with log10_p_family. families [family]: the ids given (or 0); threshold [family]: p_family is
-    at most alpha exactly where |group_t| exceeds it (inf where no p can be that small).
-    exact: all n_distinct_relabellings were used; otherwise a sample of n_permutations, and
-    p = (1 + b) / (1 + n_permutations). A unit whose group means are constant is NaN.
+    value [unit]: the statistic named by `statistic`, positive where class 1 (or the higher value)
+    is higher: the normalised Welch t of group means, their studentised r, or Student t. p_family
+    [unit]: its family-wise p, with log10_p_family. families [family]: the ids given (or 0);
+    threshold [family]: p_family is at most alpha exactly where |value| exceeds it (inf where no p
+    can be that small); threshold_low and threshold_high: where other draws of as many relabellings
+    could have put it (95 %). exact: all n_distinct_relabellings were used; otherwise a sample of
+    n_permutations, and p = (1 + b) / (1 + n_permutations). A unit whose group means are constant
+    is NaN. simes_level: for `tuned_at_least`, NaN where it was not asked for. n_groups1 is 0 with
+    a continuous label.
     """
 
-    group_t: PerUnit
+    value: PerUnit
     p_family: PerUnit
     log10_p_family: PerUnit
     families: Shaped[np.ndarray, " family"]
     threshold: Float64[np.ndarray, " family"]
+    threshold_low: Float64[np.ndarray, " family"]
+    threshold_high: Float64[np.ndarray, " family"]
+    statistic: str
     n_groups0: int
     n_groups1: int
     n_distinct_relabellings: int
     n_permutations: int
     exact: bool
+    simes_level: float
 
 
 def max_permutation(
@@ -63,61 +86,189 @@ def max_permutation(
     seed: int = 0,
     family: Numbers | None = None,
     alpha: float = 0.05,
+    statistic: PermutedStatistic | None = None,
+    bound: bool = False,
 ) -> MaxPermutation:
     """Permutation p-values of x [example, unit] for labels y [example], family by family.
 
-    x may be a sequence of arrays over the same examples (layers, sites): their units follow one
-    another and share the relabellings, so a family may span arrays that are never joined.
-    groups [example]: ids (word types) inside which the label is constant; whole groups are
-    relabelled. None: every example is its own group. within [example]: ids (passages); labels
-    move only inside each. Every relabelling is used when there are at most n_permutations.
-    family: None or group ids [unit] over all units. Memory: n_permutations x n_groups bytes and
-    a few chunks of units.
+    Parameters
+    ----------
+    x
+        One array or a sequence of them over the same examples (layers, sites): their units follow
+        one another and share the relabellings, so a family may span arrays that are never joined.
+    y
+        [example] two classes (0 and 1), or a continuous value.
+    groups
+        [example] ids (words, replication groups) inside which the label is constant; whole groups
+        are relabelled, and count equally. None: every example is its own group.
+    within
+        [example] ids (passages, pairs); labels move only inside each.
+    n_permutations, seed
+        Every relabelling is used when there are at most n_permutations, else a seeded sample.
+    family
+        None or ids [unit] over all units.
+    statistic
+        None takes `"welch"` for two classes, the normalised Welch t, and `"r"` for values and
+        within=: the studentised r, which for pairs is a monotone function of the paired t.
+        `"student"`, or a class of one group, takes the plain |Student t| (or r), which holds its
+        level only for classes of equal spread or size.
+    bound
+        Calibrate `simes_level` for `tuned_at_least` (costs about as much time again).
 
-    Raises ValueError where a label varies inside a group, a group spans passages, there are
-    fewer than 3 groups or nothing to permute, and for whatever ttest refuses.
+    Memory: n_permutations x n_groups bytes and a few chunks of units.
+
+    Raises
+    ------
+    ValueError
+        A label that varies inside a group, a group in several passages, fewer than 3 groups,
+        nothing to permute, a constant value, and whatever ttest refuses.
     """
     arrays = several_arrays(x)
-    positive = check_labels(y, arrays.n_examples, per_class=1)
     check_draws(n_permutations, alpha)
-    items, stratum = relabelled_groups(len(positive), groups, within, test="a t test")
-    labels = group_labels(items, positive)
-    n_distinct = count_relabellings(labels, stratum)
-    if n_distinct < 2:
-        raise ValueError("no passage has both labels: there is nothing to permute inside them")
+    if statistic not in (None, *get_args(PermutedStatistic)):
+        raise ValueError(f"statistic is {statistic!r}: it must be welch, r or student, or None")
+    design = _Design.of(y, arrays.n_examples, groups, within, statistic)
+    n_distinct = count_relabellings(design.codes, design.stratum, most=MANY)
     exact = n_distinct <= n_permutations
     if exact:
-        table = all_relabellings(labels, stratum)
+        table = all_relabellings(design.codes, design.stratum)
     else:
-        table = sample_relabellings(labels, stratum, n=n_permutations, seed=seed)
-    observed = _contrast(labels[None, :].astype(np.int8))[0]
-    maxima = family_maxima(
-        arrays, items, observed, lambda rows: _contrast(table[rows]), len(table), family
-    )
+        table = sample_relabellings(design.codes, design.stratum, n=n_permutations, seed=seed)
+    permuted = design.statistic(table, statistic)
+    maxima = family_maxima(arrays, design.items, design.stratum, permuted, family, count=bound)
     p, threshold = maxima.p_values(exact=exact, alpha=alpha)
+    low, high = maxima.thresholds_nearby(exact=exact, alpha=alpha)
+    scale = design.student if permuted.name == "Student t" else _identity
     return MaxPermutation(
-        group_t=_student(maxima.r, len(labels)),
+        value=scale(maxima.value),
         p_family=p,
         log10_p_family=np.log10(p),
         families=maxima.ids,
-        threshold=_student(threshold, len(labels)),
-        n_groups0=int((~labels).sum()),
-        n_groups1=int(labels.sum()),
+        threshold=scale(threshold),
+        threshold_low=scale(low),
+        threshold_high=scale(high),
+        statistic=permuted.name,
+        n_groups0=design.n_groups[0],
+        n_groups1=design.n_groups[1],
         n_distinct_relabellings=n_distinct,
         n_permutations=len(table),
         exact=exact,
+        simes_level=maxima.simes_level(exact=exact, alpha=alpha) if bound else float("nan"),
     )
 
 
-def _contrast(table: npt.NDArray[np.int8]) -> Floats:
-    """Centred labels [relabelling, group] of length 1: times unit means, the correlation r."""
-    centred = table - table.mean(axis=1, keepdims=True, dtype=np.float64)
-    contrast: Floats = centred / np.linalg.norm(centred, axis=1, keepdims=True)
-    return contrast
+def resolution_r(
+    value: Labels,
+    *,
+    groups: Any = None,
+    within: Any = None,
+    n_permutations: int = 1000,
+    alpha: float = 0.05,
+) -> Resolution:
+    """Whether max_permutation of these values can reach alpha, asked before it is run.
+
+    The smallest p is 1 / (number of distinct relabellings), twice that where mirroring the values
+    about their mean is itself a relabelling (|r| is then the same), or 1 / (n_permutations + 1)
+    when they are sampled. groups_needed: groups of different values that would be enough.
+
+    Raises ValueError as max_permutation does.
+    """
+    check_draws(n_permutations, alpha)
+    design = _Design.of(value, len(to_numpy(value)), groups, within, "r")
+    return resolution_of_count(
+        count_relabellings(design.codes, design.stratum, most=MANY),
+        n_groups=len(design.codes),
+        mirrored=_mirrored(design.contrast[design.codes], design.stratum),
+        inside=within is not None,
+        at_least=MANY,
+        n_permutations=n_permutations,
+        alpha=alpha,
+    )
 
 
-def _student(r: Floats, n: int) -> Floats:
-    """Student t of a correlation with a two-class label over n groups."""
-    with np.errstate(divide="ignore"):
-        t: Floats = r * np.sqrt((n - 2) / np.maximum(1 - r**2, 0.0))
-    return t
+@dataclass(frozen=True)
+class _Design:
+    """What is relabelled: groups, the stratum and the code of each, the centred value of a code."""
+
+    items: Groups
+    stratum: Ints
+    codes: Any
+    contrast: Floats
+    two_classes: bool
+    strata: bool
+
+    @classmethod
+    def of(
+        cls, y: Any, n: int, groups: Any, within: Any, statistic: PermutedStatistic | None
+    ) -> _Design:
+        labels = to_numpy(y)
+        two = labels.dtype.kind in "fiub" and bool(np.isin(labels, (0, 1)).all())
+        two = two and not (statistic == "r" and len(np.unique(labels)) > 1)
+        if two:
+            values = check_labels(labels, n, per_class=1).astype(np.float64)
+        else:
+            values = check_values(labels, n, what="y")
+        items = group_examples(np.arange(n) if groups is None else groups, n, what="group")
+        if len(items.sizes) < 3:
+            raise ValueError(
+                f"there are {len(items.sizes)} groups: a permutation test needs at least 3"
+            )
+        stratum = _strata(items, within, n)
+        of_group = group_labels(items, values == 1) if two else group_values(items, values)
+        codes, contrast = code_values(of_group.astype(np.float64))
+        if count_relabellings(codes, stratum, most=2) < 2:
+            what = "both labels" if two else "two values"
+            raise ValueError(f"no passage has {what}: there is nothing to permute inside them")
+        return cls(items, stratum, codes, contrast, two, within is not None)
+
+    @property
+    def n_groups(self) -> tuple[int, int]:
+        if not self.two_classes:
+            return len(self.codes), 0
+        n1 = int((self.codes == 1).sum())
+        return len(self.codes) - n1, n1
+
+    def statistic(self, table: Any, asked: PermutedStatistic | None) -> Statistic:
+        lone = self.two_classes and min(self.n_groups) < 2
+        student = asked == "student" or (lone and not self.strata)
+        if self.two_classes and not self.strata and not student:
+            return NormalisedWelch(self.codes == 1, table)
+        label = self.contrast[self.codes]
+        offset = (np.bincount(self.stratum, weights=label) / np.bincount(self.stratum))[
+            self.stratum
+        ]
+        name = "Student t" if student else "studentised r"
+        return StudentisedR(self.contrast, self.codes, table, offset, not student, name)
+
+    def student(self, r: Floats) -> Floats:
+        """Student t of a correlation over all groups; centring inside strata costs their means."""
+        dof = len(self.codes) - 1 - len(np.unique(self.stratum))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t: Floats = r * np.sqrt(dof / np.maximum(1 - r**2, 0.0))
+        return t
+
+
+def _identity(value: Floats) -> Floats:
+    return value
+
+
+def _strata(items: Groups, within: Any, n: int) -> Ints:
+    """The stratum (passage) of each group."""
+    if within is None:
+        return np.zeros(len(items.sizes), dtype=np.int64)
+    passages = group_examples(within, n, what="within")
+    stratum = passages.index[items.order[items.starts]]
+    strays = np.flatnonzero(passages.index != stratum[items.index])
+    if len(strays):
+        raise ValueError(
+            f"group {items.name(int(items.index[strays[0]]))} has examples in more than one "
+            "passage of within=: groups must lie inside passages"
+        )
+    return stratum
+
+
+def _mirrored(contrast: Floats, stratum: Ints) -> bool:
+    """Whether minus the contrast is one of its relabellings."""
+    forth = contrast[np.lexsort((contrast, stratum))]
+    back = -contrast[np.lexsort((-contrast, stratum))]
+    return bool(np.allclose(forth, back, rtol=0, atol=1e-12))

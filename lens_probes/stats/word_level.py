@@ -1,4 +1,4 @@
-"""Tests with the word type as the unit of replication.
+"""Tests with the group (a word type, or word types read at one token) as the unit of replication.
 
 Examples of one word are not independent evidence about a class of words: the language-as-fixed-
 effect fallacy (Clark 1973).
@@ -33,8 +33,11 @@ class WordLevel:
 
     icc: share of the within-class variance that lies between words (one-way random-effects
     ANOVA within class, floored at 0). effective_n: number of independent examples that the
-    used ones are worth. n_words0 and n_words1 count the words used, n_words_dropped and
-    n_examples_dropped those with too few examples. note says why the columns are NaN, or "".
+    used ones are worth. word_sd0, word_sd1: standard deviation (ddof 1) of the group means of each
+    class; word_skew: skewness of their deviations from the class mean, each class scaled by its
+    sd. Where skew is large and the sds differ, no test of means holds its level. n_words0 and
+    n_words1 count the words used, n_words_dropped and n_examples_dropped those with too few
+    examples. note says why the columns are NaN, or "".
     """
 
     word_t: PerUnit
@@ -43,6 +46,9 @@ class WordLevel:
     log10_word_p: PerUnit
     icc: PerUnit
     effective_n: PerUnit
+    word_sd0: PerUnit
+    word_sd1: PerUnit
+    word_skew: PerUnit
     n_words0: int
     n_words1: int
     n_words_dropped: int
@@ -65,7 +71,7 @@ def word_level(x: Units, y: Labels, word: Any, *, min_per_word: int = 5) -> Word
     positive = check_labels(y, n)
     if min_per_word < 1:
         raise ValueError(f"min_per_word is {min_per_word}: it must be at least 1")
-    columns = np.full((6, int(x.shape[1])), np.nan)
+    columns = np.full((9, int(x.shape[1])), np.nan)
     if word is None:
         return _result(columns, Counts(0, 0, 0, 0), "no word types were given")
     everything = group_examples(word, n, what="word")
@@ -84,7 +90,9 @@ def word_level(x: Units, y: Labels, word: Any, *, min_per_word: int = 5) -> Word
         if not np.isfinite(part).all():
             refuse_nonfinite(part, first)
         units = slice(first, first + part.shape[1])
-        columns[:, units] = _word_columns(centred_scaled(part[keep]), words, labels[used])
+        values, scale = centred_scaled(part[keep]), _scale(part[keep])
+        columns[:, units] = _word_columns(values, words, labels[used])
+        columns[6:8, units] /= scale
     return _result(columns, counts, "")
 
 
@@ -98,7 +106,7 @@ class Counts(NamedTuple):
 
 
 def _result(columns: Floats, counts: Counts, note: str) -> WordLevel:
-    t, dof, p, log10_p, icc, effective_n = columns.copy()
+    t, dof, p, log10_p, icc, effective_n, sd0, sd1, skew = columns.copy()
     return WordLevel(
         word_t=t,
         word_dof=dof,
@@ -106,6 +114,9 @@ def _result(columns: Floats, counts: Counts, note: str) -> WordLevel:
         log10_word_p=log10_p,
         icc=icc,
         effective_n=effective_n,
+        word_sd0=sd0,
+        word_sd1=sd1,
+        word_skew=skew,
         n_words0=counts.words0,
         n_words1=counts.words1,
         n_words_dropped=counts.words_dropped,
@@ -115,7 +126,7 @@ def _result(columns: Floats, counts: Counts, note: str) -> WordLevel:
 
 
 def _word_columns(values: Floats, words: Groups, labels: Bools) -> Floats:
-    """word_t, its dof, p, log10 p, icc, effective_n as [6, unit]."""
+    """word_t, its dof, p, log10 p, icc, effective_n, sd0, sd1, skew as [9, unit]."""
     means = words.sums(values) / words.sizes[:, None]
     k0, k1 = int((~labels).sum()), int(labels.sum())
     v0 = means[~labels].var(axis=0, ddof=1) / k0
@@ -125,7 +136,21 @@ def _word_columns(values: Floats, words: Groups, labels: Bools) -> Floats:
     icc[(values == values[:1]).all(axis=0)] = np.nan
     sizes: Ints = words.sizes
     design = float((sizes**2).sum() / sizes.sum()) - 1
-    return np.stack([*tests, icc, len(values) / (1 + design * icc)])
+    sd0, sd1 = np.sqrt(v0 * k0), np.sqrt(v1 * k1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        cubes = sum(
+            (((means[side] - means[side].mean(axis=0)) / sd) ** 3).sum(axis=0)
+            for side, sd in ((~labels, sd0), (labels, sd1))
+        )
+    skew = np.asarray(cubes) / (k0 + k1)
+    return np.stack([*tests, icc, len(values) / (1 + design * icc), sd0, sd1, skew])
+
+
+def _scale(part: Floats) -> Floats:
+    """The power of two [unit] by which `centred_scaled` multiplies."""
+    widest = np.abs(part.astype(np.float64) - part[:1]).max(axis=0, initial=0.0)
+    scale: Floats = np.ldexp(1.0, -np.frexp(widest)[1].clip(-1000, 1000))
+    return scale
 
 
 def intraclass_correlation(values: Floats, means: Floats, words: Groups, labels: Bools) -> Floats:

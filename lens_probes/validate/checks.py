@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from lens_probes import stats
 from lens_probes.activations import Activations
-from lens_probes.decision import Decision, tested_words, words_with_both_labels
+from lens_probes.decision import Decision, one_value_a_group, tested_rows
 from lens_probes.examples import Examples
-from lens_probes.significance import max_test
+from lens_probes.replication_groups import groups_per_class, mixed_examples
+from lens_probes.significance import corrected_log10, max_test
 from lens_probes.stats.inputs import several_arrays
-from lens_probes.unit_table import in_turn
+from lens_probes.unit_table import group_statistics, in_turn
 from lens_probes.validate.confounds import confound_differences, confound_table
 from lens_probes.validate.controls import control_task, relabelling_null, word_splits
 from lens_probes.validate.folds import Folds
@@ -61,12 +62,11 @@ def layer_checks(
         table["mean_accuracy_significant_positive_heldout"] = [part for _, part in accuracy]
         rows = [asdict(baselines(x, examples.label, folds.main)) for x in arrays]
         table = table.join(pd.DataFrame(rows))
-    if folds.passage is not None and _words_make_classes(examples):
-        assert examples.word is not None
-        rows = [
-            asdict(control_task(x, examples.label, examples.word, folds.passage, seed=seed))
-            for x in arrays
-        ]
+    use = _rows_of_one_class(examples)
+    if folds.passage is not None and use is not None:
+        assert examples.group is not None
+        y, group, fold = (part[use] for part in (examples.label, examples.group, folds.passage))
+        rows = [asdict(control_task(x[use], y, group, fold, seed=seed)) for x in arrays]
         table = table.join(pd.DataFrame(rows))
     return table
 
@@ -80,12 +80,15 @@ def sweep_checks(
     alpha = decision.alpha
     label = examples.label if examples.value is None else examples.value
     said["nulls"]["tokens"] = relabelling_null(arrays, label, alpha=alpha, seed=seed)
-    if _words_make_classes(examples):
+    use = _rows_of_one_class(examples)
+    if use is not None:
+        assert examples.group is not None
+        chosen, part = arrays.rows(use), examples.select(np.flatnonzero(use))
         said["nulls"]["words"] = relabelling_null(
-            arrays, label, alpha=alpha, word=examples.word, seed=seed
+            chosen, label[use], alpha=alpha, word=examples.group[use], seed=seed
         )
-    if _words_make_classes(examples) and examples.value is None:
-        said["splits"] = word_splits(arrays, examples, alpha=alpha, seed=seed)
+        if examples.value is None:
+            said["splits"] = word_splits(chosen, part, alpha=alpha, seed=seed)
     if tokenizer is not None:
         table = confound_table(examples, tokenizer)
         if min(examples.n_per_class) >= 2:
@@ -93,18 +96,24 @@ def sweep_checks(
     return said
 
 
-def untrained_shares(
+def untrained_counts(
     untrained: Activations,
     activations: Activations,
     examples: Examples,
     decision: Decision,
     family: NDArray[np.int64],
-) -> list[float]:
-    """Share of tested units that are significant, in each layer and site, with random weights."""
+) -> pd.DataFrame:
+    """Tested and significant units of each layer and site with random weights, and their share."""
     arrays = in_turn(untrained, activations)
-    tested = [(x != x[:1]).any(axis=0).sum() for x in arrays]
-    masks = significant_units(arrays, examples, decision, family)
-    return [float(mask.sum() / max(n, 1)) for mask, n in zip(masks, tested, strict=True)]
+    tested = [int((x != x[:1]).any(axis=0).sum()) for x in arrays]
+    found = [int(mask.sum()) for mask in significant_units(arrays, examples, decision, family)]
+    return pd.DataFrame(
+        {
+            "untrained_n_tested": tested,
+            "untrained_n_significant": found,
+            "untrained_share_significant": np.array(found) / np.maximum(tested, 1),
+        }
+    )
 
 
 def significant_units(
@@ -115,36 +124,53 @@ def significant_units(
     rows: Bool[np.ndarray, " example"] | None = None,
 ) -> list[Bool[np.ndarray, " unit"]]:
     """Which units of each array the decision finds, on all examples or on some rows."""
-    least = decision.min_per_word
-    if decision.method == "max_t":
-        few = decision.level == "word" and examples.value is None
-        if few and rows is not None and min(tested_words(examples.select(rows), least)) < 2:
-            p = np.ones(len(family))  # too few words are left in a training fold to permute
-        else:
-            p = max_test(arrays, examples, decision, family, rows).p_family
+    if decision.level != "token":
+        p = _p_of_groups(arrays, examples, decision, family, rows)
     else:
         use = np.ones(len(examples), dtype=bool) if rows is None else rows
         label = examples.label if examples.value is None else examples.value
-        score = np.concatenate([_score_p(x[use], label[use], decision) for x in arrays])
-        p = stats.adjust(score, method=decision.method, family=family)
+        score = np.concatenate([_score_log10(x[use], label[use], decision) for x in arrays])
+        p = 10 ** corrected_log10(score, decision, family)
     passed = np.nan_to_num(p, nan=1.0) <= decision.alpha
     return np.split(passed, np.cumsum(several_arrays(arrays).widths)[:-1])
 
 
-def _score_p(x: Any, y: NDArray[Any], decision: Decision) -> Float[np.ndarray, " unit"]:
-    """p of the logit's score test, n r^2, or of r itself; NaN for constant units."""
+def _score_log10(x: Any, y: NDArray[Any], decision: Decision) -> Float[np.ndarray, " unit"]:
+    """log10 p of the logit's score test, n r^2, or of r itself; NaN for constant units."""
     fit = stats.correlation(x, y)
     if decision.p_column == "r_p":
-        return fit.r_p
-    p: Float[np.ndarray, " unit"] = stats.chi2_tail(len(y) * fit.r**2)[0]
-    return p
+        return fit.log10_r_p
+    log10_p: Float[np.ndarray, " unit"] = stats.chi2_tail(len(y) * fit.r**2)[1]
+    return log10_p
 
 
-def _words_make_classes(examples: Examples) -> bool:
-    """Whether word types are known and each belongs to one class, two or more in both."""
-    if examples.word is None or words_with_both_labels(examples):
-        return False
+def _p_of_groups(
+    arrays: list[Array] | stats.InTurn,
+    examples: Examples,
+    decision: Decision,
+    family: NDArray[np.int64],
+    rows: Bool[np.ndarray, " example"] | None,
+) -> Float[np.ndarray, " unit"]:
+    """Corrected p over replication groups, of some rows; 1 where they leave too few to test."""
+    if rows is not None and examples.value is None:
+        use = rows & tested_rows(examples, decision.min_per_group)
+        if min(groups_per_class(examples, use)) < 2:
+            return np.ones(len(family))
+    if decision.method == "max_t":
+        return max_test(arrays, examples, decision, family, rows).p_family
+    index = np.arange(len(examples)) if rows is None else np.flatnonzero(rows)
+    part = examples.select(index)
+    columns = [group_statistics(x[index], part, decision.min_per_group) for x in arrays]
+    log10_p = np.concatenate([found["log10_word_p"] for found in columns])
+    return 10 ** corrected_log10(log10_p, decision, family)
+
+
+def _rows_of_one_class(examples: Examples) -> Bool[np.ndarray, " example"] | None:
+    """Examples of groups with one class (or one value), two groups or more in each; or None."""
+    if examples.group is None:
+        return None
+    every = np.ones(len(examples), dtype=bool)
     if examples.value is not None:
-        pairs = set(zip(examples.word, examples.value.tolist(), strict=True))
-        return len(pairs) == len(set(examples.word))
-    return all(len(set(examples.word[examples.label == label])) >= 2 for label in (0, 1))
+        return every if one_value_a_group(examples) else None
+    use = every & ~mixed_examples(examples)
+    return use if min(groups_per_class(examples, use)) >= 2 else None

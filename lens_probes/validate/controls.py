@@ -25,16 +25,16 @@ def relabelling_null(
     y: NDArray[Any],
     *,
     alpha: float,
-    word: NDArray[np.object_] | None = None,
+    word: NDArray[Any] | None = None,
     n: int = N_RELABELLINGS,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Error of the token-level score test with labels shuffled over words, or over tokens.
+    """Error of the token-level score test with labels shuffled over groups of words, or tokens.
 
     `unit`: share of units that pass at alpha; `family`: share of relabellings in which a unit
     passes at alpha / number of units. Both should be alpha; over tokens they are even where the
-    test is wrong, over word types they show the real error. With a continuous label (floats) the
-    values are shuffled.
+    test is wrong, over groups they show the real error. What the real label explains is taken out
+    first. With a continuous label (floats) the values are shuffled.
     """
 
     def null(x: Array, level: float) -> stats.NullShares:
@@ -70,16 +70,16 @@ def word_splits(
     n: int = N_RELABELLINGS,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Share of units that pass the token-level test, under the real split of the words and others.
+    """Share of units that pass the token-level test, under the real split of the groups and others.
 
     Each unit is tested at alpha over the number of units (Bonferroni). p: share of splits in
     which as many units pass as under the real one. Wrong splits of few words pass almost as often
     as the right one: then it is word identity that is found, not the category.
     """
-    assert examples.word is not None
+    assert examples.group is not None
     n_units = sum(several_arrays(arrays).widths)
     test = stats.split_test(
-        arrays, examples.label, examples.word, alpha_unit=alpha / n_units, n=n, seed=seed
+        arrays, examples.label, examples.group, alpha_unit=alpha / n_units, n=n, seed=seed
     )
     low, median, high = np.quantile(test.null_shares, [0.05, 0.5, 0.95])
     return {
@@ -108,7 +108,7 @@ def _smallest(test: stats.SplitTest) -> float:
 class ControlTask:
     """Held-out AUC (passage split) of the unit chosen on the training folds.
 
-    task: with the real labels; control_*: with random labels per word type, over the draws;
+    task: with the real labels; control_*: with random labels per group of words, over draws;
     selectivity: task - mean control. High control means that knowing the word is enough.
     """
 
@@ -122,7 +122,7 @@ class ControlTask:
 def control_task(
     x: Array,
     y: Labels,
-    word: NDArray[np.object_],
+    group: Labels,
     fold: Labels,
     *,
     n: int = N_CONTROLS,
@@ -130,11 +130,11 @@ def control_task(
 ) -> ControlTask:
     """Hewitt and Liang's (2019) control task for single units.
 
-    Word types get random labels, as many of each class as there are; types are shared between
-    training and test folds, which are split by passage. (With a split by word the control is 0.5
-    by construction.)
+    Groups of words get random labels, as many of each class as there are; groups are shared
+    between training and test folds, which are split by passage. (With a split by group the control
+    is 0.5 by construction.)
     """
-    labels = np.stack([y, *_random_word_labels(y, word, n, seed)])
+    labels = np.stack([y, *_random_group_labels(y, group, n, seed)])
     aucs = np.full((len(labels), len(np.unique(fold))), np.nan)
     for j, k in enumerate(np.unique(fold)):
         train, test = fold != k, fold == k
@@ -160,13 +160,9 @@ def control_task(
     )
 
 
-def _random_word_labels(
-    y: Labels, word: NDArray[np.object_], n: int, seed: int
-) -> NDArray[np.int64]:
-    """n relabellings [draw, example] of word types, class sizes (in types) kept."""
-    types, index = np.unique(word.astype(str), return_inverse=True)
-    of_type = np.zeros(len(types), dtype=np.int64)
-    of_type[index] = y
+def _random_group_labels(y: Labels, group: Labels, n: int, seed: int) -> NDArray[np.int64]:
+    """n relabellings [draw, example] of groups, class sizes (in groups) kept."""
+    _, first, index = np.unique(group, return_index=True, return_inverse=True)
     rng = np.random.default_rng(seed)
-    draws: Any = np.stack([rng.permutation(of_type)[index] for _ in range(n)])
+    draws: Any = np.stack([rng.permutation(y[first])[index] for _ in range(n)])
     return np.asarray(draws, dtype=np.int64)

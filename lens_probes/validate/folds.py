@@ -1,4 +1,4 @@
-"""Which examples are held out together: by word type, and by passage."""
+"""Which examples are held out together: by replication group of words, and by passage."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lens_probes import stats
-from lens_probes.decision import words_with_both_labels
 from lens_probes.examples import Examples
+from lens_probes.replication_groups import mixed_examples
 
 N_FOLDS = 5
 _BLOCKS = 10
@@ -20,7 +20,7 @@ Fold = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Folds:
-    """Fold of each example by word and by passage, or why there is none."""
+    """Fold of each example by group of words and by passage, or why there is none."""
 
     word: Fold | None
     passage: Fold | None
@@ -40,16 +40,16 @@ class Folds:
 
 
 def make_folds(examples: Examples, *, seed: int = 0) -> Folds:
-    """Folds that hold out whole word types, and whole passages (overlapping windows together)."""
+    """Folds that hold out whole groups of words, and whole passages (overlapping windows too)."""
     notes: list[str] = []
     word = passage = None
-    if examples.word is None:
+    if examples.group is None:
         notes.append("no word types were given: no held-out scores by word, no word-level test")
     else:
-        # A word in both classes is held out with all its examples, as a passage is.
-        both = bool(words_with_both_labels(examples))
+        # A group with both classes is held out with all its examples, as a passage is.
+        both = bool(mixed_examples(examples).any())
         make = stats.folds_by_passage if both else stats.folds_by_word
-        word = _try("word", make, examples, examples.word, seed, notes)
+        word = _try("word", make, examples, examples.group, seed, notes)
     passages = passage_ids(examples)
     if passages is None:
         notes.append("no passages are known: no held-out scores by passage")

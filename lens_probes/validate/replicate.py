@@ -26,6 +26,7 @@ from lens_probes.errors import InputError
 from lens_probes.examples import Examples
 from lens_probes.model import LensModel, load_model
 from lens_probes.probes.base import NO_CORPUS, Probe
+from lens_probes.replication_groups import seen_groups
 from lens_probes.result import SweepResult
 from lens_probes.significance import decide
 from lens_probes.unit_table import covariates_of, in_turn, unit_tables
@@ -162,6 +163,7 @@ def _asked(result: SweepResult, examples: Examples, n_permutations: int) -> Deci
         said["preset"],
         alpha=said["alpha"],
         method=said["method"],
+        level="token" if said["preset"] == "rigorous" and said["level"] == "token" else None,
         scope=said["scope"],
         n_permutations=n_permutations,
         seed=said["seed"],
@@ -176,11 +178,10 @@ def _kinds(
     every = np.ones(len(examples), dtype=bool)
     nothing = np.zeros(len(examples), dtype=bool)
     kinds = [(KINDS[0], every, "")]
-    words = set(result.examples["word"].dropna())
-    if examples.word is None or not words:
+    known = seen_groups(examples, result.examples)
+    if known is None:
         kinds += [(kind, nothing, "no word types are known") for kind in KINDS[1:3]]
     else:
-        known = np.isin(examples.word.astype(str), sorted(map(str, words)))
         kinds += [(KINDS[1], known, ""), (KINDS[2], ~known, "")]
     sources = sorted(map(str, set(result.examples["source"].dropna())))
     if examples.source is None or not sources:
@@ -220,8 +221,10 @@ def _line(
     if chosen.value is not None and len(set(chosen.value.tolist())) < 2:
         return line | {"note": "all values are the same"}, None
     part = read.some(rows)
-    table = unit_tables(part, chosen, covariates_of(chosen, tokenizer), None)
     decision, _ = resolve(_asked(result, chosen, n_permutations), chosen)
+    covariates = covariates_of(chosen, tokenizer)
+    least = None if decision.level == "token" else decision.min_per_group
+    table = unit_tables(part, chosen, covariates, None, least)
     units, _ = decide(table, decision, in_turn(part), chosen)
     return line | _compare(result, units) | {"level": decision.level, "note": decision.why}, units
 

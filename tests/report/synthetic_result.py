@@ -83,7 +83,7 @@ def with_checks(result):
         untrained_share_significant=0.025,
     )
     changed = {"p_column": "p_family", "method": "max_t", "level": "word"}
-    changed |= {"n_permutations": 1000, "min_per_word": 5, "seed": 0, "threshold_t": [3.25, 4.5]}
+    changed |= {"n_permutations": 1000, "min_per_group": 5, "seed": 0, "threshold_t": [3.25, 4.5]}
     changed |= {"n_words_tested": [4, 3]}
     nulls = {
         "tokens": {"nominal": 0.05, "unit": 0.051, "family": 0.045, "n": 200},

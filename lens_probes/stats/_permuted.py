@@ -1,0 +1,234 @@
+"""The statistics that a permutation test permutes, each computed for many relabellings at once.
+
+All are studentised: they divide an effect by its own standard error under each relabelling, so
+that classes or values of unequal size and unequal spread keep their level (Janssen 1997; DiCiccio
+and Romano 2017). Each is two matrix products and one pass over the result.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from lens_probes.stats._compile import EXACT, compiled
+from lens_probes.stats.inputs import Bools, Floats, Ints
+
+# Exceedances are counted from this |z| on (two-sided p of 0.1), in steps of STEP up to LAST.
+FIRST, STEP, LAST = 1.6448536269514722, 0.002, 12.0
+N_BINS = math.ceil((LAST - FIRST) / STEP)
+
+
+@dataclass(frozen=True)
+class Tops:
+    """What is kept of the relabellings: best [family, relabelling], the largest |statistic| so far.
+
+    counts [relabelling, bin]: units whose |statistic| falls into each bin, or [0, 0] if not asked.
+    """
+
+    best: Floats
+    counts: npt.NDArray[np.int32]
+
+
+class Statistic(Protocol):
+    """A studentised effect of group means [group, unit] that are centred and of length 1."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in results."""
+
+    @property
+    def table(self) -> npt.NDArray[Any]:
+        """Relabellings [relabelling, group]."""
+
+    def observed(self, means: Floats) -> Floats:
+        """Under the real labels [unit], signed."""
+
+    def same(self) -> Bools:
+        """Rows of the table that give the same |statistic| as the real labels by definition."""
+
+    def raise_tops(self, means: Floats, rows: slice, family: Ints, tops: Tops) -> None:
+        """Raise `tops` by these units under some rows of the table; family [unit]."""
+
+
+@dataclass(frozen=True)
+class NormalisedWelch:
+    """Welch's t of two classes of groups, normalised for its own degrees of freedom.
+
+    z = (8v + 1) / (8v + 3) sqrt(v log(1 + t^2 / v)), with t's sign and v Welch's degrees of freedom
+    (Wallace 1959), is near normal whatever v is. Plain |t| would let a relabelling with few degrees
+    of freedom set the maximum.
+    """
+
+    labels: Bools
+    table: npt.NDArray[np.int8]
+    name: str = "normalised Welch t"
+
+    def observed(self, means: Floats) -> Floats:
+        """From both classes' own deviations, so that separated classes lose nothing."""
+        sides = [means[~self.labels], means[self.labels]]
+        centres = [side.mean(axis=0) for side in sides]
+        variances = [
+            np.square(side - centre).sum(axis=0) / (len(side) * (len(side) - 1))
+            for side, centre in zip(sides, centres, strict=True)
+        ]
+        both, gap = variances[0] + variances[1], centres[1] - centres[0]
+        last = float(len(means) - 2)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            squared = gap**2 / both
+            share = variances[0] / both
+            dof = 1 / (share**2 / (len(sides[0]) - 1) + (1 - share) ** 2 / (len(sides[1]) - 1))
+            dof = np.where(np.isfinite(dof), dof, last)
+            size = (8 * dof + 1) / (8 * dof + 3) * np.sqrt(dof * np.log1p(squared / dof))
+        return np.where(gap == 0, 0.0, np.copysign(size, gap))
+
+    def same(self) -> Bools:
+        """The real labels, and with classes of equal size their mirror image."""
+        equal: Bools = (self.table == self.labels).all(axis=1)
+        if 2 * int(self.labels.sum()) == len(self.labels):
+            equal |= (self.table != self.labels).all(axis=1)
+        return equal
+
+    def raise_tops(self, means: Floats, rows: slice, family: Ints, tops: Tops) -> None:
+        """Sums of class 1 and of its squares under each relabelling are all that is needed."""
+        table = self.table[rows].astype(np.float64).T
+        values = np.ascontiguousarray(means.T)
+        n1 = int(self.labels.sum())
+        _raise_welch(
+            values @ table, values**2 @ table, float(len(self.labels) - n1), float(n1),
+            family, tops.best[:, rows], tops.counts[rows],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StudentisedR:
+    """sum(c m) / sqrt(sum(c^2 m^2)) of a centred label c and centred means m of groups.
+
+    The correlation of DiCiccio and Romano (2017), which holds its level where the spread of the
+    means depends on the label. `contrast` [code] are the centred values, `codes` [group] the real
+    and `table` the relabelled codes; with strata, values and means are centred inside each. Two
+    groups a stratum (pairs) make it a monotone function of the paired t. Without `studentise` it is
+    r itself, a monotone function of Student's t.
+    """
+
+    contrast: Floats
+    codes: npt.NDArray[Any]
+    table: npt.NDArray[Any]
+    offset: Floats
+    studentise: bool = True
+    name: str = "studentised r"
+
+    def _label(self, codes: npt.NDArray[Any]) -> Floats:
+        label: Floats = self.contrast[codes] - self.offset
+        return label
+
+    def observed(self, means: Floats) -> Floats:
+        """Under the real labels [unit]."""
+        label = self._label(self.codes)
+        size = np.linalg.norm(label)
+        if self.studentise:
+            size = np.sqrt(np.square(label) @ np.square(means))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value: Floats = label @ means / size
+        return np.nan_to_num(value, nan=0.0)
+
+    def same(self) -> Bools:
+        """The real labels, and labels that are their negative."""
+        real, size = self._label(self.codes), np.abs(self.contrast).max()
+        rows = np.zeros(len(self.table), dtype=bool)
+        for first in range(0, len(self.table), 512):
+            part = self._label(self.table[first : first + 512])
+            rows[first : first + 512] = (np.abs(part - real).max(axis=1) < 1e-12 * size) | (
+                np.abs(part + real).max(axis=1) < 1e-12 * size
+            )
+        return rows
+
+    def raise_tops(self, means: Floats, rows: slice, family: Ints, tops: Tops) -> None:
+        """One product for the numerator, one of squares for the denominator."""
+        label = self._label(self.table[rows])
+        values = np.ascontiguousarray(means.T)
+        if self.studentise:
+            below = values**2 @ np.ascontiguousarray((label**2).T)
+        else:
+            below = np.full((len(values), len(label)), np.square(label[0]).sum())
+        above = values @ np.ascontiguousarray(label.T)
+        _raise_ratio(above, below, family, tops.best[:, rows], tops.counts[rows])
+
+
+@compiled(EXACT)
+def _count(counts: npt.NDArray[np.int32], row: int, z: float) -> None:
+    """Count z in its bin; beyond the last bin in the last."""
+    if z >= FIRST:
+        place = int((z - FIRST) / STEP)
+        counts[row, min(place, counts.shape[1] - 1)] += 1
+
+
+@compiled(EXACT)
+def _needed(z: float, dof: float) -> float:
+    """The t^2 below which |z| cannot be reached with any degrees of freedom up to dof."""
+    plain = z * (8.0 * dof + 3.0) / (8.0 * dof + 1.0)
+    return dof * math.expm1(min(plain * plain / dof, 600.0)) * (1.0 - 1e-12)
+
+
+@compiled(EXACT)
+def _raise_welch(
+    sums: Floats,
+    squares: Floats,
+    n0: float,
+    n1: float,
+    family: Ints,
+    best: Floats,
+    counts: npt.NDArray[np.int32],
+) -> None:
+    """sums, squares [unit, relabelling] of class 1; the means of a unit have sum 0 and length 1.
+
+    z grows with t^2 and with its degrees of freedom, of which there are at most n0 + n1 - 2: most
+    units are seen to stay below the best so far by one comparison.
+    """
+    most = n0 + n1 - 2.0
+    counting = counts.shape[1] > 0
+    least = np.empty(best.shape)
+    for f in range(best.shape[0]):
+        for b in range(best.shape[1]):
+            start = min(best[f, b], FIRST) if counting else best[f, b]
+            least[f, b] = _needed(start, most)
+    for unit in range(sums.shape[0]):
+        f = family[unit]
+        for b in range(sums.shape[1]):
+            s, q = sums[unit, b], squares[unit, b]
+            gap = s / n0 + s / n1
+            v1 = max(q - s * s / n1, 0.0) / (n1 * (n1 - 1.0))
+            v0 = max(1.0 - q - s * s / n0, 0.0) / (n0 * (n0 - 1.0))
+            both = max(v0 + v1, 1e-300)
+            if gap * gap > least[f, b] * both:
+                dof = both * both / max(v0 * v0 / (n0 - 1.0) + v1 * v1 / (n1 - 1.0), 1e-300)
+                dof = min(max(dof, 1e-3), most)
+                z = math.sqrt(dof * math.log1p(gap * gap / both / dof))
+                z *= (8.0 * dof + 1.0) / (8.0 * dof + 3.0)
+                if counting:
+                    _count(counts, b, z)
+                if z > best[f, b]:
+                    best[f, b] = z
+                    if not counting:
+                        least[f, b] = _needed(z, most)
+
+
+@compiled(EXACT)
+def _raise_ratio(
+    above: Floats, below: Floats, family: Ints, best: Floats, counts: npt.NDArray[np.int32]
+) -> None:
+    """|above| / sqrt(below) [unit, relabelling]."""
+    counting = counts.shape[1] > 0
+    for unit in range(above.shape[0]):
+        f = family[unit]
+        for b in range(above.shape[1]):
+            top = min(best[f, b], FIRST) if counting else best[f, b]
+            a, under = above[unit, b], max(below[unit, b], 1e-300)
+            if a * a > top * top * under:
+                z = math.sqrt(a * a / under)
+                if counting:
+                    _count(counts, b, z)
+                best[f, b] = max(best[f, b], z)
