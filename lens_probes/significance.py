@@ -124,7 +124,7 @@ def max_test(
         return stats.max_permutation(means, sides % 2, within=sides // 2, **options)
     if examples.value is not None:
         value = examples.value[use]
-        return stats.max_permutation(chosen, value, groups=group, statistic="r", **options)
+        return stats.max_permutation(chosen, value, groups=group, statistic="slope", **options)
     return stats.max_permutation(chosen, label, groups=group, **options)
 
 

@@ -34,7 +34,7 @@ _TESTS = {
     "r_p": "t test of the Pearson correlation (r_p)",
 }
 _TESTS_OF_VALUES = {
-    "p_family": "permutation of values over replication groups, largest studentised r of the "
+    "p_family": "permutation of values over replication groups, largest studentised slope of the "
     "family (p_family)",
     "word_p": "slope over the means of replication groups, HC3 standard error (word_p)",
 }

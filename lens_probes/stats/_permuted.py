@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +20,8 @@ from lens_probes.stats.inputs import Bools, Floats, Ints
 
 # Exceedances are counted from this |z| on (two-sided p of 0.1), in steps of STEP up to LAST.
 FIRST, STEP, LAST = 1.6448536269514722, 0.002, 12.0
+# From this ceiling of the studentised r on it is used: thresholds lie near 5.
+CEILING = 8.0
 N_BINS = math.ceil((LAST - FIRST) / STEP)
 
 
@@ -104,36 +107,70 @@ class NormalisedWelch:
 
 
 @dataclass(frozen=True)
-class StudentisedR:
-    """sum(c m) / sqrt(sum(c^2 m^2)) of a centred label c and centred means m of groups.
+class StudentisedSlope:
+    """The slope b of means m on a label c over its standard error, for values and inside strata.
 
-    The correlation of DiCiccio and Romano (2017), which holds its level where the spread of the
-    means depends on the label. `contrast` [code] are the centred values, `codes` [group] the real
-    and `table` the relabelled codes; with strata, values and means are centred inside each. Two
-    groups a stratum (pairs) make it a monotone function of the paired t. Without `studentise` it is
-    r itself, a monotone function of Student's t.
+    t = b / se with se^2 = sum(u (m - b c)^2) / sum(c^2)^2 and u = c^2 / (1 - h)^2, h the leverage
+    (HC3 of MacKinnon and White 1985). With many groups (`imposed`) b = 0 and u = c^2 in se: the
+    studentised r of DiCiccio and Romano (2017), which holds its level best, but cannot exceed
+    sum(c^2) / sqrt(sum(c^4)): with few groups a strong effect would hide in its standard error.
+    `contrast` [code] are the centred values, `codes` [group] the real and `table` the relabelled
+    codes; label and means are centred inside strata, and two groups a stratum (pairs) make t a
+    monotone function of the paired t. Without `studentise` it is r, as Student's t has it.
     """
 
     contrast: Floats
     codes: npt.NDArray[Any]
     table: npt.NDArray[Any]
-    offset: Floats
+    stratum: Ints
     studentise: bool = True
-    name: str = "studentised r"
+
+    @property
+    def name(self) -> str:
+        """Student t, or one of the two ways to studentise."""
+        if not self.studentise:
+            return "Student t"
+        return "studentised r" if self.imposed else "studentised slope"
+
+    @cached_property
+    def imposed(self) -> bool:
+        """Whether even then an effect could stand far above any threshold."""
+        squares = np.square(self._label(self.codes))
+        pairs = bool(self.stratum.any())
+        return not pairs and float(squares.sum() / np.sqrt(np.square(squares).sum())) >= CEILING
+
+    @cached_property
+    def _inside(self) -> tuple[Floats, Floats]:
+        """Mean label of each group's stratum, and 1 / size of the stratum: no relabelling moves
+        them."""
+        sizes = np.bincount(self.stratum)
+        means = np.bincount(self.stratum, weights=self.contrast[self.codes]) / sizes
+        return means[self.stratum], 1.0 / sizes[self.stratum]
 
     def _label(self, codes: npt.NDArray[Any]) -> Floats:
-        label: Floats = self.contrast[codes] - self.offset
+        label: Floats = self.contrast[codes] - self._inside[0]
         return label
+
+    def _weights(self, label: Floats) -> Floats:
+        """u for labels [relabelling, group]."""
+        squares: Floats = label**2
+        if self.imposed:
+            return squares
+        free = 1 - self._inside[1] - squares / squares.sum(axis=1, keepdims=True)
+        weights: Floats = squares / np.maximum(free, 0.05) ** 2
+        return weights
 
     def observed(self, means: Floats) -> Floats:
         """Under the real labels [unit]."""
         label = self._label(self.codes)
-        size = np.linalg.norm(label)
-        if self.studentise:
-            size = np.sqrt(np.square(label) @ np.square(means))
+        squares = float(label @ label)
+        slope = label @ means / squares
+        if not self.studentise:
+            return slope * np.sqrt(squares)
+        rest = means if self.imposed else means - np.outer(label, slope)
         with np.errstate(divide="ignore", invalid="ignore"):
-            value: Floats = label @ means / size
-        return np.nan_to_num(value, nan=0.0)
+            t = slope * squares / np.sqrt(self._weights(label[None])[0] @ np.square(rest))
+        return np.where(slope == 0, 0.0, t)
 
     def same(self) -> Bools:
         """The real labels, and labels that are their negative."""
@@ -147,14 +184,20 @@ class StudentisedR:
         return rows
 
     def raise_tops(self, means: Floats, rows: slice, family: Ints, tops: Tops) -> None:
-        """One product for the numerator, one of squares for the denominator."""
+        """sum(u (m - b c)^2) from three products: u m^2, u c m and c m."""
         label = self._label(self.table[rows])
+        squares = np.square(label).sum(axis=1)
         values = np.ascontiguousarray(means.T)
-        if self.studentise:
-            below = values**2 @ np.ascontiguousarray((label**2).T)
-        else:
-            below = np.full((len(values), len(label)), np.square(label[0]).sum())
         above = values @ np.ascontiguousarray(label.T)
+        if self.studentise:
+            weights = self._weights(label)
+            below = values**2 @ np.ascontiguousarray(weights.T)
+        if self.studentise and not self.imposed:
+            slope = above / squares
+            below -= slope * (2 * (values @ np.ascontiguousarray((weights * label).T)))
+            below += slope**2 * (weights * label**2).sum(axis=1)
+        if not self.studentise:
+            below = np.tile(squares, (len(values), 1))
         _raise_ratio(above, below, family, tops.best[:, rows], tops.counts[rows])
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float64, Shaped
 
 from lens_probes.stats._maxima import check_draws, family_maxima
-from lens_probes.stats._permuted import NormalisedWelch, Statistic, StudentisedR
+from lens_probes.stats._permuted import NormalisedWelch, Statistic, StudentisedSlope
 from lens_probes.stats.groups import Groups, group_examples, group_labels, group_values
 from lens_probes.stats.inputs import (
     Floats,
@@ -42,7 +42,7 @@ from lens_probes.stats.relabel import (
 )
 from lens_probes.stats.resolution import Resolution, resolution_of_count
 
-PermutedStatistic = Literal["welch", "r", "student"]
+PermutedStatistic = Literal["welch", "slope", "student"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class MaxPermutation:
     """Family-wise p-values by permutation.
 
     value [unit]: the statistic named by `statistic`, positive where class 1 (or the higher value)
-    is higher: the normalised Welch t of group means, their studentised r, or Student t. p_family
+    is higher: normalised Welch t of group means, their studentised slope, or Student t. p_family
     [unit]: its family-wise p, with log10_p_family. families [family]: the ids given (or 0);
     threshold [family]: p_family is at most alpha exactly where |value| exceeds it (inf where no p
     can be that small); threshold_low and threshold_high: where other draws of as many relabellings
@@ -108,8 +108,9 @@ def max_permutation(
     family
         None or ids [unit] over all units.
     statistic
-        None takes `"welch"` for two classes, the normalised Welch t, and `"r"` for values and
-        within=: the studentised r, which for pairs is a monotone function of the paired t.
+        None takes `"welch"` for two classes, the normalised Welch t, and `"slope"` for values and
+        within=: the studentised slope (with many groups the studentised r), which for pairs is a
+        monotone function of the paired t.
         `"student"`, or a class of one group, takes the plain |Student t| (or r), which holds its
         level only for classes of equal spread or size.
     bound
@@ -126,7 +127,7 @@ def max_permutation(
     arrays = several_arrays(x)
     check_draws(n_permutations, alpha)
     if statistic not in (None, *get_args(PermutedStatistic)):
-        raise ValueError(f"statistic is {statistic!r}: it must be welch, r or student, or None")
+        raise ValueError(f"statistic is {statistic!r}: it must be welch, slope or student, or None")
     design = _Design.of(y, arrays.n_examples, groups, within, statistic)
     n_distinct = count_relabellings(design.codes, design.stratum, most=MANY)
     exact = n_distinct <= n_permutations
@@ -174,7 +175,7 @@ def resolution_r(
     Raises ValueError as max_permutation does.
     """
     check_draws(n_permutations, alpha)
-    design = _Design.of(value, len(to_numpy(value)), groups, within, "r")
+    design = _Design.of(value, len(to_numpy(value)), groups, within, "slope")
     return resolution_of_count(
         count_relabellings(design.codes, design.stratum, most=MANY),
         n_groups=len(design.codes),
@@ -203,7 +204,7 @@ class _Design:
     ) -> _Design:
         labels = to_numpy(y)
         two = labels.dtype.kind in "fiub" and bool(np.isin(labels, (0, 1)).all())
-        two = two and not (statistic == "r" and len(np.unique(labels)) > 1)
+        two = two and not (statistic == "slope" and len(np.unique(labels)) > 1)
         if two:
             values = check_labels(labels, n, per_class=1).astype(np.float64)
         else:
@@ -233,12 +234,7 @@ class _Design:
         student = asked == "student" or (lone and not self.strata)
         if self.two_classes and not self.strata and not student:
             return NormalisedWelch(self.codes == 1, table)
-        label = self.contrast[self.codes]
-        offset = (np.bincount(self.stratum, weights=label) / np.bincount(self.stratum))[
-            self.stratum
-        ]
-        name = "Student t" if student else "studentised r"
-        return StudentisedR(self.contrast, self.codes, table, offset, not student, name)
+        return StudentisedSlope(self.contrast, self.codes, table, self.stratum, not student)
 
     def student(self, r: Floats) -> Floats:
         """Student t of a correlation over all groups; centring inside strata costs their means."""

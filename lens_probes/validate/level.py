@@ -81,7 +81,7 @@ def _error(
             n_permutations=min(decision.n_permutations, N_DRAWS),
             seed=seed,
             family=family,
-            statistic=None if value is None else "r",
+            statistic=None if value is None else "slope",
         ).p_family
     else:
         # With nothing to find, layers first and then units errs as bh does.

@@ -3,16 +3,29 @@ import math
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
+from scipy import stats as scipy_stats
 
 from lens_probes import stats
 from lens_probes.stats.relabel import all_relabellings, count_relabellings, sample_relabellings
 
 
+def welch_z(x, y):
+    """Normalised |Welch t| of each column of x [item, unit], from SciPy's t and dof."""
+    test = scipy_stats.ttest_ind(x[y == 1], x[y == 0], equal_var=False)
+    v = test.df
+    return (8 * v + 1) / (8 * v + 3) * np.sqrt(v * np.log1p(test.statistic**2 / v))
+
+
 def student(x, y):
-    """|t| of each column of x [item, unit], pooled variance."""
-    gap = x[y == 1].mean(0) - x[y == 0].mean(0)
-    ss = sum(((x[y == k] - x[y == k].mean(0)) ** 2).sum(0) for k in (0, 1))
-    return np.abs(gap) / np.sqrt(ss / (len(y) - 2) * (1 / (y == 0).sum() + 1 / (y == 1).sum()))
+    return np.abs(scipy_stats.ttest_ind(x[y == 1], x[y == 0]).statistic)
+
+
+def slope_t(x, value, stratum):
+    """|HC3 t| of the slope of columns of x on values, with a constant for each stratum."""
+    constants = (stratum[:, None] == np.unique(stratum)).astype(float)
+    design = np.column_stack([np.asarray(value, float), constants])
+    return np.array([abs(sm.OLS(column, design).fit(cov_type="HC3").tvalues[0]) for column in x.T])
 
 
 def word_data(k0, k1, each, *, units, seed, share=0.8, effect=0.0):
@@ -25,22 +38,26 @@ def word_data(k0, k1, each, *, units, seed, share=0.8, effect=0.0):
     return x, y, word
 
 
-@pytest.mark.parametrize(("k0", "k1"), [(4, 4), (3, 5), (6, 2)])
-def test_exact_enumeration_equals_brute_force(k0, k1):
+@pytest.mark.parametrize(("k0", "k1"), [(4, 4), (3, 5), (6, 2), (1, 6)])
+@pytest.mark.parametrize("asked", [None, "student"])
+def test_exact_enumeration_equals_brute_force(k0, k1, asked):
     x, y, word = word_data(k0, k1, 3, units=6, seed=k0, effect=1.5)
     family = np.array([7, 7, 7, 2, 2, 2])
-    result = stats.max_permutation(x, y, groups=word, family=family)
+    plain = asked == "student" or k0 == 1
+    measure = student if plain else welch_z
+    result = stats.max_permutation(x, y, groups=word, family=family, statistic=asked)
+    assert result.statistic == ("Student t" if plain else "normalised Welch t")
     means = np.array([x[word == w].mean(0) for w in np.unique(word)])
     labels = (np.arange(k0 + k1) >= k0).astype(int)
     tops = {7: [], 2: []}
     for chosen in itertools.combinations(range(k0 + k1), k1):
         relabelled = np.isin(np.arange(k0 + k1), chosen).astype(int)
-        t = student(means, relabelled)
+        t = measure(means, relabelled)
         for f in (7, 2):
             tops[f].append(t[family == f].max())
-    observed = student(means, labels)
+    observed = measure(means, labels)
     want = [np.mean(np.array(tops[f]) >= t - 1e-9) for t, f in zip(observed, family, strict=True)]
-    np.testing.assert_allclose(np.abs(result.group_t), observed, rtol=1e-10)
+    np.testing.assert_allclose(np.abs(result.value), observed, rtol=1e-10)
     np.testing.assert_allclose(result.p_family, want, rtol=1e-12)
     np.testing.assert_allclose(result.log10_p_family, np.log10(want), rtol=1e-10)
     assert result.exact
@@ -71,7 +88,7 @@ def test_the_threshold_is_where_p_reaches_alpha(alpha, n_permutations):
             x, y, groups=word, n_permutations=n_permutations, alpha=alpha, family=family
         )
         np.testing.assert_array_equal(
-            np.abs(result.group_t) > result.threshold[family] + 1e-9, result.p_family <= alpha
+            np.abs(result.value) > result.threshold[family] + 1e-9, result.p_family <= alpha
         )
 
 
@@ -118,8 +135,8 @@ def test_within_passages_equals_brute_force():
     for a in range(3):
         for b in range(3):
             relabelled = np.array([*(np.arange(3) == a), *(np.arange(3) != b), 1, 1]).astype(int)
-            tops.append(student(x, relabelled).max())
-    observed = student(x, y)
+            tops.append(slope_t(x, relabelled, passage).max())
+    observed = slope_t(x, y, passage)
     want = [(np.array(tops) >= t - 1e-9).mean() for t in observed]
     assert result.n_distinct_relabellings == 9
     np.testing.assert_allclose(result.p_family, want)
@@ -148,7 +165,7 @@ def test_seed_order_chunks_and_constant_units(monkeypatch):
     x[:, 10] = 0.3
     want = stats.max_permutation(x, y, groups=word, n_permutations=300, seed=4)
     assert np.isnan(want.p_family[10])
-    assert np.isnan(want.group_t[10])
+    assert np.isnan(want.value[10])
     other = stats.max_permutation(x, y, groups=word, n_permutations=300, seed=5)
     assert (other.p_family != want.p_family)[np.isfinite(want.p_family)].any()
     order = np.random.default_rng(0).permutation(len(y))
@@ -190,7 +207,7 @@ def test_errors_name_the_group():
         stats.max_permutation(x, y, groups=names, within=np.arange(12))
     with pytest.raises(ValueError, match="no passage has both labels"):
         stats.max_permutation(x, y, within=y)
-    with pytest.raises(ValueError, match="there are 2 groups: a t test needs at least 3"):
+    with pytest.raises(ValueError, match="there are 2 groups: a permutation test needs at least 3"):
         stats.max_permutation(x, y, groups=y)
     with pytest.raises(ValueError, match="n_permutations is 0"):
         stats.max_permutation(x, y, n_permutations=0)

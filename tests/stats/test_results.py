@@ -24,13 +24,17 @@ RESULTS = {
     "word_level": lambda x: stats.word_level(x, Y, WORD),
     "max_permutation": lambda x: stats.max_permutation(x, Y, groups=WORD, n_permutations=50),
     "nulls": lambda x: stats.relabel_words_null(x, Y, WORD, alpha_unit=0.1, n=5),
-    "max_permutation_r": lambda x: stats.max_permutation_r(x, WORD, groups=WORD, n_permutations=50),
+    "max_permutation r": lambda x: stats.max_permutation(x, WORD, groups=WORD, n_permutations=50),
+    "word_level_r": lambda x: stats.word_level_r(x, WORD, WORD),
+    "word_level_paired": lambda x: stats.word_level_paired(x, np.arange(60) % 2, WORD),
     "nulls r": lambda x: stats.relabel_words_null_r(x, WORD, WORD, alpha_unit=0.1, n=5),
     "heldout_r": lambda x: stats.heldout_r(x, WORD, FOLD),
     "paired": lambda x: stats.paired(x, Y),
     "heldout_direction": lambda x: stats.heldout_direction(x, Y, FOLD),
 }
-LENGTHS = {"share": 5, "families": 1, "threshold": 1}
+LENGTHS = dict.fromkeys(("families", "threshold", "threshold_low", "threshold_high"), 1) | {
+    "share": 5
+}
 
 
 @pytest.mark.parametrize("name", RESULTS)
