@@ -26,6 +26,7 @@ from lens_probes.replication_groups import groups_of, read_tokens
 Read = Literal["token", "mean"]
 _COLUMNS = (
     "position", "value", "pair", "word", "own_group", "source", "document", "offset", "first",
+    "date",
 )  # fmt: skip
 
 
@@ -66,6 +67,8 @@ class Examples:
         What was found, dropped and why, in the order it happened: shown with every result.
     origin
         Where the examples come from; plain values, kept with every result.
+    date
+        [example] year that the document is from, or None where that of any is unknown.
     """
 
     tokens: Int[np.ndarray, "example position"]
@@ -85,6 +88,7 @@ class Examples:
     class_names: tuple[str, str] = ("class 0", "class 1")
     counts: Mapping[str, int] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
+    date: Float[np.ndarray, " example"] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.label)
@@ -100,7 +104,7 @@ class Examples:
                 f"{self.tokens.shape} and {self.class_names!r}."
             )
         two_classes(self.label, n)
-        numbers = {"value": self.value} | dict(self.covariates or {})
+        numbers = {"value": self.value, "date": self.date} | dict(self.covariates or {})
         for name, values in numbers.items():
             if values is not None:
                 finite_values(name, values, n)

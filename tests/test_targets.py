@@ -9,8 +9,10 @@ import pytest
 from tiny_models import byte_level_tokenizer
 
 import lens_probes as lp
+from lens_probes.decision import MIN_PER_WORD
+from lens_probes.draws import ENOUGH_PER_WORD, _even_quotas, draw_targets
 from lens_probes.probes.negation import BEFORE_NOT, negation_words
-from lens_probes.targets import Rule, _even_quotas, draw_targets, find_targets
+from lens_probes.targets import Rule, find_targets
 from lens_probes.texts import Document, Text
 from lens_probes.windows import Window
 
@@ -172,3 +174,88 @@ def test_even_quotas_fill_like_water() -> None:
         assert all(q <= s for q, s in zip(quotas, sizes, strict=True))
         unfilled = [q for q, s in zip(quotas, sizes, strict=True) if q < s]
         assert not unfilled or max(quotas) - min(unfilled) <= 1
+
+
+def _text_with_eras() -> Text:
+    """Old documents full of "can", new ones full of "not", with a few of the other in each."""
+    old, new = "can " * 30 + "not " * 6, "not " * 30 + "can " * 6 + "never " * 2
+    bodies = [old] * 6 + [new] * 6
+    return Text(
+        "made",
+        tuple(
+            Document(f"d{i}", f"s{i // 2}", body, 1800.0 + 15 * i) for i, body in enumerate(bodies)
+        ),
+        "test",
+    )
+
+
+def test_classes_are_drawn_from_the_same_documents() -> None:
+    text = _text_with_eras()
+    words = {"can": 0, "not": 1, "never": 1}
+    targets = find_targets(text, byte_level_tokenizer(), words, rule="course", window=OPEN)
+
+    def share_new(documents: tuple[Document, ...] | None) -> tuple[list[float], dict[str, int]]:
+        drawn, counts = draw_targets(
+            targets, max_per_class=40, balance="word", documents=documents, seed=3
+        )
+        types = {w: sum(t.word == w for t in drawn) for w in words}
+        assert types == {"can": 40, "not": 28, "never": 12}, "matching changes no type's share"
+        new = [[t.document >= 6 for t in drawn if t.label == k] for k in (0, 1)]
+        return [float(np.mean(part)) for part in new], counts
+
+    (old0, old1), counts = share_new(None)
+    assert old1 - old0 > 0.4
+    assert not any("counterpart" in name for name in counts)
+    (new0, new1), counts = share_new(text.documents)
+    assert new0 == new1
+    assert counts["drawn with a counterpart in the document"] == counts["drawn"] == 80
+    assert counts["drawn without a counterpart"] == 0
+    again = [
+        draw_targets(targets, max_per_class=40, balance="word", documents=text.documents, seed=s)[0]
+        for s in (3, 3, 4)
+    ]
+    assert again[0] == again[1] != again[2]
+
+
+def test_counterparts_come_from_the_source_then_the_decade_then_not_at_all() -> None:
+    text = Text(
+        "made",
+        (
+            Document("a", "x", "can " * 4, 1900.0),
+            Document("b", "x", "not " * 4, 1950.0),
+            Document("c", "y", "can " * 4, 1801.0),
+            Document("d", "z", "not " * 4, 1809.9),
+            Document("e", "u", "can " * 4, None),
+            Document("f", "v", "not " * 5, None),
+        ),
+        "test",
+    )
+    targets = find_targets(
+        text, byte_level_tokenizer(), {"can": 0, "not": 1}, rule="course", window=OPEN
+    )
+    drawn, counts = draw_targets(
+        targets, max_per_class=12, balance="word", documents=text.documents, seed=0
+    )
+    assert len(drawn) == 24
+    assert {name: n for name, n in counts.items() if "counterpart" in name} == {
+        "drawn with a counterpart in the document": 0,
+        "drawn with a counterpart by the source": 8,
+        "drawn with a counterpart in the decade": 8,
+        "drawn without a counterpart": 8,
+    }
+
+
+def test_fewer_types_are_drawn_so_that_each_has_enough() -> None:
+    common = [f"a{i}" for i in range(12)]
+    rare = [f"b{i}" for i in range(12)]
+    body = " ".join(common * 9 + rare * 2 + ["not"] * 40) + " "
+    words = dict.fromkeys([*common, *rare], 0) | {"not": 1}
+    targets = find_targets(text_of(body), byte_level_tokenizer(), words, rule="course", window=OPEN)
+    drawn, counts = draw_targets(targets, max_per_class=30, balance="word", seed=0)
+    sizes = {w: sum(t.word == w for t in drawn) for w in words}
+    assert sorted(n for w, n in sizes.items() if w in common and n) == [5] * 6
+    assert not any(sizes[w] for w in rare)
+    assert counts["word types not drawn"] == 18
+    every, _ = draw_targets(targets, max_per_class=None, balance="word", seed=0)
+    assert {t.word for t in every} == set(words), "without a limit no type is left out"
+    assert ENOUGH_PER_WORD == MIN_PER_WORD

@@ -122,6 +122,13 @@ class DrawOptions:
     balance: Literal["word", "natural"] | None = None
     """`word`: as evenly over word types as they allow; `natural`: at random. [default: word]"""
 
+    balance_sources: bool | None = None
+    """Both classes from the same documents, speakers and decades, as far as the text allows.
+    [default: yes; no in the course preset]"""
+
+    group_by: Literal["word", "stem"] | None = None
+    """What is independent evidence: a word type, or all that share a stem. [default: word]"""
+
     max_words: int | None = None
     """Word types of each class, at most, drawn at random. [default: all, or the probe's]"""
 

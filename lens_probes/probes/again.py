@@ -44,6 +44,8 @@ def probe_again(origin: Mapping[str, Any], **changes: Any) -> Probe:
             raise InputError(f"the {kind.name} probe has no option {name!r}.")
     left = set(origin.get("by_default", ()))
     options = {name: origin[name] for name in names if name in origin and name not in left}
+    if "balance" in origin:  # results from before sources were balanced do not name it
+        options |= {"balance_sources": False} if "balance_sources" not in origin else {}
     if origin.get("word_set", "custom") != "custom":
         options["words"] = origin["word_set"]
     if isinstance(text := options.get("text"), Mapping):

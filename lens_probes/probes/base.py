@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+import numpy as np
+
+from lens_probes.draws import Balance, draw_targets
 from lens_probes.errors import InputError, unknown
 from lens_probes.examples import Examples
-from lens_probes.targets import (
-    Balance,
-    Candidate,
-    Exclusion,
-    Rule,
-    draw_targets,
-    find_targets,
-    locate,
-)
+from lens_probes.replication_groups import joined, numbered, read_tokens
+from lens_probes.targets import Candidate, Exclusion, Rule, find_targets, locate
 from lens_probes.texts import Text
 from lens_probes.tokenised import Tokenised
 from lens_probes.windows import Context, Read, Targets, Window, cut_windows
+
+GroupBy = Literal["word", "stem"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -112,6 +111,12 @@ class TextProbe(Probe):
         Word types drawn for each class, at most; None takes all.
     min_per_word
         Word types with fewer usable occurrences are dropped and counted; 1 by default.
+    balance_sources
+        Draw both classes from the same documents, speakers (sources) and decades, as far as the
+        text allows: by default, but not in the lesson's draw (`course`).
+    group_by
+        What is independent evidence (`Examples.group`): a `"word"` type (default), or all that
+        share a `"stem"` (English, Snowball), each joined with what shares its read token.
     context
         `"window"` (default): `before` tokens and the target; `"document"`: many targets from one
         pass over chunks of `chunk` tokens, each with `before` or more; `"sentence"`: its whole
@@ -124,6 +129,8 @@ class TextProbe(Probe):
 
     max_per_class: int | None = 300
     balance: Balance | None = None
+    balance_sources: bool | None = None
+    group_by: GroupBy = "word"
     max_words: int | None = None
     min_per_word: int | None = None
     context: Context | None = None
@@ -135,14 +142,23 @@ class TextProbe(Probe):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        self._by_default(balance="word", min_per_word=1, context="window")
+        self._by_default(balance="word", balance_sources=True, min_per_word=1, context="window")
         for name, least in (("max_per_class", 2), ("max_words", 2), ("min_per_word", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InputError(f"{name} must be {least} or more; got {value}.")
         if self.balance not in ("word", "natural"):
             raise unknown("balance", self.balance, ("word", "natural"))
+        if self.group_by not in ("word", "stem"):
+            raise unknown("group_by", self.group_by, ("word", "stem"))
+        if self.group_by == "stem":
+            stemmer()
         _ = self.window
+
+    @classmethod
+    def course(cls, *arguments: Any, **options: Any) -> Self:
+        """The probe with the lesson's words, rules and sizes, drawn as the lesson draws."""
+        return super().course(*arguments, **{"balance_sources": False, **options})
 
     @property
     def window(self) -> Window:
@@ -216,6 +232,7 @@ class TextProbe(Probe):
             balance=self.balance or "word",
             max_words=self.max_words,
             min_per_word=self.min_per_word or 1,
+            documents=text.documents if self.balance_sources else None,
             seed=self.seed,
         )
         for label in classes:
@@ -226,7 +243,7 @@ class TextProbe(Probe):
                     f"text {text.name!r} has {n} usable targets of class {name}, 2 or more "
                     f"are needed ({said}): give a longer text or other words."
                 )
-        return cut_windows(
+        examples = cut_windows(
             text,
             found,
             drawn,
@@ -236,3 +253,26 @@ class TextProbe(Probe):
             origin=self.origin(**origin),
             bos_token_id=model.tokenizer.bos_token_id,
         )
+        return examples if self.group_by == "word" else by_stem(examples)
+
+
+def by_stem(examples: Examples) -> Examples:
+    """The examples with word types of one stem as one group, joined over the read token.
+
+    With the mean over a target's tokens read, stems alone.
+    """
+    assert examples.word is not None
+    stems = np.array(stemmer().stemWords([str(word) for word in examples.word]))
+    group = numbered(stems) if examples.read == "mean" else joined(stems, read_tokens(examples))
+    return dataclasses.replace(examples, own_group=group.astype(str).astype(object))
+
+
+def stemmer() -> Any:
+    """Snowball's English stemmer."""
+    try:
+        return importlib.import_module("snowballstemmer").stemmer("english")
+    except ModuleNotFoundError as error:
+        raise InputError(
+            'group_by="stem" needs the package snowballstemmer: run `pip install '
+            "snowballstemmer`, or group by word."
+        ) from error

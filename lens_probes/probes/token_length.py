@@ -12,6 +12,7 @@ from lens_probes.examples import Examples, above_median
 from lens_probes.probes.base import Probe
 from lens_probes.texts import Text
 from lens_probes.tokenised import tokenised
+from lens_probes.windows import years_of
 
 if TYPE_CHECKING:
     from lens_probes.model import LensModel
@@ -113,4 +114,5 @@ class TokenLengthProbe(Probe):
                 "drawn": len(rows),
             },
             origin=self.origin(),
+            date=years_of(sources),
         )

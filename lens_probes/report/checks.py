@@ -86,6 +86,7 @@ def confound_table(result: SweepResult) -> Table | None:
         Column(f"mean, {class0}", ("mean0",), number_or_text),
         Column(f"mean, {class1}", ("mean1",), number_or_text),
         Column("AUC by itself", ("auc",), lambda value: fixed(value, 3)),
+        Column("not given to partial r: why", ("not_given",), str, number=False),
     )
     caption = "Confounds: what else differs between the classes (AUC 0.5: nothing)"
     if value_name(result) is not None:

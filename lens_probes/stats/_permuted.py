@@ -21,7 +21,7 @@ from lens_probes.stats.inputs import Bools, Floats, Ints
 # Exceedances are counted from this |z| on (two-sided p of 0.1), in steps of STEP up to LAST.
 FIRST, STEP, LAST = 1.6448536269514722, 0.002, 12.0
 # From this ceiling of the studentised r on it is used: thresholds lie near 5.
-CEILING = 8.0
+CEILING = 6.0
 N_BINS = math.ceil((LAST - FIRST) / STEP)
 
 

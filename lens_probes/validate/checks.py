@@ -18,7 +18,11 @@ from lens_probes.replication_groups import groups_per_class, mixed_examples
 from lens_probes.significance import corrected_log10, max_test
 from lens_probes.stats.inputs import several_arrays
 from lens_probes.unit_table import group_statistics, in_turn
-from lens_probes.validate.confounds import confound_differences, confound_table
+from lens_probes.validate.confounds import (
+    categorical_differences,
+    confound_differences,
+    confound_table,
+)
 from lens_probes.validate.controls import control_task, relabelling_null, word_splits
 from lens_probes.validate.folds import Folds
 from lens_probes.validate.heldout import baselines, best_unit_r, cross_fitted_accuracy
@@ -92,7 +96,9 @@ def sweep_checks(
     if tokenizer is not None:
         table = confound_table(examples, tokenizer)
         if min(examples.n_per_class) >= 2:
-            said["confounds"] = confound_differences(table, examples.label)
+            own = tuple(examples.covariates or ())
+            said["confounds"] = confound_differences(table, examples.label, own=own)
+            said["confounds"] |= categorical_differences(examples)
     return said
 
 
