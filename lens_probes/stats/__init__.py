@@ -4,6 +4,8 @@ No model, no files, no printing. Column names are those of the units table; besi
 stands its log10, which never underflows.
 """
 
+from lens_probes.stats._adjustment import spline_columns
+from lens_probes.stats.adjusted import AdjustedTest, adjusted_test
 from lens_probes.stats.agreement import Concordance, concordance
 from lens_probes.stats.auc import Auc, auc
 from lens_probes.stats.corrections import adjust, adjust_log10
@@ -37,6 +39,7 @@ from lens_probes.stats.word_level_effects import (
 )
 
 __all__ = [
+    "AdjustedTest",
     "Auc",
     "Concordance",
     "Correlation",
@@ -57,6 +60,7 @@ __all__ = [
     "adjust",
     "adjust_hierarchical_log10",
     "adjust_log10",
+    "adjusted_test",
     "auc",
     "chi2_tail",
     "concordance",
@@ -79,6 +83,7 @@ __all__ = [
     "relabel_words_null_r",
     "resolution",
     "resolution_r",
+    "spline_columns",
     "split_test",
     "student_tail",
     "ttest",

@@ -23,6 +23,7 @@ RESULTS = {
     "correlation": lambda x: stats.correlation(x, Y + 0.1 * WORD),
     "word_level": lambda x: stats.word_level(x, Y, WORD),
     "max_permutation": lambda x: stats.max_permutation(x, Y, groups=WORD, n_permutations=50),
+    "adjusted_test": lambda x: stats.adjusted_test(x, Y, groups=WORD, n_draws=50),
     "nulls": lambda x: stats.relabel_words_null(x, Y, WORD, alpha_unit=0.1, n=5),
     "max_permutation r": lambda x: stats.max_permutation(x, WORD, groups=WORD, n_permutations=50),
     "word_level_r": lambda x: stats.word_level_r(x, WORD, WORD),
