@@ -140,6 +140,10 @@ def _how_many_are_tuned(result: SweepResult) -> str:
             f". Tuned are at least {_units(tuned['at_least'])} "
             f"({tuned['confidence']:.0%} confidence, all layers and sites at once)"
         )
+    if "adjusted_p" in units and units["adjusted_p"].notna().any():
+        given = result.provenance["decision"]["adjusted"]["given"]
+        n = int((units["adjusted_p"] <= alpha).sum())
+        said += f". Given {', '.join(given).replace('_', ' ')}: {_units(n)} in a family-wise test"
     return said + "."
 
 

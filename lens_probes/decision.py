@@ -16,10 +16,11 @@ from lens_probes.replication_groups import groups_per_class, mixed_examples
 
 Preset = Literal["course", "rigorous"]
 Scope = Literal["layer", "site", "model"]
-Method = Literal["max_t", "bonferroni", "holm", "bh", "by", "hierarchical"]
+Method = Literal["max_t", "max_adjusted", "bonferroni", "holm", "bh", "by", "hierarchical"]
 Level = Literal["word", "token"]
 
-METHODS = ("max_t", "bonferroni", "holm", "bh", "by", "hierarchical")
+METHODS = ("max_t", "max_adjusted", "bonferroni", "holm", "bh", "by", "hierarchical")
+OF_GROUPS = ("max_t", "max_adjusted")
 SCOPES = ("layer", "site", "model")
 LEVELS = ("word", "token")
 MIN_PER_WORD = 5
@@ -73,16 +74,17 @@ def preset_decision(
 ) -> Decision:
     """The decision of a preset, with what the user chose instead.
 
-    Rigorous: the max-T permutation test over replication groups, with another method Welch's t of
-    group means; with `level="token"` the score test of tokens, Holm. Course: the test of tokens
-    that the lesson uses, `course_p`.
+    Rigorous: the max-T permutation test over replication groups (max_adjusted: given speakers,
+    frequency and other confounds), with another method Welch's t of group means; with
+    `level="token"` the score test of tokens, Holm. Course: the test of tokens that the lesson
+    uses, `course_p`.
     """
     if preset not in ("course", "rigorous"):
         raise unknown("preset", preset, ("course", "rigorous"))
     if level not in (None, *LEVELS):
         raise unknown("level", level, LEVELS)
     if preset == "course":
-        if method == "max_t" or level == "word":
+        if method in OF_GROUPS or level == "word":
             raise InputError(
                 "the course preset counts tokens, without max_t: use method bonferroni, holm, bh, "
                 "by or hierarchical, or the rigorous preset."
@@ -91,11 +93,11 @@ def preset_decision(
             "course", course_p, method or "bonferroni", scope or "layer", alpha, "token"
         )
     if level == "token":
-        if method == "max_t":
-            raise InputError("max_t permutes groups of words: for level token use method holm.")
+        if method in OF_GROUPS:
+            raise InputError(f"{method} tests groups of words: for level token use method holm.")
         return Decision("rigorous", "score_p", method or "holm", scope or "model", alpha, "token")
     method = method or "max_t"
-    column = "p_family" if method == "max_t" else "word_p"
+    column = {"max_t": "p_family", "max_adjusted": "adjusted_p"}.get(method, "word_p")
     return Decision(
         "rigorous", column, method, scope or "model", alpha, "word", n_permutations, seed=seed
     )
@@ -201,7 +203,10 @@ def _problem(decision: Decision, examples: Examples) -> tuple[str, str]:
     enough = n >= (2 if pairs else 3) if several else min(n0, n1) >= 1 and n0 + n1 >= 3
     if decision.method != "max_t":
         enough = n >= 3 if several else min(n0, n1) >= 2
-        line = f"{said}: Welch's t of their means, {decision.method}"
+        what = "Welch's t of their means"
+        if decision.method == "max_adjusted":
+            what, enough = "scores given the confounds", enough and not pairs
+        line = f"{said}: {what}, {decision.method}"
         return ("", line) if enough else (f"{said}, too few to test", "")
     if not enough:
         return f"{said}, too few to permute", ""

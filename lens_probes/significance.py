@@ -12,7 +12,9 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from lens_probes import stats
-from lens_probes.decision import Decision, rank_column, tested_rows
+from lens_probes.adjustment import Adjustment
+from lens_probes.decision import OF_GROUPS, Decision, rank_column, tested_rows
+from lens_probes.errors import InputError
 from lens_probes.examples import Examples
 from lens_probes.replication_groups import groups_per_class
 from lens_probes.stats.inputs import several_arrays
@@ -27,6 +29,7 @@ def decide(
     decision: Decision,
     arrays: Sequence[Array] | stats.InTurn,
     examples: Examples,
+    adjustment: Adjustment | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Add `p_corrected`, `significant`, `q_word` and the token-level answer; say how it was done.
 
@@ -38,6 +41,8 @@ def decide(
     ----------
     arrays
         Activations in the order of the units' rows.
+    adjustment
+        Adds `adjusted_t` and `adjusted_p`, the test given the confounds; None: left out.
     """
     family = families(units, decision)
     said: dict[str, Any] = asdict(decision)
@@ -48,7 +53,15 @@ def decide(
         said["n_words_tested"] = _tested_groups(examples, decision)
     if decision.level == "pair":
         said["n_pairs"] = len(examples) // 2
-    if decision.method == "max_t":
+    if adjustment is not None and decision.level == "word":
+        units, said["adjusted"] = _given_confounds(
+            units, adjustment, arrays, examples, decision, family
+        )
+    if decision.method == "max_adjusted":
+        corrected, log10_corrected = (
+            units[name].to_numpy(float) for name in ("adjusted_p", "log10_adjusted_p")
+        )
+    elif decision.method == "max_t":
         test = max_test(arrays, examples, decision, family, bound=True)
         corrected, log10_corrected = test.p_family, test.log10_p_family
         units = units.assign(permuted_value=test.value)
@@ -77,6 +90,28 @@ def decide(
         "left_out": int(np.isnan(corrected).sum()),
     }
     return table, said
+
+
+def _given_confounds(
+    units: pd.DataFrame,
+    adjustment: Adjustment,
+    arrays: Any,
+    examples: Examples,
+    decision: Decision,
+    family: NDArray[np.int64],
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Units with the adjusted test, or NaN and the reason where the confounds leave nothing."""
+    try:
+        test = adjustment.test(arrays, examples, decision, family)
+    except ValueError as error:
+        if decision.method == "max_adjusted":
+            raise InputError(f"the adjusted test cannot be made: {error}") from error
+        nothing = dict.fromkeys(("adjusted_t", "adjusted_p", "log10_adjusted_p"), np.nan)
+        return units.assign(**nothing), {"not_made": str(error), "given": list(adjustment.names)}
+    found = units.assign(
+        adjusted_t=test.adjusted_t, adjusted_p=test.p_family, log10_adjusted_p=test.log10_p_family
+    )
+    return found, adjustment.described(test)
 
 
 def _tested_groups(examples: Examples, decision: Decision) -> list[int]:
@@ -162,10 +197,11 @@ def corrected_log10(
     log10_p: Float[np.ndarray, " unit"], decision: Decision, family: NDArray[np.int64]
 ) -> Float[np.ndarray, " unit"]:
     """log10 p of units, corrected by the method of a decision other than max_t."""
-    assert decision.method != "max_t"
+    assert decision.method not in OF_GROUPS
     if decision.method == "hierarchical":
         return stats.adjust_hierarchical_log10(log10_p, family=family)
-    return stats.adjust_log10(log10_p, method=decision.method, family=family)
+    method: Any = decision.method
+    return stats.adjust_log10(log10_p, method=method, family=family)
 
 
 def families(units: pd.DataFrame, decision: Decision) -> NDArray[np.int64]:

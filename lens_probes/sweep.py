@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lens_probes.activations import collect
+from lens_probes.adjustment import Adjustment
 from lens_probes.best_units import evidence_of, paint_best
 from lens_probes.decision import (
     Level,
@@ -34,7 +35,12 @@ from lens_probes.sites import check_layers, check_sites
 from lens_probes.tuned import tuned_by_layer, tuned_in_all
 from lens_probes.unit_contexts import unit_details
 from lens_probes.unit_table import covariates_of, in_turn, unit_tables
-from lens_probes.validate.checks import layer_checks, sweep_checks, untrained_counts
+from lens_probes.validate.checks import (
+    layer_checks,
+    significant_units,
+    sweep_checks,
+    untrained_counts,
+)
 from lens_probes.validate.folds import make_folds
 from lens_probes.validate.level import level_at_this_design
 from lens_probes.validate.others import auc_others, further_negatives
@@ -75,7 +81,8 @@ def sweep(
         one layer and site, nothing else.
     alpha, method, scope
         Level, correction and family (layer, site, model) instead of the preset's. `"max_t"` names
-        units with a family-wise error; to count them `"bh"`, `"by"`, or `"hierarchical"` (layers,
+        units with a family-wise error, `"max_adjusted"` too, given speakers, frequency, length and
+        date; to count them `"bh"`, `"by"`, or `"hierarchical"` (layers,
         then units) bound the false discovery rate of Welch's t of group means, `"bonferroni"` and
         `"holm"` their family-wise error.
     level
@@ -134,7 +141,10 @@ def sweep(
         activations, examples, covariates, folds if rigorous else None,
         decision.min_per_group if rigorous else None,
     )  # fmt: skip
-    units, decided = decide(units, decision, in_turn(activations), examples)
+    adjustment = Adjustment.of(examples, model.tokenizer)
+    units, decided = decide(
+        units, decision, in_turn(activations), examples, adjustment if rigorous else None
+    )
     validation: dict[str, Any] = {"resolution": resolution, "notes": [*folds.notes, *missing]}
     clock.lap("statistics")
 
@@ -152,15 +162,21 @@ def sweep(
             bounds = tuned_by_layer(units, decided, family)
             per_layer = per_layer.merge(bounds, on=["layer", "site"])
             validation["tuned"] = tuned_in_all(units, decided)
-        decided["level_at_this_design"] = level_at_this_design(units, examples, decision)
-        checks = layer_checks(activations, examples, decision, family, folds, seed=seed)
+        decided["level_at_this_design"] = level_at_this_design(
+            units, examples, decision, adjustment
+        )
+        choose = partial(
+            significant_units, examples=examples, decision=decision, family=family,
+            adjustment=adjustment,
+        )  # fmt: skip
+        checks = layer_checks(activations, examples, decision, choose, folds, seed=seed)
         per_layer = per_layer.merge(checks, on=["layer", "site"])
         validation["held_out_by"] = folds.main_name
         validation |= sweep_checks(activations, examples, decision, model.tokenizer, seed=seed)
         clock.lap("checks")
     if rigorous and untrained:
         again = read(model.reinitialised(seed), examples)
-        per_layer = per_layer.join(untrained_counts(again, activations, examples, decision, family))
+        per_layer = per_layer.join(untrained_counts(in_turn(again, activations), choose))
         clock.lap("forward passes, untrained")
 
     evidence = evidence_of(activations, units)

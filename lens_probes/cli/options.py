@@ -91,9 +91,11 @@ class SweepOptions(WorkOptions):
     alpha: float = 0.05
     """Level of the corrected test."""
 
-    method: Literal["max_t", "bonferroni", "holm", "bh", "by", "hierarchical"] | None = None
-    """Correction instead of the preset's: max_t names units, bh and hierarchical (layers, then
-    units) count them."""
+    method: (
+        Literal["max_t", "max_adjusted", "bonferroni", "holm", "bh", "by", "hierarchical"] | None
+    ) = None
+    """Correction instead of the preset's: max_t names units, max_adjusted too, given speakers,
+    frequency and length; bh and hierarchical (layers, then units) count them."""
 
     level: Literal["word", "token"] | None = None
     """What counts as independent: groups of words read at one token, or tokens. [default: word]"""

@@ -18,6 +18,7 @@ METHODS = {
     "holm": "Holm",
     "bh": "Benjamini–Hochberg",
     "by": "Benjamini–Yekutieli",
+    "max_adjusted": "largest adjusted score, by draws over groups",
     "hierarchical": "Benjamini–Bogomolov, layers then units",
 }
 _TESTS = {
@@ -30,6 +31,7 @@ _TESTS = {
     "word_p": "Welch t test of the means of replication groups (word_p)",
     "p_family": "permutation of classes over replication groups, largest normalised Welch t of the "
     "family (p_family)",
+    "adjusted_p": "scores of replication groups given the confounds (adjusted_p)",
     "paired_p": "paired t test of a word in the two conditions (paired_p)",
     "r_p": "t test of the Pearson correlation (r_p)",
 }
@@ -51,6 +53,7 @@ _DECISION = (
     "left_out",
     "n_words_tested",
     "families",
+    "adjusted",
     "level_at_this_design",
     "n_set_aside",
     "why",
@@ -135,6 +138,7 @@ def decided(result: SweepResult) -> dict[str, object]:
             map(str, reversed(decision.get("n_words_tested", ())))
         ),
         "examples of groups with both classes, set aside": decision.get("n_set_aside") or None,
+        "adjusted test: given": ", ".join((decision.get("adjusted") or {}).get("given", ())),
         "level of this test in this design (nominal alpha), simulated": _level(decision),
         "left out (no p-value)": decision.get("left_out"),
         "significant": f"{whole(int(result.units['significant'].sum()))} units",

@@ -135,7 +135,7 @@ class StudentisedSlope:
     @cached_property
     def imposed(self) -> bool:
         """Whether even then an effect could stand far above any threshold."""
-        squares = np.square(self._label(self.codes))
+        squares: Floats = np.square(self._label(self.codes))
         pairs = bool(self.stratum.any())
         return not pairs and float(squares.sum() / np.sqrt(np.square(squares).sum())) >= CEILING
 
@@ -145,7 +145,8 @@ class StudentisedSlope:
         them."""
         sizes = np.bincount(self.stratum)
         means = np.bincount(self.stratum, weights=self.contrast[self.codes]) / sizes
-        return means[self.stratum], 1.0 / sizes[self.stratum]
+        centre: Floats = means[self.stratum]
+        return centre, 1.0 / sizes[self.stratum]
 
     def _label(self, codes: npt.NDArray[Any]) -> Floats:
         label: Floats = self.contrast[codes] - self._inside[0]
@@ -156,7 +157,7 @@ class StudentisedSlope:
         squares: Floats = label**2
         if self.imposed:
             return squares
-        free = 1 - self._inside[1] - squares / squares.sum(axis=1, keepdims=True)
+        free: Floats = 1 - self._inside[1] - squares / squares.sum(axis=1, keepdims=True)
         weights: Floats = squares / np.maximum(free, 0.05) ** 2
         return weights
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from lens_probes import stats
 from lens_probes.activations import Activations
+from lens_probes.adjustment import Adjustment
 from lens_probes.decision import Decision, one_value_a_group, tested_rows
 from lens_probes.examples import Examples
 from lens_probes.replication_groups import groups_per_class, mixed_examples
@@ -29,20 +31,23 @@ from lens_probes.validate.heldout import baselines, best_unit_r, cross_fitted_ac
 from lens_probes.validate.similarity import pair_similarity
 
 Array = Float[np.ndarray, "example unit"]
+# Which units of each array the decision finds, on all examples or on some `rows`.
+Choose = Callable[..., list[Bool[np.ndarray, " unit"]]]
 
 
 def layer_checks(
     activations: Activations,
     examples: Examples,
     decision: Decision,
-    family: NDArray[np.int64],
+    choose: Choose,
     folds: Folds,
     *,
     seed: int,
 ) -> pd.DataFrame:
     """One row per layer and site: cross-fitted accuracy, baselines, control task.
 
-    With a continuous label: held-out r of the unit chosen on the training folds.
+    With a continuous label: held-out r of the unit chosen on the training folds. `choose` is
+    `significant_units` of this decision.
     """
     arrays = in_turn(activations)
     table = pd.DataFrame(list(activations), columns=["layer", "site"])
@@ -57,11 +62,9 @@ def layer_checks(
             ]
         return table
     if folds.main is not None:
-
-        def choose(train: Bool[np.ndarray, " example"]) -> list[Bool[np.ndarray, " unit"]]:
-            return significant_units(arrays, examples, decision, family, train)
-
-        accuracy = cross_fitted_accuracy(arrays, examples.label, folds.main, choose)
+        accuracy = cross_fitted_accuracy(
+            arrays, examples.label, folds.main, lambda train: choose(arrays, rows=train)
+        )
         table["mean_accuracy_significant_heldout"] = [every for every, _ in accuracy]
         table["mean_accuracy_significant_positive_heldout"] = [part for _, part in accuracy]
         rows = [asdict(baselines(x, examples.label, folds.main)) for x in arrays]
@@ -102,17 +105,10 @@ def sweep_checks(
     return said
 
 
-def untrained_counts(
-    untrained: Activations,
-    activations: Activations,
-    examples: Examples,
-    decision: Decision,
-    family: NDArray[np.int64],
-) -> pd.DataFrame:
+def untrained_counts(arrays: stats.InTurn, choose: Choose) -> pd.DataFrame:
     """Tested and significant units of each layer and site with random weights, and their share."""
-    arrays = in_turn(untrained, activations)
     tested = [int((x != x[:1]).any(axis=0).sum()) for x in arrays]
-    found = [int(mask.sum()) for mask in significant_units(arrays, examples, decision, family)]
+    found = [int(mask.sum()) for mask in choose(arrays)]
     return pd.DataFrame(
         {
             "untrained_n_tested": tested,
@@ -127,11 +123,13 @@ def significant_units(
     examples: Examples,
     decision: Decision,
     family: NDArray[np.int64],
+    adjustment: Adjustment,
+    *,
     rows: Bool[np.ndarray, " example"] | None = None,
 ) -> list[Bool[np.ndarray, " unit"]]:
     """Which units of each array the decision finds, on all examples or on some rows."""
     if decision.level != "token":
-        p = _p_of_groups(arrays, examples, decision, family, rows)
+        p = _p_of_groups(arrays, examples, decision, family, adjustment, rows)
     else:
         use = np.ones(len(examples), dtype=bool) if rows is None else rows
         label = examples.label if examples.value is None else examples.value
@@ -155,6 +153,7 @@ def _p_of_groups(
     examples: Examples,
     decision: Decision,
     family: NDArray[np.int64],
+    adjustment: Adjustment,
     rows: Bool[np.ndarray, " example"] | None,
 ) -> Float[np.ndarray, " unit"]:
     """Corrected p over replication groups, of some rows; 1 where they leave too few to test."""
@@ -164,6 +163,11 @@ def _p_of_groups(
             return np.ones(len(family))
     if decision.method == "max_t":
         return max_test(arrays, examples, decision, family, rows).p_family
+    if decision.method == "max_adjusted":
+        try:
+            return adjustment.test(arrays, examples, decision, family, rows).p_family
+        except ValueError:  # some rows only: the confounds leave nothing of the label
+            return np.ones(len(family))
     index = np.arange(len(examples)) if rows is None else np.flatnonzero(rows)
     part = examples.select(index)
     columns = [group_statistics(x[index], part, decision.min_per_group) for x in arrays]

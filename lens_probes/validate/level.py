@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float
 
 from lens_probes import stats
+from lens_probes.adjustment import Adjustment
 from lens_probes.decision import Decision, tested_rows
 from lens_probes.examples import Examples
 
@@ -17,7 +19,7 @@ SHARES_OF_WORDS = (0.1, 0.5)
 
 
 def level_at_this_design(
-    units: pd.DataFrame, examples: Examples, decision: Decision
+    units: pd.DataFrame, examples: Examples, decision: Decision, adjustment: Adjustment
 ) -> tuple[float, float] | None:
     """Lowest and highest family-wise error over four kinds of null units; None at token level.
 
@@ -30,12 +32,8 @@ def level_at_this_design(
     if decision.level != "word" or examples.group is None:
         return None
     use = tested_rows(examples, decision.min_per_group)
-    _, first, group = np.unique(examples.group[use], return_index=True, return_inverse=True)
-    sizes = np.bincount(group)
-    label = examples.label[use][first]
-    value = None if examples.value is None else examples.value[use][first]
     errors = [
-        _error(sizes, label, value, decision, share, ratio, seed=decision.seed + i)
+        _error(examples, use, decision, adjustment, share, ratio, seed=decision.seed + i)
         for i, (share, ratio) in enumerate(
             (share, ratio) for share in SHARES_OF_WORDS for ratio in _ratios(units)
         )
@@ -56,43 +54,48 @@ def _ratios(units: pd.DataFrame) -> tuple[float, ...]:
 
 
 def _error(
-    sizes: Int[np.ndarray, " group"],
-    label: Int[np.ndarray, " group"],
-    value: Float[np.ndarray, " group"] | None,
+    examples: Examples,
+    use: Bool[np.ndarray, " example"],
     decision: Decision,
+    adjustment: Adjustment,
     share: float,
     ratio: float,
     *,
     seed: int,
 ) -> float:
-    """Family-wise error over families of null units, whose group means are drawn."""
+    """Family-wise error over families of null units drawn for these groups."""
+    assert examples.group is not None
     rng = np.random.default_rng(seed)
-    sd = np.sqrt(share + (1 - share) / sizes)
-    if value is None:
-        sd = np.where(label == 1, ratio, 1.0) * sd
-    means = rng.normal(size=(len(sizes), N_FAMILIES * N_UNITS)) * sd[:, None]
-    family = np.repeat(np.arange(N_FAMILIES), N_UNITS)
-    groups, asked = np.arange(len(sizes)), label if value is None else value
+    _, first, group = np.unique(examples.group[use], return_index=True, return_inverse=True)
+    label, n = examples.label[use][first], N_FAMILIES * N_UNITS
+    values = None if examples.value is None else examples.value[use][first]
+    scale = np.where(label == 1, ratio, 1.0)[:, None] if values is None else 1.0
+    word = np.sqrt(share) * rng.normal(size=(len(label), n))
+    noise, family = np.sqrt(1 - share), np.repeat(np.arange(N_FAMILIES), N_UNITS)
+    draws: dict[str, Any] = {"family": family, "seed": seed, "alpha": decision.alpha}
+    n_draws = min(decision.n_permutations, N_DRAWS)
+    if decision.method == "max_adjusted":
+        x = np.zeros((len(examples), n))
+        x[use] = (word * scale)[group] + noise * rng.normal(size=(len(group), n))
+        shorter = replace(decision, n_permutations=n_draws)
+        p = adjustment.test([x], examples, shorter, family).p_family
+        return _share_of_families(p, decision.alpha)
+    each = np.bincount(group)[:, None]
+    means = scale * (word + noise / np.sqrt(each) * rng.normal(size=word.shape))
+    asked: Any = label if values is None else values
     if decision.method == "max_t":
-        p = stats.max_permutation(
-            means,
-            asked,
-            groups=groups,
-            n_permutations=min(decision.n_permutations, N_DRAWS),
-            seed=seed,
-            family=family,
-            statistic=None if value is None else "slope",
-        ).p_family
-    else:
-        # With nothing to find, layers first and then units errs as bh does.
-        method = "bh" if decision.method == "hierarchical" else decision.method
-        p = stats.adjust(_parametric_p(means, asked, value is None), method=method, family=family)
+        draws["statistic"] = None if values is None else "slope"
+        p = stats.max_permutation(means, asked, n_permutations=n_draws, **draws).p_family
+        return _share_of_families(p, decision.alpha)
+    test: Any = stats.word_level if values is None else stats.word_level_r
+    raw = test(means, asked, np.arange(len(label)), min_per_word=1).log10_word_p
+    # With nothing to find, layers first and then units errs as bh does.
+    method: Any = "bh" if decision.method == "hierarchical" else decision.method
+    log10_p = stats.adjust_log10(raw, method=method, family=family)
+    return _share_of_families(10**log10_p, decision.alpha)
+
+
+def _share_of_families(p: Float[np.ndarray, " unit"], alpha: float) -> float:
+    """Share of families in which a unit passes."""
     lowest = np.nan_to_num(p, nan=1.0).reshape(N_FAMILIES, N_UNITS).min(axis=1)
-    return float((lowest <= decision.alpha).mean())
-
-
-def _parametric_p(means: Any, asked: Any, classes: bool) -> Float[np.ndarray, " unit"]:
-    groups = np.arange(len(asked))
-    if classes:
-        return stats.word_level(means, asked, groups, min_per_word=1).word_p
-    return stats.word_level_r(means, asked, groups, min_per_word=1).word_p
+    return float((lowest <= alpha).mean())

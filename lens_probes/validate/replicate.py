@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lens_probes import stats
 from lens_probes.activations import Activations, collect
+from lens_probes.adjustment import Adjustment
 from lens_probes.decision import (
     Decision,
     course_p,
@@ -225,7 +226,8 @@ def _line(
     covariates = covariates_of(chosen, tokenizer)
     least = None if decision.level == "token" else decision.min_per_group
     table = unit_tables(part, chosen, covariates, None, least)
-    units, _ = decide(table, decision, in_turn(part), chosen)
+    given = Adjustment.of(chosen, tokenizer) if decision.method == "max_adjusted" else None
+    units, _ = decide(table, decision, in_turn(part), chosen, given)
     return line | _compare(result, units) | {"level": decision.level, "note": decision.why}, units
 
 
