@@ -10,7 +10,7 @@ import numpy as np
 import lens_probes as lp
 from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.grammar import PASSAGE, lone_words, marked
-from lens_probes.findings.profiles import max_t_threshold, untrained_by_itself, word_t
+from lens_probes.findings.profiles import max_t_threshold, untrained_by_itself, word_z
 from lens_probes.findings.spread import INTERVAL, NULL, Profile, Sample, spread
 from lens_probes.report import heatmap_html
 
@@ -35,7 +35,7 @@ def word_shares(threshold: float) -> Profile:
 
     def profile(sample: Sample) -> Mapping[str, float]:
         (key,) = sample.arrays
-        t = word_t(sample, key)
+        t = word_z(sample, key)
         return _both(np.nan_to_num(np.abs(t)) > threshold, t)
 
     return profile

@@ -18,7 +18,7 @@ from lens_probes.findings.negation import (
     rigorous_reading,
     word_folds,
 )
-from lens_probes.findings.profiles import word_t
+from lens_probes.findings.profiles import word_z
 from lens_probes.findings.spread import INTERVAL, NULL, Sample, spread
 from lens_probes.validate.heldout import cross_fitted_accuracy
 
@@ -47,7 +47,7 @@ def held_out(sample: Sample) -> Mapping[str, float]:
 
         ((best, _),) = cross_fitted_accuracy([x], sample.label, fold, choose)
     fit = lp.stats.logistic(x, sample.label)
-    return {"best": best, "rank": rank_of(fit.beta_std, -np.abs(word_t(sample, key, MIN_PER_WORD)))}
+    return {"best": best, "rank": rank_of(fit.beta_std, -np.abs(word_z(sample, key, MIN_PER_WORD)))}
 
 
 def rank_of(beta: np.ndarray, log10_p: np.ndarray) -> float:

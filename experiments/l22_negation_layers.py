@@ -21,7 +21,7 @@ from lens_probes.findings.negation import (
     rigorous_reading,
     word_values,
 )
-from lens_probes.findings.profiles import layer_shares, too_few_words, wald, word_t
+from lens_probes.findings.profiles import layer_shares, too_few_words, wald, word_z
 from lens_probes.findings.spread import INTERVAL, NULL, Sample, pick, spread
 from lens_probes.probes.contrasts import Contrast
 from lens_probes.texts import Document, Text
@@ -75,7 +75,7 @@ def run(setting: Setting) -> Outcome:
     _, bare, _ = layer_shares(reading.sample(untrained=True).only(keys), wald)
     extended = rigorous_reading(setting)
     best = (setting.layer(13, of=36), "mlp_pre")
-    evidence = word_t(extended.sample(), best, MIN_PER_WORD)
+    evidence = word_z(extended.sample(), best, MIN_PER_WORD)
     if np.isnan(evidence).all():
         evidence = lp.stats.ttest(sample.arrays[best], sample.label).t
     unit = int(np.nanargmax(evidence))

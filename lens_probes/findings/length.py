@@ -91,7 +91,7 @@ def length_sums(setting: Setting, *, untrained: bool) -> LengthSums:
 def _sums(model: LensModel, examples: Examples, setting: Setting) -> LengthSums:
     assert examples.value is not None
     assert examples.covariates is not None
-    assert examples.word is not None
+    assert examples.group is not None
     value = examples.value
     y = np.column_stack([value, examples.covariates["log_count"], value > np.median(value)])
     y = y.astype(np.float64)
@@ -101,9 +101,9 @@ def _sums(model: LensModel, examples: Examples, setting: Setting) -> LengthSums:
     first = examples.position == 0
     group = sequence + len(sequences) * first
     mark = np.eye(2 * len(sequences))[group]
-    types, type_of = np.unique(examples.word.astype(str), return_inverse=True)
+    type_of = examples.group
     rng = np.random.default_rng([setting.seed, 3])
-    of_type = np.zeros(len(types))
+    of_type = np.zeros(int(type_of.max()) + 1)
     of_type[type_of] = value
     shuffled = np.stack([rng.permutation(of_type)[type_of] for _ in range(setting.draws)])
     frequency, later = y[:, [1]], ~first

@@ -23,6 +23,7 @@ from lens_probes.findings.profiles import (
 from lens_probes.findings.setting import Doubt, Setting
 from lens_probes.findings.spread import Key, Profile, Reading, Sample, spread
 from lens_probes.probes import NegationProbe
+from lens_probes.replication_groups import groups_per_class
 from lens_probes.texts import Text
 from lens_probes.validate.heldout import cross_fitted_accuracy
 
@@ -66,9 +67,10 @@ def counted(reading: Reading) -> str:
     sizes = [Counter(words[reading.examples.label == label].tolist()) for label in (0, 1)]
     w0, w1 = (len(of) for of in sizes)
     often0, often1 = (sum(n >= MIN_PER_WORD for n in of.values()) for of in sizes)
+    g0, g1 = groups_per_class(reading.examples)
     return (
         f"{n1} negations v {n0} affirmations of {w1} v {w0} word types ({often1} v {often0} with "
-        f"{MIN_PER_WORD} or more)"
+        f"{MIN_PER_WORD} or more) in {g1} v {g0} groups"
     )
 
 
@@ -134,10 +136,10 @@ def held_out_of_keys(sample: Sample, fold: np.ndarray) -> list[float]:
 
 
 def word_folds(sample: Sample) -> np.ndarray | None:
-    """Folds that hold out word types; None where there are too few."""
+    """Folds that hold out groups of words; None where there are too few."""
     for n_folds in (4, 3, 2):
         try:
-            return stats.folds_by_word(sample.label, sample.word, n_folds=n_folds)
+            return stats.folds_by_word(sample.label, sample.group, n_folds=n_folds)
         except ValueError:
             continue
     return None

@@ -69,18 +69,18 @@ def student_t(x: NDArray[np.floating[Any]], label: NDArray[Any]) -> Floats:
 
 
 def words_beyond(threshold: float, min_per_word: int = MIN_PER_WORD) -> Decide:
-    """The rigorous decision: |t| of word-type means beyond a max-T threshold over all units."""
+    """The rigorous decision: |z| of group means beyond a max-T threshold over all units."""
 
     def decide(sample: Sample, keys: list[Key]) -> Tests:
-        t = np.concatenate([word_t(sample, key, min_per_word) for key in keys])
+        t = np.concatenate([word_z(sample, key, min_per_word) for key in keys])
         sign = np.nan_to_num(np.sign(t))
         return Tests(np.nan_to_num(np.abs(t)) > threshold, sign, np.full(len(t), np.nan))
 
     return decide
 
 
-def word_t(sample: Sample, key: Key, min_per_word: int = 1) -> Floats:
-    """Student's t [unit] of the unweighted means of word types; NaN with fewer than 2 a class."""
+def word_z(sample: Sample, key: Key, min_per_word: int = 1) -> Floats:
+    """Normalised Welch t [unit] of group means; NaN with fewer than 2 groups of a class."""
     n = np.bincount(sample.copy)
     rows = np.flatnonzero(n[sample.copy] >= min_per_word)
     rows = rows[np.argsort(sample.copy[rows], kind="stable")]
@@ -90,7 +90,8 @@ def word_t(sample: Sample, key: Key, min_per_word: int = 1) -> Floats:
     if min((label == 0).sum(), (label == 1).sum()) < 2:
         return np.full(x.shape[1], np.nan)
     means = np.add.reduceat(x[rows].astype(np.float64), starts, axis=0) / sizes[:, None]
-    return student_t(means, label)
+    varies = (means != means[:1]).any(axis=0)
+    return np.where(varies, stats.normalised_welch(means, label == 1), np.nan)
 
 
 def max_t_threshold(
@@ -100,7 +101,7 @@ def max_t_threshold(
     n_permutations: int = 1000,
     seed: int = 0,
 ) -> float:
-    """Threshold of |t| over word types and all units; inf where so few words cannot decide."""
+    """Threshold of |z| over groups and all units; inf where so few groups cannot decide."""
     n = np.bincount(sample.copy)
     part = sample.take(np.flatnonzero(n[sample.copy] >= min_per_word))
     for label in (0, 1):
@@ -114,15 +115,15 @@ def max_t_threshold(
 
 
 def too_few_words(sample: Sample, min_per_word: int = MIN_PER_WORD) -> str:
-    """Why no test over word types can reject, or ""."""
+    """Why no test over groups can reject, or ""."""
     n = np.bincount(sample.copy)
     often = n[sample.copy] >= min_per_word
     zero, one = (len(set(sample.copy[often & (sample.label == label)])) for label in (0, 1))
     if 2 / comb(zero + one, one) <= ALPHA and min(zero, one) > 1:
         return ""
     return (
-        f"{one} v {zero} word types with {min_per_word} examples or more: whatever the "
-        "activations, no test over word types can reject"
+        f"{one} v {zero} groups of words with {min_per_word} examples or more: whatever the "
+        "activations, no test over groups can reject"
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lens_probes import stats
-from lens_probes.findings.profiles import max_t_threshold, student_t, wald, word_t
+from lens_probes.findings.profiles import max_t_threshold, student_t, wald, word_z
 from lens_probes.findings.spread import Profile, Sample
 from lens_probes.texts import Text
 
@@ -38,7 +38,7 @@ def holds(
     (key,) = first.arrays
     x2 = second.arrays[key]
     t1, t2 = (
-        word_t(sample, key) if by == "word" else student_t(sample.arrays[key], sample.label)
+        word_z(sample, key) if by == "word" else student_t(sample.arrays[key], sample.label)
         for sample in (first, second)
     )
     best = int(np.nanargmax(np.abs(t1)))
@@ -74,7 +74,7 @@ def by_words(threshold: float) -> Profile:
     def profile(sample: Sample) -> Mapping[str, float]:
         (key,) = sample.arrays
         fit = stats.logistic(sample.arrays[key], sample.label)
-        t = np.abs(word_t(sample, key))
+        t = np.abs(word_z(sample, key))
         share = float((np.nan_to_num(t) > threshold).mean())
         return {"share": share, "rank_correlation": ranks(fit.beta_std, -t)}
 
@@ -85,7 +85,7 @@ def beyond_max_t(sample: Sample, seed: int) -> tuple[float, NDArray[np.bool_]]:
     """max-T threshold over word types, and which units lie beyond it."""
     (key,) = sample.arrays
     limit = max_t_threshold(sample, min_per_word=1, seed=seed)
-    return limit, np.nan_to_num(np.abs(word_t(sample, key))) > limit
+    return limit, np.nan_to_num(np.abs(word_z(sample, key))) > limit
 
 
 def with_new_words(first: Sample, second: Sample) -> Sample:

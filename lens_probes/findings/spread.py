@@ -1,14 +1,15 @@
 """A number with its interval, its word-type null and its untrained value: one function, four times.
 
 A profile turns activations and labels into a few numbers. Run on the examples it gives the value,
-on word types drawn with replacement the interval, on labels shuffled over word types the draws of
-the null, and on the activations of untrained weights what the architecture alone gives.
+on replication groups (word types, joined where they are read at one token) drawn with replacement
+the interval, on labels shuffled over groups the draws of the null, and on the activations of
+untrained weights what the architecture alone gives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal
 
@@ -20,10 +21,11 @@ from lens_probes.examples import Examples
 from lens_probes.findings.claim import Value
 from lens_probes.findings.intervals import ERROR, estimate, interval, mean
 from lens_probes.findings.parts import ends_of
+from lens_probes.replication_groups import mixed_examples, numbered
 
 __all__ = [
     "INTERVAL", "NULL", "By", "Key", "Profile", "Reading", "Sample", "bootstrap", "estimate",
-    "interval", "mean", "pick", "shuffles", "spread", "word_types",
+    "interval", "mean", "pick", "resampled_groups", "shuffles", "spread",
 ]  # fmt: skip
 
 Key = tuple[int, str]
@@ -31,12 +33,12 @@ Array = NDArray[np.floating[Any]]
 By = Literal["word", "sequence"]
 
 INTERVAL = {
-    "word": ERROR + "word types with replacement in each class",
+    "word": ERROR + "groups of words with replacement in each class",
     "sequence": ERROR + "sequences with replacement",
 }
 NULL = (
-    "mean of {n} relabellings of word types, class sizes kept, without the real one and its mirror "
-    "image"
+    "mean of {n} relabellings of groups of words, class sizes kept, without the real one and its "
+    "mirror image"
 )
 # Relabellings drawn for each one that is wanted, before it is clear that there are no others.
 _TRIES = 50
@@ -44,14 +46,15 @@ _TRIES = 50
 
 @dataclass(frozen=True)
 class Sample:
-    """Activations [example, unit] by layer and site, with the labels and words of their rows.
+    """Activations [example, unit] by layer and site, with labels, words and groups of their rows.
 
-    `copy` numbers the word types: a type that was drawn twice has two numbers.
+    `group` numbers the replication groups, `copy` as well: one that was drawn twice has two copies.
     """
 
     arrays: Mapping[Key, Array]
     label: NDArray[Any]
     word: NDArray[np.object_]
+    group: NDArray[np.int64]
     copy: NDArray[np.int64]
 
     def take(self, rows: NDArray[np.int64], copy: NDArray[np.int64] | None = None) -> Sample:
@@ -60,17 +63,17 @@ class Sample:
             {key: x[rows] for key, x in self.arrays.items()},
             self.label[rows],
             self.word[rows],
+            self.group[rows],
             self.copy[rows] if copy is None else copy,
         )
 
     def relabelled(self, label: NDArray[Any]) -> Sample:
         """The same rows with other labels."""
-        return Sample(self.arrays, label, self.word, self.copy)
+        return replace(self, label=label)
 
     def only(self, keys: list[Key]) -> Sample:
         """Some layers and sites."""
-        arrays = {key: self.arrays[key] for key in keys}
-        return Sample(arrays, self.label, self.word, self.copy)
+        return replace(self, arrays={key: self.arrays[key] for key in keys})
 
 
 Profile = Callable[[Sample], Mapping[str, float]]
@@ -88,22 +91,23 @@ class Reading:
         """All of it as a sample."""
         arrays = self.untrained if untrained else self.activations
         assert arrays is not None
-        words = word_types(self.examples)
-        _, copy = np.unique(words.astype(str), return_inverse=True)
-        label = self.examples.label if self.examples.value is None else self.examples.value
-        return Sample(arrays.arrays, label, words, copy.astype(np.int64))
+        examples = self.examples
+        word = examples.word
+        if word is None:
+            word = np.array([f"example {i}" for i in range(len(examples))], dtype=object)
+        label = examples.label if examples.value is None else examples.value
+        group = resampled_groups(examples)
+        return Sample(arrays.arrays, label, word, group, group)
 
 
-def word_types(examples: Examples) -> NDArray[np.object_]:
-    """Word types for resampling; a type with examples of both classes is two types."""
-    n = len(examples)
-    if examples.word is None:
-        return np.array([f"example {i}" for i in range(n)], dtype=object)
-    pairs = set(zip(examples.word, examples.label.tolist(), strict=True))
-    if len(pairs) == len(set(examples.word)) or examples.value is not None:
-        return examples.word
-    both = zip(examples.word, examples.label, strict=True)
-    return np.array([f"{word} ({label})" for word, label in both], dtype=object)
+def resampled_groups(examples: Examples) -> NDArray[np.int64]:
+    """Replication groups, numbered; one with examples of both classes is two groups."""
+    if examples.group is None:
+        return np.arange(len(examples))
+    group = examples.group
+    if mixed_examples(examples).any():
+        group = numbered(2 * group + examples.label)
+    return group
 
 
 def spread(
@@ -120,7 +124,7 @@ def spread(
     Parameters
     ----------
     draws, null_draws
-        Bootstrap samples of word types, and relabellings (as many, by default).
+        Bootstrap samples of groups, and relabellings (as many, by default).
     keys
         Layers and sites that the profile reads; None is all.
     """
@@ -149,7 +153,7 @@ def _estimate(
 
 
 def bootstrap(sample: Sample, n: int, seed: int) -> Iterator[Sample]:
-    """Samples in which each class has as many word types as there are, drawn with replacement."""
+    """Samples in which each class has as many groups as there are, drawn with replacement."""
     rng = np.random.default_rng([seed, 1])
     rows_of = [np.flatnonzero(sample.copy == k) for k in np.unique(sample.copy)]
     if sample.label.dtype.kind == "f":
@@ -165,7 +169,7 @@ def bootstrap(sample: Sample, n: int, seed: int) -> Iterator[Sample]:
 
 
 def shuffles(sample: Sample, n: int, seed: int) -> Iterator[Sample]:
-    """The same sample with labels (or values) shuffled over word types.
+    """The same sample with labels (or values) shuffled over replication groups.
 
     The real labelling and its mirror image, which tells the same two sets of words apart, are no
     null: they are drawn again. Fewer than n, or none, where there is hardly another.

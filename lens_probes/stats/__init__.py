@@ -5,6 +5,7 @@ stands its log10, which never underflows.
 """
 
 from lens_probes.stats._adjustment import spline_columns
+from lens_probes.stats._permuted import normalised_welch
 from lens_probes.stats.adjusted import AdjustedTest, adjusted_test
 from lens_probes.stats.agreement import Concordance, concordance
 from lens_probes.stats.auc import Auc, auc
@@ -76,6 +77,7 @@ __all__ = [
     "max_permutation",
     "moments",
     "normal_tail",
+    "normalised_welch",
     "paired",
     "relabel_tokens_null",
     "relabel_tokens_null_r",

@@ -57,6 +57,29 @@ class Statistic(Protocol):
         """Raise `tops` by these units under some rows of the table; family [unit]."""
 
 
+def normalised_welch(x: Floats, y: Bools) -> Floats:
+    """Welch's t of x [item, unit] between two classes y [item], on the scale of a normal z [unit].
+
+    From both classes' own deviations, so that separated classes lose nothing; infinite where
+    neither varies, 0 where their means are equal. Each class needs two items.
+    """
+    sides = [x[~y], x[y]]
+    centres = [side.mean(axis=0) for side in sides]
+    variances = [
+        np.square(side - centre).sum(axis=0) / (len(side) * (len(side) - 1))
+        for side, centre in zip(sides, centres, strict=True)
+    ]
+    both, gap = variances[0] + variances[1], centres[1] - centres[0]
+    last = float(len(x) - 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        squared = gap**2 / both
+        share = variances[0] / both
+        dof = 1 / (share**2 / (len(sides[0]) - 1) + (1 - share) ** 2 / (len(sides[1]) - 1))
+        dof = np.where(np.isfinite(dof), dof, last)
+        size = (8 * dof + 1) / (8 * dof + 3) * np.sqrt(dof * np.log1p(squared / dof))
+    return np.where(gap == 0, 0.0, np.copysign(size, gap))
+
+
 @dataclass(frozen=True)
 class NormalisedWelch:
     """Welch's t of two classes of groups, normalised for its own degrees of freedom.
@@ -71,22 +94,8 @@ class NormalisedWelch:
     name: str = "normalised Welch t"
 
     def observed(self, means: Floats) -> Floats:
-        """From both classes' own deviations, so that separated classes lose nothing."""
-        sides = [means[~self.labels], means[self.labels]]
-        centres = [side.mean(axis=0) for side in sides]
-        variances = [
-            np.square(side - centre).sum(axis=0) / (len(side) * (len(side) - 1))
-            for side, centre in zip(sides, centres, strict=True)
-        ]
-        both, gap = variances[0] + variances[1], centres[1] - centres[0]
-        last = float(len(means) - 2)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            squared = gap**2 / both
-            share = variances[0] / both
-            dof = 1 / (share**2 / (len(sides[0]) - 1) + (1 - share) ** 2 / (len(sides[1]) - 1))
-            dof = np.where(np.isfinite(dof), dof, last)
-            size = (8 * dof + 1) / (8 * dof + 3) * np.sqrt(dof * np.log1p(squared / dof))
-        return np.where(gap == 0, 0.0, np.copysign(size, gap))
+        """z of the real labels."""
+        return normalised_welch(means, self.labels)
 
     def same(self) -> Bools:
         """The real labels, and with classes of equal size their mirror image."""
@@ -165,9 +174,10 @@ class StudentisedSlope:
         """Under the real labels [unit]."""
         label = self._label(self.codes)
         squares = float(label @ label)
-        slope = label @ means / squares
+        slope: Floats = label @ means / squares
         if not self.studentise:
-            return slope * np.sqrt(squares)
+            r: Floats = slope * np.sqrt(squares)
+            return r
         rest = means if self.imposed else means - np.outer(label, slope)
         with np.errstate(divide="ignore", invalid="ignore"):
             t = slope * squares / np.sqrt(self._weights(label[None])[0] @ np.square(rest))

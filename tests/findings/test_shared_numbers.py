@@ -7,7 +7,7 @@ import pytest
 import statsmodels.api as sm
 
 from lens_probes.findings.length import LengthSums
-from lens_probes.findings.profiles import max_t_threshold, too_few_words, word_t
+from lens_probes.findings.profiles import max_t_threshold, too_few_words, word_z
 from lens_probes.findings.second_batch import holds
 from lens_probes.findings.spread import Sample
 
@@ -58,7 +58,7 @@ def test_too_few_word_types_are_said(types: tuple[int, int], rejects: bool) -> N
     found = sample(names, label, x)
     assert (too_few_words(found) == "") == rejects
     # What is said agrees with the test: a perfect unit passes exactly where it may.
-    passed = np.abs(word_t(found, (0, "mlp_pre"), 5)) > max_t_threshold(found)
+    passed = np.abs(word_z(found, (0, "mlp_pre"), 5)) > max_t_threshold(found)
     assert passed.any() == rejects
     if not rejects:
         assert f"{types[1]} v {types[0]} word types" in too_few_words(found)

@@ -22,7 +22,7 @@ from lens_probes.findings.profiles import (
     student,
     student_t,
     wald,
-    word_t,
+    word_z,
     words_beyond,
 )
 from lens_probes.findings.spread import Reading, Sample, bootstrap, shuffles, spread
@@ -94,12 +94,12 @@ def test_word_t_is_students_t_of_word_means() -> None:
     x = sample.arrays[0, "mlp_pre"].astype(float)
     means = x.reshape(16, 12, 40).mean(1)
     expected = scipy_stats.ttest_ind(means[8:], means[:8]).statistic
-    np.testing.assert_allclose(word_t(sample, (0, "mlp_pre"), 5), expected, rtol=1e-6)
+    np.testing.assert_allclose(word_z(sample, (0, "mlp_pre"), 5), expected, rtol=1e-6)
     few = sample.take(np.arange(0, 192, 12))
-    assert np.isnan(word_t(few, (0, "mlp_pre"), 5)).all()
+    assert np.isnan(word_z(few, (0, "mlp_pre"), 5)).all()
     assert max_t_threshold(few) == np.inf
     mixed = sample.take(np.random.default_rng(0).permutation(192))
-    np.testing.assert_allclose(word_t(mixed, (0, "mlp_pre"), 5), expected, rtol=1e-6)
+    np.testing.assert_allclose(word_z(mixed, (0, "mlp_pre"), 5), expected, rtol=1e-6)
 
 
 def test_students_t_alone_is_that_of_the_statistics() -> None:
