@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
@@ -23,6 +24,7 @@ from lens_probes.ablate.setup import Setup
 from lens_probes.ablate.steering import PREFIXES, steer_best
 from lens_probes.ablate.tables import dose_table, null_table, set_table
 from lens_probes.ablate.unit_table import unit_table
+from lens_probes.ablate.untrained import SETS_ONLY, with_untrained
 from lens_probes.ablate.verdict import overall
 from lens_probes.ablate.windows import Group, Kind, Positions, grouped
 from lens_probes.activations import collect
@@ -59,8 +61,9 @@ def ablate(
     """Ablate the top units of each layer and site, on held-out windows, beside what chance does.
 
     Units are ranked by the score test on one half of the passages; their use is measured on the
-    other, against the same changes written in the directions of other units (see `swap`). At the read position only what follows can change: keys and values of the tokens before
-    are kept, and copies of the windows, each without another set, share passes from the layer on.
+    other, against the same changes written in the directions of other units (see `swap`). At the
+    read position only what follows can change: keys and values of the tokens before are kept, and
+    copies of the windows, each without another set, share passes from the layer on.
 
     Parameters
     ----------
@@ -104,7 +107,7 @@ def ablate(
     """
     clock = time.perf_counter()
     design = Design(top, kind, positions, n_nulls, n_unit_nulls, n_controls, n_windows, after,
-                    alpha, interest, seed)  # fmt: skip
+                    alpha, interest, untrained, seed)  # fmt: skip
     check_texts(words, prefixes)
     given = probe if isinstance(probe, Examples) else probe.examples(model)
     places = places_of_model(model, given, result, sites, layers, top)
@@ -136,7 +139,7 @@ def ablate(
     if positions == "read" and way == "whole":
         notes.append("whole windows were run again: kept keys and values are not exact here")
     timings["verdicts and steering"] = time.perf_counter() - clock
-    return CausalCard(
+    card = CausalCard(
         verdict=verdict,
         why=why,
         sets=table.join(slopes),
@@ -161,6 +164,14 @@ def ablate(
         },
         timings=timings,
     )
+    if not untrained:
+        return card
+    twin = ablate(
+        model.reinitialised(seed), given, sites=places.sites, layers=places.layers, words=words,
+        prefixes=prefixes, tokens_per_pass=tokens_per_pass, progress=progress,
+        **asdict(design) | SETS_ONLY,
+    )  # fmt: skip
+    return with_untrained(card, twin)
 
 
 def _way(model: LensModel, groups: list[Group]) -> Way:

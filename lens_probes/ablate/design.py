@@ -29,6 +29,7 @@ class Design:
     after: int = 10
     alpha: float = 0.05
     interest: float = 1.0
+    untrained: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

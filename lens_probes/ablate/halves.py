@@ -40,8 +40,9 @@ def halves(examples: Examples, *, seed: int = 0) -> Halves:
 
     A unit that was chosen because it knows a few words is measured on others; and no token that is
     read is on both sides. Replication groups are dealt to the halves at random; each passage goes
-    where most of its examples have their groups, and the rest of it is left out. Where that leaves fewer than 10 examples of a class in a half, passages alone are kept apart; without passages, groups
-    alone, or nothing.
+    where most of its examples have their groups, and the rest of it is left out. Where that leaves
+    fewer than 10 examples of a class in a half, passages alone are kept apart; without passages,
+    groups alone, or nothing.
 
     Raises
     ------
