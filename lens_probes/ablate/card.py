@@ -39,7 +39,7 @@ class CausalCard:
         `kl_swap_quantile`), `n_nulls`; `p_kl`, `p_loss_after`, `p` (larger of the two measures,
         standardised), `p_family` (corrected over all sets, max-T), `p_resolution`
         (1 / (1 + `n_nulls`)). `kl_matched`: the median random set of as large changes, and `kl` as
-        a multiple of it (`typical_ratio`, its 1 - 2 alpha interval `typical_low` to `typical_high`;
+        a multiple of it (`typical_ratio`, its 1 - alpha interval `typical_low` to `typical_high`;
         `typical_seen` would have been called used in four of five cases). Deciding nothing:
         `p_matched`, `p_nonsignificant`, `p_shuffled`; how alike matched sets are; `kl_floor`
         (`kl` with nothing taken away: rounding). `k` units, `n_encoded` of them encoded; `verdict`,

@@ -151,8 +151,8 @@ def excess_low(observed: Resampled, index: int, nulls: Resampled, alpha: float) 
 class Ratio(NamedTuple):
     """A divergence as a multiple of what the median random one is.
 
-    `low` and `high` are its 1 - 2 alpha interval, as two one-sided tests at alpha need it; `seen`
-    is what would have been called used in four of five cases.
+    `low` and `high` are its 1 - alpha interval; `seen` is what would have been called used in four
+    of five cases.
     """
 
     point: float
@@ -170,7 +170,9 @@ def typical_ratio(
     """An effect in multiples of the median of `typical` ones, in the same passages.
 
     On the log scale, where divergences are closer to normal, with Student's t over passages: the
-    percentile interval of a few skewed means is too narrow. NaN where typical ones do nothing.
+    percentile interval of a few skewed means is too narrow. Two one-sided tests at alpha need the
+    1 - 2 alpha interval; this one is wider, since of 14 passages with skewed effects that one misses
+    the truth above it in 8 % of cases. NaN where typical ones do nothing.
 
     Parameters
     ----------
@@ -187,7 +189,7 @@ def typical_ratio(
     with np.errstate(divide="ignore", invalid="ignore"):
         error = float(np.log(observed.draws[:, index] / median).std()) * inflated
         errors = np.log(typical.draws / median[:, None]).std(axis=0) * inflated
-    around = float(t.ppf(1 - alpha, few)) * error if own > 0 else 0.0
+    around = float(t.ppf(1 - alpha / 2, few)) * error if own > 0 else 0.0
     noise = float(np.nanmedian(np.where(np.isfinite(errors), errors, np.nan)))
     margin = float(norm.ppf(0.5 + _LEVEL / 2) + norm.ppf(_POWER)) * noise
     ratio = own / base
