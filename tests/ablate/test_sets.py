@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
@@ -17,6 +19,8 @@ N, UNITS = 120, 200
 
 def examples_of(n: int = N, **options: object) -> Examples:
     tokens = np.random.default_rng(0).integers(0, 50, (n, 6))
+    if "word" in options:  # each word is read at a token of its own
+        tokens[:, 3] = np.unique(options["word"], return_inverse=True)[1]
     return Examples.from_tokens(tokens, 3, np.arange(n) % 2, **options)
 
 
@@ -167,6 +171,19 @@ def test_halves_share_neither_word_nor_passage(seed: int) -> None:
     assert len(split.chosen) + len(split.measured) > 0.5 * N
     again = halves(examples_of(source=passages, word=words), seed=seed)
     assert again.measured.tolist() == split.measured.tolist()
+
+
+def test_words_that_are_read_at_one_token_are_on_one_side() -> None:
+    words = [f"w{i % 20}" for i in range(N)]
+    apart = examples_of(word=words)
+    tokens = apart.tokens.copy()
+    tokens[tokens[:, 3] < 4, 3] = 0
+    shared = dataclasses.replace(apart, tokens=tokens)
+    once = np.unique(words)[:4]
+    chosen = [{w in sides(words, halves(e, seed=s))[0] for w in once}
+              for e in (apart, shared) for s in range(5)]  # fmt: skip
+    assert any(len(found) == 2 for found in chosen[:5])
+    assert all(len(found) == 1 for found in chosen[5:])
 
 
 def test_a_word_of_both_classes_is_on_one_side() -> None:

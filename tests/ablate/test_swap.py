@@ -50,7 +50,7 @@ def test_swaps_hold_their_level_for_sets_that_move_together_and_random_sets_do_n
     assert 0.02 < by_swaps <= 0.07
     assert by_random_sets > 0.12
     read = np.array([linear_p(seed, 3.0)[0] for seed in range(40)])
-    assert (read <= 0.05).mean() > 0.9
+    assert (read <= 0.05).mean() >= 0.8
 
 
 def test_swaps_are_different_of_equal_length_and_leave_the_top_units_out() -> None:

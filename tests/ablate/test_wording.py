@@ -16,8 +16,8 @@ WHY = "between 0.31 and 0.83 times what the median random one does. 2.7 times wo
 SET = {
     "layer": 4, "site": "mlp_pre", "k": 21, "n_encoded": 18, "verdict": UNUSED, "why": WHY,
     "kl": 0.00123, "kl_swap": 0.00456, "loss_after": -0.0078, "loss_after_swap": 0.0091,
-    "n_nulls": 101, "p_family": 0.234, "p_untrained": 0.345, "verdict_untrained": USED,
-    "steered": "L4.mlp_pre.7", "steering_slope": 0.0345, "steering_p": 0.456,
+    "n_nulls": 101, "p_family": 0.234, "p_untrained": 0.342, "verdict_untrained": USED,
+    "steered": "L4.mlp_pre.7", "steering_slope": 0.0343, "steering_p": 0.456,
 }  # fmt: skip
 BARE = {
     "layer": 5, "site": "k", "verdict": UNDECIDED, "why": "no direction", "n_nulls": 0,
