@@ -171,8 +171,8 @@ def typical_ratio(
 
     On the log scale, where divergences are closer to normal, with Student's t over passages: the
     percentile interval of a few skewed means is too narrow. Two one-sided tests at alpha need the
-    1 - 2 alpha interval; this one is wider, since of 14 passages with skewed effects that one misses
-    the truth above it in 8 % of cases. NaN where typical ones do nothing.
+    1 - 2 alpha interval; this one is wider, since with 14 passages of skewed effects the truth lies
+    above that one in 8 % of cases. NaN where typical ones do nothing.
 
     Parameters
     ----------

@@ -86,12 +86,11 @@ def test_the_card_holds_what_it_says(card: CausalCard, examples: Examples) -> No
     counts = card.nulls["kind"].value_counts().to_dict()
     assert counts == {"swap": 40, "matched": 40, "nonsignificant": 5, "shuffled": 5,
                       "matched unit": 88}  # fmt: skip
-    matched = card.nulls[card.nulls["kind"] == "matched"]
+    matched, swaps = (card.nulls[card.nulls["kind"] == kind] for kind in ("matched", "swap"))
     assert row["kl_matched"] == pytest.approx(matched["kl"].median())
     assert row["typical_ratio"] == pytest.approx(row["kl"] / row["kl_matched"])
-    swaps = card.nulls[card.nulls["kind"] == "swap"]
-    assert row["kl_swap"] == pytest.approx(swaps["kl"].mean())
-    assert row["loss_after_swap"] == pytest.approx(swaps["loss_after"].mean())
+    wanted = swaps[["kl", "loss_after"]].mean().tolist()
+    assert row[["kl_swap", "loss_after_swap"]].tolist() == pytest.approx(wanted)
     assert (matched["k"] == PLANTED).all()
     assert card.doses["k"].tolist() == [1, 2, 5, PLANTED]
     assert card.doses["kl"].iloc[-1] == row["kl"]
@@ -171,15 +170,12 @@ def test_with_no_token_after_the_target_the_loss_is_left_out(
     card = ablate(model, examples, **few, after=0)
     assert card.sets["loss_after"].isna().all()
     assert card.sets.loc[0, ["p", "p_kl"]].notna().all()
-    keys = card.sets.iloc[1]
-    assert (keys["verdict"], keys["n_nulls"]) == (UNDECIDED, 0)
-    assert np.isnan(keys["p"])
+    assert card.sets["n_nulls"].tolist() == [20, 0]
     said = " ".join(card.text_lines())
     assert "nan" not in said
     assert "No token follows whose loss could change. Against 20 write swaps p = " in said
     (line,) = [line for line in card.text_lines() if line.startswith("L0.k: undecided: ")]
-    assert "write swaps" not in line
-    assert "in other directions" not in line
+    assert "swaps" not in line
     again = CausalCard.load(card.save(tmp_path / "card"))
     assert again.text_lines() == card.text_lines()
 
