@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from hooked_tiny import hooked_tiny
 
 from lens_probes.ablate.effects import measure
 from lens_probes.ablate.inference import family_test
@@ -70,13 +74,25 @@ def test_swaps_are_different_of_equal_length_and_leave_the_top_units_out() -> No
     assert none.shape == (0, 2)
 
 
+HOOKED = importlib.metadata.version("transformer-lens").startswith("3.")
+NAMES = ["gpt2", "llama", *(["hooked llama"] if HOOKED else [])]
+
+
+@pytest.fixture(scope="module")
+def models(
+    tiny_models: dict[str, LensModel], tiny_folders: dict[str, Path]
+) -> dict[str, LensModel]:
+    hooked = hooked_tiny(tiny_folders["llama"], processing="none") if HOOKED else None
+    return {**tiny_models, **({} if hooked is None else {"hooked llama": hooked})}
+
+
 @pytest.mark.model
-@pytest.mark.parametrize("name", ["gpt2", "llama"])
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("site", "out"), [("mlp_post", "mlp_out"), ("z", "attn_out")])
 def test_the_length_of_a_write_is_what_a_unit_adds(
-    tiny_models: dict[str, LensModel], name: str, site: str, out: str
+    models: dict[str, LensModel], name: str, site: str, out: str
 ) -> None:
-    model, unit, layer = tiny_models[name], 5, 1
+    model, unit, layer = models[name], 5, 1
     writes = writes_of(model, layer, site)
     assert isinstance(writes, Writes)
     seen: list[torch.Tensor] = []
@@ -99,11 +115,11 @@ def test_the_length_of_a_write_is_what_a_unit_adds(
 
 @pytest.mark.model
 @pytest.mark.parametrize("positions", ["read", "all"])
-@pytest.mark.parametrize("name", ["gpt2", "llama"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_change_written_in_its_own_place_is_the_ablation(
-    tiny_models: dict[str, LensModel], name: str, positions: str
+    models: dict[str, LensModel], name: str, positions: str
 ) -> None:
-    model, layer, n, read = tiny_models[name], 1, 5, 7
+    model, layer, n, read = models[name], 1, 5, 7
     tokens = np.random.default_rng(0).integers(1, 400, (n, 12))
     examples = Examples.from_tokens(tokens, read, np.arange(n) % 2)
     top, way = np.array([0, 3, 4]), exact_way(model, torch.from_numpy(tokens))
