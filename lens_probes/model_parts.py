@@ -103,6 +103,26 @@ class ModelParts:
             )
         return weight.detach()
 
+    def attention_output_weights(self, layer: int) -> Float[torch.Tensor, "unit d_model"]:
+        """What each unit of the site `z` of a layer writes to the residual stream at 1: its row.
+
+        Row `head * d_head + i`: `attn_out` is `z`, heads one after another, times this, plus a
+        bias.
+
+        Raises
+        ------
+        InputError
+            No such layer, or a layer whose attention has no output matrix by heads.
+        """
+        (layer,) = check_layers(layer, self.n_layers)
+        weight = getattr(self.tl.blocks[layer].attn, "W_O", None)
+        if not isinstance(weight, torch.Tensor) or weight.ndim != 3:
+            raise InputError(
+                f"layer {layer} of this model has no attention output matrix by heads: choose "
+                "another layer or the site attn_out."
+            )
+        return weight.detach().flatten(0, 1)
+
     @functools.cached_property
     def has_position_embeddings(self) -> bool:
         """Whether position embeddings are added to the token embeddings (GPT-2; not Llama).

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from lens_probes.ablate.setup import Setup
 from lens_probes.ablate.steering import PREFIXES, steer_best
 from lens_probes.ablate.tables import dose_table, null_table, set_table
 from lens_probes.ablate.unit_table import unit_table
+from lens_probes.ablate.untrained import SETS_ONLY, with_untrained
 from lens_probes.ablate.verdict import overall
 from lens_probes.ablate.windows import Group, Kind, Positions, grouped
 from lens_probes.activations import collect
@@ -47,24 +50,27 @@ def ablate(
     n_windows: int | None = 50,
     after: int = 10,
     alpha: float = 0.05,
+    interest: float = 1.0,
+    untrained: bool = False,
     words: tuple[Sequence[str], Sequence[str]] | None = None,
     prefixes: Sequence[str] = PREFIXES,
     seed: int = 0,
     tokens_per_pass: int = TOKENS_PER_PASS,
     progress: bool = False,
 ) -> CausalCard:
-    """Ablate the top units of each layer and site, and as many random ones, on held-out windows.
+    """Ablate the top units of each layer and site, on held-out windows, beside what chance does.
 
     Units are ranked by the score test on one half of the passages; their use is measured on the
-    other. At the read position only what follows can change: keys and values of the tokens before
-    are kept, and copies of the windows, each without another set, share passes from the layer on.
+    other, against the same changes written in the directions of other units (see `swap`). At the
+    read position only what follows can change: keys and values of the tokens before are kept, and
+    copies of the windows, each without another set, share passes from the layer on.
 
     Parameters
     ----------
     result
         A sweep of these examples: its sites and layers are the default, and its decision says
-        which units are encoded. Without one, the score test with Holm over the units of a layer
-        and site on the chosen half says so, at token level.
+        which units are encoded. Without one, a permutation test over replication groups on the
+        chosen half says so (see `encoded.tuned`).
     top
         Units in a set.
     kind
@@ -73,8 +79,8 @@ def ablate(
         `"read"`: where the unit is read; `"all"`: at every token (whole windows run again: about
         ten times the time with windows of 100 tokens).
     n_nulls
-        Different random sets like the top units in mean and in what is changed, for each layer
-        and site: `1 / alpha - 1` or more, better 100.
+        Write swaps for each layer and site, `1 / alpha - 1` or more, better 100; and as many random
+        sets like the top units in mean and in what is changed, which say what is typical.
     n_unit_nulls
         Random units for the units' own tests; each is compared with those that change about as
         much. None: as many of these as one unit alone needs to pass after correction
@@ -85,6 +91,11 @@ def ablate(
         Measured windows, evenly of both classes; None takes all of the half.
     after
         Tokens after the target that are scored, at most.
+    interest
+        Smallest effect of interest, a share of what the median random unit or set does: less than
+        that is said to be no more than a typical unit.
+    untrained
+        The same card of the model with fresh random weights beside it: twice the time.
     words, prefixes
         Possible next words of class 0 and 1 (by default the examples' own words) and the texts
         after which steering looks for them. No steering, with a note, where there are none.
@@ -96,7 +107,7 @@ def ablate(
     """
     clock = time.perf_counter()
     design = Design(top, kind, positions, n_nulls, n_unit_nulls, n_controls, n_windows, after,
-                    alpha, seed)  # fmt: skip
+                    alpha, interest, untrained, seed)  # fmt: skip
     check_texts(words, prefixes)
     given = probe if isinstance(probe, Examples) else probe.examples(model)
     places = places_of_model(model, given, result, sites, layers, top)
@@ -111,14 +122,16 @@ def ablate(
     timings = {"activations and sets": time.perf_counter() - clock}
     clock = time.perf_counter()
     way: Way = _way(model, groups) if positions == "read" else "whole"
-    jobs = [job for one in chosen for job in setup.jobs(one)]
-    with tqdm(total=sum(len(job.sets) for job in jobs) * len(rows), desc="ablations",
+    jobs = [setup.jobs(one) for one in chosen]
+    every_job = [job for of_one in jobs for job in of_one]
+    with tqdm(total=sum(map(len, every_job)) * len(rows), desc="ablations",
               unit="window", disable=not progress) as bar:  # fmt: skip
-        effects = measure(model, groups, jobs, positions=positions, way=way,
+        effects = measure(model, groups, every_job, positions=positions, way=way,
                           tokens_per_pass=tokens_per_pass, advance=bar.update)  # fmt: skip
     timings["ablations"] = time.perf_counter() - clock
     clock = time.perf_counter()
-    every = [Measured(one, *effects[2 * i : 2 * i + 2]) for i, one in enumerate(chosen)]
+    found = iter(effects)
+    every = [Measured(one, *islice(found, len(own))) for one, own in zip(chosen, jobs, strict=True)]
     plan = Plan(split.passage[rows], examples.label[rows], design)
     table = set_table(every, plan)
     verdict, why = overall(table)
@@ -126,7 +139,7 @@ def ablate(
     if positions == "read" and way == "whole":
         notes.append("whole windows were run again: kept keys and values are not exact here")
     timings["verdicts and steering"] = time.perf_counter() - clock
-    return CausalCard(
+    card = CausalCard(
         verdict=verdict,
         why=why,
         sets=table.join(slopes),
@@ -151,6 +164,14 @@ def ablate(
         },
         timings=timings,
     )
+    if not untrained:
+        return card
+    twin = ablate(
+        model.reinitialised(seed), given, sites=places.sites, layers=places.layers, words=words,
+        prefixes=prefixes, tokens_per_pass=tokens_per_pass, progress=progress,
+        **asdict(design) | SETS_ONLY,
+    )  # fmt: skip
+    return with_untrained(card, twin)
 
 
 def _way(model: LensModel, groups: list[Group]) -> Way:
@@ -167,7 +188,7 @@ def _few(rows: NDArray[np.int64], n_windows: int | None) -> list[str]:
 
 
 def _set_notes(chosen: list[Candidates]) -> list[str]:
-    return [f"L{one.layer}.{one.site}: {note}" for one in chosen for note in one.sets.notes]
+    return [f"L{one.layer}.{one.site}: {note}" for one in chosen for note in one.notes]
 
 
 def _about(

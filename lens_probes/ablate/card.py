@@ -17,7 +17,7 @@ from lens_probes.folders import write_folder
 from lens_probes.model_files import sha256
 
 CARD = "causal.json"
-METHOD = 2  # grows when the same request gives other numbers or verdicts
+METHOD = 3  # grows when the same request gives other numbers or verdicts
 _TABLES = ("sets", "units", "doses", "nulls", "steering")
 
 
@@ -31,25 +31,29 @@ class CausalCard:
     Attributes
     ----------
     verdict, why
-        Over all sets: "encoded and used", "encoded, no measured use" or "undecided"; the reason.
+        Over all sets: "used", "no more than a typical unit" or "undecided"; the reason.
     sets
         One row a layer and site: `kl` (next-token distribution at the read position), `loss_after`,
-        `loss_target`, `loss_elsewhere`, the same for class 0 and 1 (`kl_0`), means of the matched
-        random sets (`kl_matched`), their 1 - alpha quantiles; `p_kl`, `p_loss_after`, `p` (larger
-        of the two measures, standardised), `p_family` (corrected over all sets, max-T),
-        `p_resolution` (1 / (1 + `n_nulls`) different random sets), `kl_floor` (`kl` with nothing
-        taken away: rounding), `p_nonsignificant`, `p_shuffled`; how well null sets match; `k`
-        units, `n_encoded` of them encoded; `verdict`, `why`; with steering `steered`,
-        `steering_slope` (log-odds of class 1's words for one sd), `steering_p` and
+        `loss_target`, `loss_elsewhere`, the same for class 0 and 1 (`kl_0`). Of the write swaps
+        (the same changes in other directions): means and 1 - alpha quantiles (`kl_swap`,
+        `kl_swap_quantile`), `n_nulls`; `p_kl`, `p_loss_after`, `p` (larger of the two measures,
+        standardised), `p_family` (corrected over all sets, max-T), `p_resolution`
+        (1 / (1 + `n_nulls`)). `kl_matched`: the median random set of as large changes, and `kl` as
+        a multiple of it (`typical_ratio`, its 1 - alpha interval `typical_low` to `typical_high`;
+        `typical_seen` would have been called used in four of five cases). Deciding nothing:
+        `p_matched`, `p_nonsignificant`, `p_shuffled`; how alike matched sets are; `kl_floor`
+        (`kl` with nothing taken away: rounding). `k` units, `n_encoded` of them encoded; `verdict`,
+        `why`; with an untrained model `p_untrained` (corrected), `verdict_untrained`; with steering
+        `steered`, `steering_slope` (log-odds of class 1's words for one sd), `steering_p` and
         `steering_p_resolution`.
     units
         One row a top unit: its evidence on the chosen half, `auc_measured` on the other, its own
         effects, `p` against the `n_nulls` random units that change about as much, `p_corrected`,
-        `verdict`, `why`.
+        `typical_ratio` and its interval, `verdict`, `why`.
     doses
         One row a layer, site and number of top units: the dose curve.
     nulls
-        One row a null set or unit (`kind`, `draw`) with its mean effects.
+        One row a swap, null set or unit (`kind`, `draw`) with its mean effects.
     steering
         One row a steered unit and scale: log-probabilities of both classes' words.
     provenance

@@ -28,6 +28,8 @@ class Design:
     n_windows: int | None = 50
     after: int = 10
     alpha: float = 0.05
+    interest: float = 1.0
+    untrained: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -46,9 +48,15 @@ class Design:
         if not isinstance(self.alpha, Real) or not 0 < self.alpha < 1:
             raise InputError(f"alpha must lie between 0 and 1; got {self.alpha!r}.")
         object.__setattr__(self, "alpha", float(self.alpha))
+        if not isinstance(self.interest, Real) or not 0 < self.interest <= 1:
+            raise InputError(
+                f"interest must be above 0 and at most 1, a share of what the median random one "
+                f"does; got {self.interest!r}."
+            )
+        object.__setattr__(self, "interest", float(self.interest))
         if 1 / (1 + self.n_nulls) > self.alpha:
             raise InputError(
-                f"with {self.n_nulls} random sets p cannot be below {1 / (1 + self.n_nulls):.2g}, "
+                f"with {self.n_nulls} write swaps p cannot be below {1 / (1 + self.n_nulls):.2g}, "
                 f"and alpha is {self.alpha:g}: ask for {_fewest(self.alpha)} or more."
             )
 
@@ -75,7 +83,7 @@ class Design:
         if self.n_nulls >= _ENOUGH_NULLS:
             return []
         return [
-            f"{self.n_nulls} random sets: their {100 * (1 - self.alpha):g} % quantile is surer "
+            f"{self.n_nulls} write swaps: their {100 * (1 - self.alpha):g} % quantile is surer "
             f"with {_ENOUGH_NULLS} or more"
         ]
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from lens_probes.ablate.jobs import Job, SwapJob
 from lens_probes.ablate.rerun import Start, Way, rerun, start
-from lens_probes.ablate.windows import Group, Positions, Replacement
+from lens_probes.ablate.windows import Group, Positions
 from lens_probes.errors import InputError
 from lens_probes.model import LensModel
 from lens_probes.sites import SITES
@@ -21,8 +22,6 @@ TOKENS_PER_PASS = 1536
 _LOGIT_BYTES = 2**28
 _WINDOWS = 8
 _LARGE = 20.0
-
-Site = tuple[int, str]
 
 
 @dataclass(frozen=True)
@@ -46,31 +45,17 @@ class Effects:
     loss_elsewhere: Float[np.ndarray, "set example"]
 
 
-@dataclass(frozen=True)
-class Job:
-    """Sets of units of one layer and site to ablate, each on its own.
-
-    `short` runs no token after the one that is read: kl only, a fraction of the time.
-    """
-
-    layer: int
-    site: str
-    sets: Bool[np.ndarray, "set unit"]
-    replacement: Replacement
-    short: bool = False
-
-
 def measure(
     model: LensModel,
     groups: list[Group],
-    jobs: list[Job],
+    jobs: Sequence[Job | SwapJob],
     *,
     positions: Positions = "read",
     way: Way = "prefix",
     tokens_per_pass: int = TOKENS_PER_PASS,
     advance: Callable[[int], Any] = lambda _: None,
 ) -> list[Effects]:
-    """Ablate every set of every job on all windows: one result a job.
+    """Do every set of every job on all windows: one result a job.
 
     Windows run once intact; then copies of them, each without another set, run side by side from
     the job's layer on.
@@ -87,7 +72,7 @@ def measure(
         Called with the number of sets times windows that are done.
     """
     n = sum(len(group.rows) for group in groups)
-    found = [_empty(len(job.sets), n) for job in jobs]
+    found = [_empty(len(job), n) for job in jobs]
     with torch.inference_mode():
         for group in (part for whole in groups for part in whole.part(_WINDOWS)):
             first = group.target if positions == "read" and way != "whole" else 0
@@ -98,13 +83,13 @@ def measure(
             for job, effects in zip(jobs, found, strict=True):
                 packed = way == "packed" and first > 0
                 _measure_job(model, job, effects, scorer, begun, positions, tokens_per_pass, packed)
-                advance(len(job.sets) * len(group.rows))
+                advance(len(job) * len(group.rows))
     return found
 
 
 def _measure_job(
     model: LensModel,
-    job: Job,
+    job: Job | SwapJob,
     effects: Effects,
     scorer: _Scorer,
     begun: Start,
@@ -117,43 +102,21 @@ def _measure_job(
     n_positions = group.read + 1 - scorer.first if job.short else length
     replaced = group.where(positions)
     where = slice(replaced.start - scorer.first, min(replaced.stop - scorer.first, n_positions))
-    n_replaced = where.stop - where.start
-    values = job.replacement.values(group.rows, n_replaced).to(model.device)
+    edits = job.edits(group.rows, where, model.device)
     bytes_per_row = 4 * n_positions * begun.logits.shape[2]
     rows = min(tokens_per_pass // n_positions, _LOGIT_BYTES // bytes_per_row)
     size = max(1, rows // n_windows)
     if packed:  # one sequence must not be longer than the model's context
         size = max(1, min(size, (int(model.cfg.n_ctx) - scorer.first) // n_positions))
     name = SITES[job.site].hook_name(job.layer)
-    for at in range(0, len(job.sets), size):
+    for at in range(0, len(job), size):
         here = slice(at, at + size)
-        mask = torch.from_numpy(job.sets[here]).to(model.device)
-        hook = replace_units(mask, values, where, n_windows)
         logits = rerun(
-            model, begun, job.layer, len(mask), fwd_hooks=[(name, hook)], n_positions=n_positions,
-            packed=packed,
+            model, begun, job.layer, min(size, len(job) - at), fwd_hooks=[(name, edits(here))],
+            n_positions=n_positions, packed=packed,
         )  # fmt: skip
         scorer.score(logits, effects, here, short=job.short)
     _check_finite(effects.kl[:, group.rows], job)
-
-
-def replace_units(
-    mask: Bool[torch.Tensor, "copy unit"],
-    values: Float[torch.Tensor, "window position unit"],
-    where: slice,
-    n_windows: int,
-) -> Callable[..., torch.Tensor]:
-    """Hook that sets each copy's units to `values` at some positions, and leaves all else."""
-
-    def hook(tensor: torch.Tensor, hook: object) -> torch.Tensor:
-        flat = tensor.flatten(2).clone()
-        at = flat[:, where]
-        rows = at.reshape(len(mask), n_windows, *at.shape[1:])
-        new = torch.where(mask[:, None, None, :], values.to(rows.dtype), rows)
-        flat[:, where] = new.flatten(0, 1)
-        return flat.view(tensor.shape)
-
-    return hook
 
 
 class _Scorer:
@@ -235,7 +198,7 @@ def _divergence(
     return torch.where(log_p.isneginf(), q, terms).sum(-1).clamp_min(0)
 
 
-def _check_finite(values: NDArray[np.float64], job: Job) -> None:
+def _check_finite(values: NDArray[np.float64], job: Job | SwapJob) -> None:
     if not np.isfinite(values).all():
         raise InputError(
             f"layer {job.layer}, site {job.site}: without some units the model's next-token "

@@ -14,6 +14,7 @@ from lens_probes.examples import Examples
 from lens_probes.replication_groups import mixed_examples
 from lens_probes.validate.folds import passage_ids
 
+GROUP = "replication group"
 _FEWEST = 10
 _TRIES = 50
 
@@ -23,8 +24,8 @@ class Halves:
     """Examples that units are chosen on, and examples that their use is measured on.
 
     `passage` [example of all] is what intervals resample. `by` says what is never on both sides;
-    examples that would be (a word of one half in a passage of the other) are in neither. `notes`
-    say what is not as it should be.
+    examples that would be (of a group of one half in a passage of the other) are in neither.
+    `notes` say what is not as it should be.
     """
 
     chosen: Int[np.ndarray, " example"]
@@ -35,13 +36,13 @@ class Halves:
 
 
 def halves(examples: Examples, *, seed: int = 0) -> Halves:
-    """Split so that no passage and no word type is on both sides, as far as the examples allow.
+    """Split so that no passage and no group is on both sides, as far as the examples allow.
 
-    A unit that was chosen because it knows a few words is measured on others; and no token is on
-    both sides. Word types are dealt to the halves at random; each passage goes where most of its
-    examples have their words, and the rest of it is left out. Where that leaves fewer than 10
-    examples of a class in a half, passages alone are kept apart; without passages, words alone,
-    or nothing.
+    A unit that was chosen because it knows a few words is measured on others; and no token that is
+    read is on both sides. Replication groups are dealt to the halves at random; each passage goes
+    where most of its examples have their groups, and the rest of it is left out. Where that leaves
+    fewer than 10 examples of a class in a half, passages alone are kept apart; without passages,
+    groups alone, or nothing.
 
     Raises
     ------
@@ -64,10 +65,10 @@ def halves(examples: Examples, *, seed: int = 0) -> Halves:
         notes.append("no passages are known: halves are split, intervals made by example")
     alone = np.array([str(row) for row in range(len(examples))], dtype=object)
     known = alone if passage is None else passage
-    side = _by_word_and_passage(examples, known, seed)
-    by: tuple[str, ...] = ("word",) if passage is None else ("word", "passage")
+    side = _by_group_and_passage(examples, known, seed)
+    by: tuple[str, ...] = (GROUP,) if passage is None else (GROUP, "passage")
     if side is None:
-        notes.append(_why_words_are_shared(examples))
+        notes.append(_why_groups_are_shared(examples))
         side, by = _by_passage(examples, passage, seed), ("passage",)
         if side is None:
             if passage is not None:
@@ -96,14 +97,15 @@ def draw_windows(
     return np.sort(np.concatenate([ones[:n_ones], zeros[: n - n_ones]]))
 
 
-def _by_word_and_passage(
+def _by_group_and_passage(
     examples: Examples, passage: NDArray[np.object_], seed: int
 ) -> NDArray[np.int64] | None:
     """[example] side 0 or 1, or 2 for neither; None where too few examples would be left.
 
-    Of several splits of the words the one is taken that leaves most examples of the rarer class.
+    Of several splits of the groups the one is taken that leaves most examples of the rarer class.
     """
-    if examples.word is None:
+    group = examples.group
+    if group is None:
         return None
     both = bool(mixed_examples(examples).any())
     deal = stats.folds_by_passage if both else stats.folds_by_word
@@ -112,12 +114,12 @@ def _by_word_and_passage(
     rng = np.random.default_rng(seed)
     for draw in rng.integers(0, 2**31, _TRIES).tolist():
         try:
-            word_side = deal(examples.label, examples.word, n_folds=2, seed=draw)
+            group_side = deal(examples.label, group, n_folds=2, seed=draw)
         except ValueError:
             return None
-        there = np.bincount(which, weights=word_side) / np.bincount(which)
+        there = np.bincount(which, weights=group_side) / np.bincount(which)
         passage_side = np.where(there == 0.5, rng.integers(0, 2, len(there)), there > 0.5)
-        side = np.where(passage_side[which] == word_side, word_side, 2)
+        side = np.where(passage_side[which] == group_side, group_side, 2)
         left = min(
             int(((side == half) & (examples.label == label)).sum())
             for half in (0, 1)
@@ -128,9 +130,10 @@ def _by_word_and_passage(
     return best
 
 
-def _why_words_are_shared(examples: Examples) -> str:
-    why = "no words are known" if examples.word is None else "too few words, passages or examples"
-    return f"word types are on both sides ({why}): units may be chosen for words that are measured"
+def _why_groups_are_shared(examples: Examples) -> str:
+    why = "too few groups, passages or examples"
+    why = "no words are known" if examples.group is None else why
+    return f"words are on both sides ({why}): units may be chosen for words that are measured"
 
 
 def _by_passage(

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from lens_probes.ablate.design import Design
 from lens_probes.ablate.effects import Effects
+from lens_probes.ablate.inference import Resampled, resample
+from lens_probes.ablate.jobs import SwapJob
 from lens_probes.ablate.matching import Profile, Units
 from lens_probes.ablate.sets import Ranking, Sets
-from lens_probes.ablate.verdict import Resampled, resample
 from lens_probes.ablate.windows import Replacement
 
 MEASURES = ("kl", "loss_after", "loss_target", "loss_elsewhere")
-EMPTY = "empty"
+EMPTY, SWAP, ITSELF = "empty", "swap", "itself"
 _NONE = np.empty(0, dtype=np.int64)
 
 
@@ -26,7 +27,8 @@ _NONE = np.empty(0, dtype=np.int64)
 class Candidates:
     """Units and sets of one layer and site, chosen before anything is measured.
 
-    `units` is the evidence for the top units (see `sets.evidence`), `new` what units are set to.
+    `units` is the evidence for the top units (see `encoded.evidence`), `new` what units are set to,
+    `swaps` the write swaps, or why there are none; `notes` say what is not as it should be.
     """
 
     layer: int
@@ -36,19 +38,21 @@ class Candidates:
     sets: Sets
     units: pd.DataFrame
     new: Replacement
+    swaps: SwapJob | str
+    notes: tuple[str, ...] = ()
 
     @property
     def full(self) -> dict[str, list[Units]]:
-        """What is measured on all tokens: doses (all top units last), single ones, random sets."""
+        """What is measured on all tokens: doses (all top units last), single ones."""
         single = [np.array([unit]) for unit in self.sets.top]
-        named = {"dose": self.sets.doses, "unit": single, "matched": self.sets.matched}
-        return named | {EMPTY: [_NONE]}
+        return {"dose": self.sets.doses, "unit": single, EMPTY: [_NONE]}
 
     @property
     def short(self) -> dict[str, list[Units]]:
-        """What may do with the read position: other null sets, random single units."""
+        """What may do with the read position: sets that decide nothing, random single units."""
         single = [np.array([unit]) for unit in self.sets.matched_units]
         return {
+            "matched": self.sets.matched,
             "nonsignificant": self.sets.nonsignificant,
             "shuffled": self.sets.shuffled,
             "matched unit": single,
@@ -63,14 +67,20 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Measured:
-    """Effects of the sets of some candidates, in the order of their kinds."""
+    """Effects of the sets of some candidates, in the order of their kinds; of their swaps."""
 
     of: Candidates
     full: Effects
     short: Effects
+    swaps: Effects | None = None
 
     def values(self, kind: str, measure: str) -> Float[np.ndarray, "set example"]:
-        """Effects of one kind of sets by one measure."""
+        """Effects of one kind of sets by one measure; none where nothing can be swapped."""
+        if kind in (SWAP, ITSELF):
+            if self.swaps is None:
+                return np.empty((0, self.full.kl.shape[1]))
+            every: NDArray[np.float64] = getattr(self.swaps, measure)
+            return every[:-1] if kind == SWAP else every[-1:]
         if kind in self.of.full:
             return _values(self.of.full, self.full, kind, measure)
         return _values(self.of.short, self.short, kind, measure)

@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from lens_probes import stats
 from lens_probes.ablate.design import check_top
 from lens_probes.ablate.matching import Matcher, Profile, Units
 from lens_probes.examples import Examples
 from lens_probes.replication_groups import mixed_examples
-from lens_probes.sites import SiteShape, unit_name
 
-_HOLDS_SE = 1.64  # 5 %, one-sided
 _LIKE_BEST = 20
 _TRIES = 3
 _DOSES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -31,7 +28,6 @@ class Ranking:
     order: Units
     r: Float[np.ndarray, " unit"]
     log10_p: Float[np.ndarray, " unit"]
-    p_holm: Float[np.ndarray, " unit"]
     mean: Float[np.ndarray, " unit"]
     sd: Float[np.ndarray, " unit"]
 
@@ -39,12 +35,11 @@ class Ranking:
 def rank(x: Float[np.ndarray, "example unit"], examples: Examples) -> Ranking:
     """Rank units by n r^2, the score statistic of the logit."""
     r = stats.correlation(x, examples.label).r
-    p, log10_p = stats.chi2_tail(len(examples) * r**2)
+    log10_p = stats.chi2_tail(len(examples) * r**2)[1]
     wide = x.astype(np.float64)
     order = np.argsort(np.where(np.isnan(r), np.inf, -np.abs(r)), kind="stable")
     order = order[: int((~np.isnan(r)).sum())]
-    holm = np.nan_to_num(stats.adjust(p, method="holm"), nan=1.0)
-    return Ranking(order, r, log10_p, holm, wide.mean(axis=0), wide.std(axis=0, ddof=1))
+    return Ranking(order, r, log10_p, wide.mean(axis=0), wide.std(axis=0, ddof=1))
 
 
 @dataclass(frozen=True)
@@ -147,53 +142,11 @@ def _different(matcher: Matcher, n: int, rng: np.random.Generator) -> list[Units
 def _shuffled_best(
     x: Float[np.ndarray, "example unit"], examples: Examples, top: int, rng: np.random.Generator
 ) -> Units:
-    """Top of the ranking by labels shuffled over word types, or over examples where they must."""
-    y = examples.label
+    """Top of the ranking by labels shuffled over groups, or over examples where they must."""
+    y, group = examples.label, examples.group
     shuffled = rng.permutation(y)
-    if examples.word is not None and not mixed_examples(examples).any():
-        words = np.asarray(examples.word).astype(str)
-        _, first, index = np.unique(words, return_index=True, return_inverse=True)
-        by_word = rng.permutation(y[first])[index]
-        shuffled = by_word if np.ptp(by_word) > 0 else shuffled
+    if group is not None and not mixed_examples(examples).any():
+        by_group = rng.permutation(y[np.unique(group, return_index=True)[1]])[group]
+        shuffled = by_group if np.ptp(by_group) > 0 else shuffled
     r = np.abs(np.nan_to_num(stats.correlation(x, shuffled).r, nan=-1.0))
     return np.sort(np.argsort(-r, kind="stable")[:top])
-
-
-def evidence(
-    ranking: Ranking,
-    units: Units,
-    significant: Bool[np.ndarray, " unit"],
-    x: Float[np.ndarray, "example unit"],
-    examples: Examples,
-    *,
-    names: tuple[int, str, SiteShape],
-) -> pd.DataFrame:
-    """One row a unit: its evidence on the chosen half, and held out on the other (x, examples).
-
-    A unit is encoded where it is significant and its AUC on the held-out half lies in the same
-    direction by more than 1.64 standard errors; `not_encoded` says what is missing otherwise.
-    """
-    layer, site, shape = names
-    direction = np.sign(ranking.r[units])
-    held_out = stats.auc(x[:, units], examples.label)
-    auc = held_out.auc
-    holds = (auc - 0.5) * direction > _HOLDS_SE * held_out.auc_se
-    missing = np.where(
-        significant[units],
-        np.where(holds, "", "its direction is not sure on the other half of the examples"),
-        "it is not significantly tuned",
-    )
-    return pd.DataFrame(
-        {
-            "layer": layer,
-            "site": site,
-            "unit": units,
-            "name": [unit_name(layer, site, int(unit), shape) for unit in units],
-            "rank": np.arange(1, len(units) + 1),
-            "log10_score_p": ranking.log10_p[units],
-            "direction": direction.astype(np.int64),
-            "auc_measured": auc,
-            "encoded": missing == "",
-            "not_encoded": missing,
-        }
-    )

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lens_probes.ablate.design import Design
-from lens_probes.ablate.effects import Job
+from lens_probes.ablate.encoded import evidence, tuned
 from lens_probes.ablate.halves import Halves
+from lens_probes.ablate.jobs import Job, SwapJob
 from lens_probes.ablate.matching import profile_of
 from lens_probes.ablate.measured import Candidates
-from lens_probes.ablate.sets import draw_sets, evidence, rank
+from lens_probes.ablate.sets import draw_sets, rank
+from lens_probes.ablate.swap import swap_job, writes_of
 from lens_probes.ablate.windows import changes, draw_donors, masks, replacement
 from lens_probes.activations import Activations
 from lens_probes.errors import InputError
@@ -54,10 +56,11 @@ class Setup:
             )  # fmt: skip
         except ValueError as error:
             raise InputError(f"layer {layer}, site {site}: {error}") from error
-        significant = ranking.p_holm <= design.alpha
-        if result is not None:
+        if result is None:
+            significant, note = tuned(reference, one_half, alpha=design.alpha, seed=design.seed)
+        else:
             here = (result.units["layer"] == layer) & (result.units["site"] == site)
-            table = result.units[here]
+            table, note = result.units[here], ""
             significant = np.zeros(x.shape[1], dtype=bool)
             significant[table["unit"]] = table["significant"]
         other_half = self.examples.select(self.split.measured)
@@ -65,17 +68,30 @@ class Setup:
             ranking, sets.top, significant, x[self.split.measured], other_half,
             names=(layer, site, self.activations.shapes[site]),
         )  # fmt: skip
-        return Candidates(layer, site, ranking, profile, sets, units, new)
+        writes = writes_of(self.model, layer, site)
+        swaps = writes if isinstance(writes, str) else swap_job(
+            self.model, key, writes, new, measured[0], sets.top, ranking.order[design.top :],
+            n=design.n_nulls, positions=design.positions, after=design.after, seed=design.seed,
+        )  # fmt: skip
+        notes = tuple(filter(None, (*sets.notes, note, _few(swaps, design.n_nulls))))
+        return Candidates(layer, site, ranking, profile, sets, units, new, swaps, notes)
 
-    def jobs(self, one: Candidates) -> tuple[Job, Job]:
-        """One of all tokens, and one that may do with the read position."""
+    def jobs(self, one: Candidates) -> list[Job | SwapJob]:
+        """One of all tokens, one that may do with the read position, and the swaps if any."""
         n_units = self.model.shapes[one.site].n_units
         full, short = (
             masks([units for sets in kinds.values() for units in sets], n_units)
             for kinds in (one.full, one.short)
         )
         brief = self.design.unit_measures(one.site) == ("kl",)
-        return (
+        jobs: list[Job | SwapJob] = [
             Job(one.layer, one.site, full, one.new),
             Job(one.layer, one.site, short, one.new, brief),
-        )
+        ]
+        return jobs if isinstance(one.swaps, str) else [*jobs, one.swaps]
+
+
+def _few(swaps: SwapJob | str, n: int) -> str:
+    if isinstance(swaps, str) or len(swaps) > n:
+        return ""
+    return f"{len(swaps) - 1} different write swaps were found, not {n}"

@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from lens_probes.ablate.inference import empirical_p
 from lens_probes.ablate.measured import Candidates
 from lens_probes.ablate.request import check_texts
 from lens_probes.ablate.rerun import Way, rerun, start
-from lens_probes.ablate.verdict import empirical_p
 from lens_probes.errors import InputError
 from lens_probes.examples import Examples
 from lens_probes.model import LensModel

@@ -10,17 +10,19 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from lens_probes import stats
-from lens_probes.ablate.matching import as_large
-from lens_probes.ablate.measured import MEASURES, Measured, Plan
-from lens_probes.ablate.verdict import (
-    UNDECIDED,
-    Beyond,
+from lens_probes.ablate.inference import (
+    NO_RATIO,
+    Ratio,
     Resampled,
     below_precision,
-    decide_use,
-    excess,
-    family_p,
+    excess_low,
+    family_test,
+    quantile,
+    typical_ratio,
 )
+from lens_probes.ablate.matching import as_large
+from lens_probes.ablate.measured import MEASURES, Measured, Plan
+from lens_probes.ablate.verdict import UNDECIDED, decide_use
 
 
 def unit_table(every: Sequence[Measured], plan: Plan) -> pd.DataFrame:
@@ -40,7 +42,8 @@ class _Test:
     n: int
     n_there: int
     measure: str = "kl"
-    beyond: Mapping[str, Beyond] | None = None
+    low: float = float("nan")
+    ratio: Ratio = NO_RATIO
     faint: str = ""
 
 
@@ -54,6 +57,8 @@ def _units_of(one: Measured, plan: Plan) -> pd.DataFrame:
     random = plan.resampled(one, "matched unit", deciding)
     tests = [_test(one, i, drawn, random, plan) for i in range(len(table))]
     table["n_nulls"] = [test.n for test in tests]
+    names = ("typical_ratio", "typical_low", "typical_high", "typical_seen")
+    table[list(names)] = [test.ratio for test in tests]
     table["p"] = [test.p for test in tests]
     table["p_corrected"] = stats.adjust(table["p"].to_numpy(float), method="bh")
     n_tested = int(table["p"].notna().sum())
@@ -80,13 +85,15 @@ def _test(
     ratio = profile.size[unit] / profile.size[pool[near]]
     nulls = {m: _as_if(random[m], near, ratio**2 if m == "kl" else ratio) for m in there}
     observed = np.array([[drawn[m].mean[index] for m in there]])
-    alone, _, which = family_p(observed, [np.array([nulls[m].mean for m in there])])
-    alpha = plan.design.alpha
-    faint = [below_precision(random[m].mean[near], one.floor(m), m, alpha) for m in there]
+    alpha, interest = plan.design.alpha, plan.design.interest
+    test = family_test(observed, [np.array([nulls[m].mean for m in there])], alpha)
+    deciding, kl = there[int(test.which[0])], nulls["kl"]
+    limit = quantile(kl.mean, 1 - alpha / len(one.of.sets.top))  # one alone, after correction
     return _Test(
-        float(alone[0]), int(near.sum()), n_there, there[int(which[0])],
-        {m: excess(drawn[m], index, nulls[m], alpha) for m in there},
-        next(filter(None, faint), ""),
+        float(test.alone[0]), int(near.sum()), n_there, deciding,
+        excess_low(drawn[deciding], index, nulls[deciding], alpha),
+        typical_ratio(drawn["kl"], index, kl, limit, plan.n_passages, alpha),
+        below_precision(interest * float(np.median(kl.mean)), one.floor("kl")),
     )  # fmt: skip
 
 
@@ -103,7 +110,7 @@ def _as_if(
 def _decide(test: _Test, not_encoded: str, p: float, n_tested: int, plan: Plan) -> tuple[str, str]:
     if not plan.design.unit_nulls:
         return UNDECIDED, "no random units were measured"
-    if test.beyond is None:
+    if np.isnan(test.p):
         return UNDECIDED, not_encoded or "no random unit changes about as much as it does"
     return decide_use(
         encoded=not_encoded,
@@ -112,7 +119,9 @@ def _decide(test: _Test, not_encoded: str, p: float, n_tested: int, plan: Plan) 
         alpha=plan.design.alpha,
         what="random units",
         measure=test.measure,
-        beyond=test.beyond,
+        low=test.low,
+        ratio=test.ratio,
+        interest=plan.design.interest,
         n_passages=plan.n_passages,
         faint=test.faint,
         alone=n_tested / (1 + test.n),

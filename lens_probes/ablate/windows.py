@@ -20,7 +20,7 @@ Kind = Literal["zero", "mean", "resample"]
 Positions = Literal["read", "all"]
 KINDS = ("zero", "mean", "resample")
 POSITIONS = ("read", "all")
-_WINDOWS = 16
+PASS_WINDOWS = 16
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def changes(
         return
     for group in grouped(examples, after):
         where = group.where(positions)
-        for part in group.part(_WINDOWS):
+        for part in group.part(PASS_WINDOWS):
             values = read_all_positions(model, part.tokens, *key)[:, where]
             fresh = new.values(part.rows, values.shape[1]).numpy()
             yield from zip(values, np.broadcast_to(fresh, values.shape), strict=True)
@@ -195,7 +195,7 @@ def _everywhere(
     """Activations of each example at every position of its window."""
     found: list[NDArray[np.float32]] = [np.empty((0, 0), np.float32)] * len(examples)
     for group in grouped(examples, after):
-        for part in group.part(_WINDOWS):
+        for part in group.part(PASS_WINDOWS):
             values = read_all_positions(model, part.tokens, layer, site)
             for row, own in zip(part.rows, values, strict=True):
                 found[row] = own

@@ -29,12 +29,14 @@ def ablate(
     windows: int = 50,
     after: int = 10,
     alpha: float = 0.05,
+    interest: float = 1.0,
+    untrained: bool = False,
     seed: int = 0,
     device: str = "auto",
     out: Path | None = None,
     quiet: bool = False,
 ) -> None:
-    """Does the model use these units? Take the best ones away, and as many random ones.
+    """Does the model use these units? Take the best ones away, and compare with chance.
 
     Units are chosen on one half of the sweep's examples, and what the model does without them is
     measured on the other half.
@@ -46,7 +48,7 @@ def ablate(
     top
         Units in a set: the best of each layer and site.
     nulls
-        Different random sets, like them in mean and in what is changed.
+        Write swaps, the same changes in other directions; and as many random sets as large.
     kind
         `mean`: set to their mean; `zero`; `resample`: to what they are in another window.
     positions
@@ -61,6 +63,10 @@ def ablate(
         Tokens after the target that are scored, at most.
     alpha
         Level of the corrected tests.
+    interest
+        Smallest effect of interest, a share of what the median random unit does: 1 or less.
+    untrained
+        The same of the untrained model beside it: twice the time.
     seed
         Of every draw.
     device
@@ -82,7 +88,8 @@ def ablate(
     from lens_probes.result import CAUSAL, SweepResult
 
     asked: dict[str, Any] = {"top": top, "kind": kind, "positions": positions, "n_nulls": nulls,
-             "n_windows": windows, "after": after, "alpha": alpha, "seed": seed}  # fmt: skip
+             "n_windows": windows, "after": after, "alpha": alpha, "interest": interest,
+             "untrained": untrained, "seed": seed}  # fmt: skip
     design = Design(**asked)
     result = SweepResult.load(run)
     places = places_of_sweep(result, chosen, wanted, top)

@@ -31,7 +31,7 @@ def causal_script(
     )
     parser.add_argument("--sites", default="mlp_pre")
     parser.add_argument("--top", default="20", help="units in a set")
-    parser.add_argument("--nulls", default="100", help="matched random sets")
+    parser.add_argument("--nulls", default="100", help="write swaps")
     parser.add_argument("--windows", default="50", help="measured windows, of both classes")
     parser.add_argument("--max-per-class", default="120", help="examples of the sweep")
     parser.add_argument("--seed", default="0")

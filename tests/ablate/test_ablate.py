@@ -79,13 +79,18 @@ def test_the_card_holds_what_it_says(card: CausalCard, examples: Examples) -> No
     assert row["p_kl"] == row["p_resolution"] == pytest.approx(1 / 41)
     assert row["p_nonsignificant"] == row["p_shuffled"] == pytest.approx(1 / 6)
     assert row["kl_low"] < row["kl"] < row["kl_high"]
-    assert row["kl"] > 3 * row["kl_matched_quantile"]
+    assert row["kl"] > 1.5 * row["kl_swap_quantile"] > 1.5 * row["kl_swap"]
+    assert row["typical_low"] > 3
     assert row["kl"] == pytest.approx((row["kl_0"] + row["kl_1"]) / 2)
     assert row["loss_target"] == row["loss_elsewhere"] == 0
     counts = card.nulls["kind"].value_counts().to_dict()
-    assert counts == {"matched": 40, "nonsignificant": 5, "shuffled": 5, "matched unit": 88}
-    matched = card.nulls[card.nulls["kind"] == "matched"]
-    assert row["kl_matched"] == pytest.approx(matched["kl"].mean())
+    assert counts == {"swap": 40, "matched": 40, "nonsignificant": 5, "shuffled": 5,
+                      "matched unit": 88}  # fmt: skip
+    matched, swaps = (card.nulls[card.nulls["kind"] == kind] for kind in ("matched", "swap"))
+    assert row["kl_matched"] == pytest.approx(matched["kl"].median())
+    assert row["typical_ratio"] == pytest.approx(row["kl"] / row["kl_matched"])
+    wanted = swaps[["kl", "loss_after"]].mean().tolist()
+    assert row[["kl_swap", "loss_after_swap"]].tolist() == pytest.approx(wanted)
     assert (matched["k"] == PLANTED).all()
     assert card.doses["k"].tolist() == [1, 2, 5, PLANTED]
     assert card.doses["kl"].iloc[-1] == row["kl"]
@@ -123,6 +128,7 @@ def test_units_are_chosen_without_the_measured_half(
 ) -> None:
     from lens_probes.ablate.halves import halves
 
+    examples = replace(examples, own_group=examples.word)  # the groups that they are
     split, tokens = halves(examples), examples.tokens.copy()
     tokens[split.measured, examples.position[0]] = 2 * WORDS  # a filler in place of the words
     silent = replace(examples, tokens=tokens)
@@ -142,9 +148,12 @@ def test_other_ablations_find_the_same_units(
     assert set(used) == set(range(READ))
 
 
-def test_all_positions_reach_the_tokens_before(tmp_path: Path, examples: Examples) -> None:
-    few = QUICK | {"n_nulls": 20, "n_windows": 16}
-    card = ablate(planted_model(tmp_path, 0, everywhere=True), examples, **few, positions="all")
+def test_all_positions_reach_the_tokens_before(tmp_path: Path) -> None:
+    few, model = (
+        QUICK | {"n_nulls": 20, "n_windows": 16},
+        planted_model(tmp_path, 1, everywhere=True),
+    )
+    card = ablate(model, planted_examples(1), **few, positions="all")
     row = card.sets.iloc[0]
     assert card.verdict == row["verdict"] == USED
     assert set(card.units[card.units["verdict"] == USED]["unit"]) <= set(range(READ))
@@ -160,25 +169,29 @@ def test_with_no_token_after_the_target_the_loss_is_left_out(
     few = QUICK | {"n_nulls": 20, "sites": ["mlp_pre", "k"], "top": 4, "n_windows": 8}
     card = ablate(model, examples, **few, after=0)
     assert card.sets["loss_after"].isna().all()
-    assert card.sets[["p", "p_kl"]].notna().all(axis=None)
+    assert card.sets.loc[0, ["p", "p_kl"]].notna().all()
+    assert card.sets["n_nulls"].tolist() == [20, 0]
     said = " ".join(card.text_lines())
     assert "nan" not in said
-    assert "no token follows whose loss could change; p = " in said
+    assert "No token follows whose loss could change. Against 20 write swaps p = " in said
+    (line,) = [line for line in card.text_lines() if line.startswith("L0.k: undecided: ")]
+    assert "swaps" not in line
     again = CausalCard.load(card.save(tmp_path / "card"))
     assert again.text_lines() == card.text_lines()
 
 
 def test_few_random_sets_are_noted_and_fewer_refused(card: CausalCard) -> None:
-    assert "40 random sets: their 95 % quantile is surer with 100" in card.text_lines()[-1]
+    assert "40 write swaps: their 95 % quantile is surer with 100" in card.text_lines()[-1]
     said = card.sets.iloc[0]
-    assert "8 of 8 encoded. " in " ".join(card.text_lines())
+    assert "8 of its top 8 units encode the property. " in " ".join(card.text_lines())
     assert said["steering_p_resolution"] == pytest.approx(1 / 21)
     assert card.provenance["method"] == METHOD
 
 
 def test_random_sets_that_change_more_at_other_tokens_are_no_comparison(
-    model: LensModel, examples: Examples
+    tmp_path: Path, examples: Examples
 ) -> None:
+    model = planted_model(tmp_path, 0, read=0, silent=False)
     card = ablate(model, examples, **QUICK | {"n_windows": 8}, positions="all")
     row = card.sets.iloc[0]
     assert row["size_matched"] > 2 * row["size_top"]
@@ -231,6 +244,20 @@ def test_steering_a_unit_moves_the_words_that_read_it(card: CausalCard, model: L
     assert {"steered", "steering_slope", "steering_p"} <= set(card.sets)
 
 
+def test_the_untrained_model_stands_beside_it(model: LensModel, examples: Examples) -> None:
+    few = QUICK | {"n_nulls": 20, "n_unit_nulls": 0, "n_windows": 12, "n_controls": 0}
+    alone = ablate(model, examples, **few)
+    card = ablate(model, examples, **few, untrained=True)
+    row = card.sets.iloc[0]
+    assert card.provenance["options"]["untrained"]
+    fresh = ablate(model.reinitialised(0), examples, **few).sets.iloc[0]
+    assert (row["p_untrained"], row["verdict_untrained"]) == (fresh["p_family"], fresh["verdict"])
+    assert row["p"] == 1 / 21 < row["p_untrained"]
+    pd.testing.assert_frame_equal(card.sets[list(alone.sets)], alone.sets)
+    assert "untrained" not in " ".join(alone.text_lines())
+    assert "The same of the untrained model: " in " ".join(card.text_lines())
+
+
 def test_steering_is_left_out_with_a_note(model: LensModel, examples: Examples) -> None:
     few = QUICK | {"n_nulls": 20, "n_unit_nulls": 0, "n_windows": 4, "n_controls": 0}
     card = ablate(model, examples, **few, words=(["w3"], ["w3"]))
@@ -251,7 +278,7 @@ def test_steering_is_left_out_with_a_note(model: LensModel, examples: Examples) 
         ({"n_windows": 1}, "n_windows must be 2 or more"),
         ({"n_windows": "all"}, "n_windows must be a whole number; got 'all'"),
         ({"n_nulls": None}, "n_nulls must be a whole number; got None"),
-        ({"n_nulls": 18}, r"with 18 random sets p cannot be below 0\.053, .* ask for 19 or more"),
+        ({"n_nulls": 18}, r"with 18 write swaps p cannot be below 0\.053, .* ask for 19 or more"),
         ({"seed": -1}, "seed must be 0 or more; got -1"),
         ({"prefixes": []}, "prefixes must be a list of texts, none of them empty"),
         ({"prefixes": [""]}, "prefixes must be a list of texts, none of them empty"),
@@ -259,6 +286,7 @@ def test_steering_is_left_out_with_a_note(model: LensModel, examples: Examples) 
         ({"words": "text"}, "words must be two lists"),
         ({"words": (["a"], "b")}, "words must be two lists"),
         ({"layers": "0"}, "a layer must be|layers must be whole numbers"),
+        ({"interest": 0}, "interest must be above 0 and at most 1, a share of what the median"),
         ({"alpha": 1.5}, "alpha must lie between 0 and 1"),
         ({"sites": ["mlp_pre_linear"]}, "this model has no site"),
         ({"top": 60, "layers": [0]}, "layer 0, site mlp_pre: 96 units vary here"),

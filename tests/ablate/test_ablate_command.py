@@ -45,9 +45,9 @@ def test_the_card_is_printed_kept_and_shown(run: Path, capsys: Captured) -> None
     card = lp.SweepResult.load(run).causal
     assert card is not None
     assert lines[0] == f"* Does the model use these units? {card.verdict}: {card.why}."
-    assert "8 windows (4 of negation, 4 of affirmation;" in lines[1]
+    assert "measured in 4 windows of negation and 4 of affirmation, which share no" in lines[1]
     for layer, row in zip((0, 2), card.sets.to_dict("records"), strict=True):
-        said = next(line for line in lines if line.startswith(f"* L{layer}.mlp_pre, top 4: "))
+        said = next(line for line in lines if line.startswith(f"* L{layer}.mlp_pre: "))
         assert f": {row['verdict']}: {row['why']}. " in said
         assert f"changes by {row['kl']:.2g} nats" in said
         assert any(line.startswith(f"* L{layer}.mlp_pre, its units one by one: ") for line in lines)
@@ -83,13 +83,13 @@ def test_a_card_of_an_older_method_is_not_taken_for_this_one(run: Path, capsys: 
 def test_another_folder_leaves_the_run_alone(run: Path, capsys: Captured) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     out = run.parent / "card"
-    few = [*QUICK, "--kind", "zero", "--sites", "mlp_pre", "--alpha", "0.1", "--out", str(out)]
+    few = [*QUICK, "--kind", "zero", "--sites", "mlp_pre", "--alpha", "0.1"]
+    few += ["--interest", "0.5", "--out", str(out)]
     assert main(["ablate", str(run), *few]) == 0
     said = capsys.readouterr().out.strip()
     assert said.splitlines()[-1].endswith(f"tables: {out}")
-    assert "(90 % below " in said
-    assert "95 % below" not in said, "the quantile is that of alpha"
-    assert lp.CausalCard.load(out).provenance["options"]["kind"] == "zero"
+    options = lp.CausalCard.load(out).provenance["options"]
+    assert (options["kind"], options["alpha"], options["interest"]) == ("zero", 0.1, 0.5)
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 
@@ -112,6 +112,7 @@ def test_mistakes_are_one_line_and_change_nothing(
         "windows": ([str(run), "--windows", "1"], "windows must be 2 or more; got 1"),
         "seed": ([str(run), "--seed", "-1"], "seed must be 0 or more; got -1"),
         "alpha": ([str(run), "--alpha", "2"], "alpha must lie between 0 and 1"),
+        "interest": ([str(run), "--interest", "2"], "interest must be above 0 and at most 1"),
         "kind": ([str(run), "--kind", "men"], 'Did you mean "mean"'),
         "out": ([str(run), "--out", str(run.parent / "full")], "already holds files"),
     }

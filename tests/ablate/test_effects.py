@@ -14,7 +14,8 @@ from hooked_tiny import hooked_tiny
 from hugging_face import MODULES, changed, raw_effects, raw_model
 from tiny_models import CONFIGS
 
-from lens_probes.ablate.effects import Effects, Job, measure, replace_units
+from lens_probes.ablate.effects import Effects, measure
+from lens_probes.ablate.jobs import Job, replace_units
 from lens_probes.ablate.matching import profile_of
 from lens_probes.ablate.rerun import exact_way, rerun, start
 from lens_probes.ablate.windows import Replacement, changes, grouped, masks, replacement
