@@ -61,7 +61,7 @@ def run(setting: Setting) -> Outcome:
                      "Student's t, Bonferroni in each layer", by_word, null,
                      missing=too_few(claim, course)),
             Measured(claim, "rigorous", pick(words, *parts), n,
-                     f"max-T over word types and layers: |t| of word means beyond {limit:.3g} "
+                     f"max-T over groups and layers: |z| of group means beyond {limit:.3g} "
                      "(4 v 4 words: the smallest p is 2/70)", by_word, null,
                      missing=too_few(claim, words)),
         ]  # fmt: skip

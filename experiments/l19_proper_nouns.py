@@ -64,8 +64,8 @@ def run(setting: Setting) -> Outcome:
     measured = []
     sides: tuple[tuple[Side, Profile, np.ndarray, str], ...] = (
         ("course", by_tokens, course, "Wald p, Bonferroni; raw beta"),
-        ("rigorous", by_words(limit), over_words, "max-T over word types, lone ones too; beta per "
-         "sd of tokens against |t| of word types"),
+        ("rigorous", by_words(limit), over_words, "max-T over groups, lone ones too; beta per "
+         "sd of tokens against |z| of groups"),
     )  # fmt: skip
     for side, profile, passed, how in sides:
         values = spread(profile, one, draws=setting.draws, seed=setting.seed)

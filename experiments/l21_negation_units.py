@@ -76,7 +76,7 @@ def run(setting: Setting) -> Outcome:
     for side, profile, read, how in (
         ("course", in_sample, reading, "in-sample accuracy; raw beta against Wald p"),
         ("rigorous", held_out, rigorous_reading(setting), "chosen on some word types, scored on "
-         "others; beta per sd of tokens against |t| of word types"),
+         "others; beta per sd of tokens against |z| of groups"),
     ):  # fmt: skip
         values = spread(profile, read, draws=setting.draws, seed=setting.seed, keys=[key])
         for claim, part in (("L21.a", "best"), ("L21.b", "rank")):

@@ -92,7 +92,7 @@ def run(setting: Setting) -> Outcome:
             Measured("L22.b", "course", pick(course, "early", "late"), n,
                      f"Wald p, Bonferroni in each layer; {depth}", by_word, null),
             Measured("L22.b", "rigorous", pick(words, "early", "late"), n_extended,
-                     f"max-T over word types and all layers; {depth}", by_word, null, missing=few),
+                     f"max-T over groups and all layers; {depth}", by_word, null, missing=few),
             Measured("L22.c", "course", pick(course, "low_layers", "highest"), n,
                      f"in-sample accuracy of significant units higher for negation; {low}",
                      by_word, null),

@@ -88,7 +88,7 @@ def run(setting: Setting) -> Outcome:
             Measured("L23.a", "course", pick(course, "early", "late"), n,
                      f"Wald p, one family of q + k + v a layer; {depth}", by_word, null),
             Measured("L23.a", "rigorous", pick(words, "early", "late"), n_extended,
-                     f"max-T over word types, all layers and sites; {depth}", by_word, null,
+                     f"max-T over groups, all layers and sites; {depth}", by_word, null,
                      missing=few_words),
             Measured("L23.b", "course", pick(course, "low_layers", "highest"), n,
                      f"in-sample accuracy of significant positive units; {low}", by_word, null),
@@ -96,7 +96,7 @@ def run(setting: Setting) -> Outcome:
                      f"chosen on some word types, scored on others; {low}", by_word, null),
             Measured("L23.c", "course", sites["course"], n, "Wald p, a family a site and layer",
                      INTERVAL["word"].format(n=few), NULL.format(n=few)),
-            Measured("L23.c", "rigorous", sites["rigorous"], n_extended, "max-T over word types",
+            Measured("L23.c", "rigorous", sites["rigorous"], n_extended, "max-T over groups",
                      INTERVAL["word"].format(n=few), NULL.format(n=few), missing=few_words),
         ),
         {

@@ -187,7 +187,7 @@ def test_audit_keeps_its_promises_and_notices_a_broken_method(
     table = audit([plant(seed) for seed in range(4)]).set_index("method")
     assert table["kept"].all()
     assert table.loc["score test of tokens, Holm", "word_identity_called_tuned"] > 0.1
-    assert table.loc["max-T over word types", "word_identity_called_tuned"] < 0.01
+    assert table.loc["max-T over groups of words", "word_identity_called_tuned"] < 0.01
     assert table.loc["Wald test of tokens, Bonferroni", "recall"] < 0.9
 
     for broken in (
@@ -209,7 +209,7 @@ def test_audit_of_a_toy_language_model() -> None:
     constant = planted.kind == "constant"
     assert (planted.x[:, constant].std(0) == 0).all()
     table = audit([planted]).set_index("method")
-    assert table.loc["max-T over word types", ["precision", "recall"]].tolist() == [1.0, 1.0]
+    assert table.loc["max-T over groups of words", ["precision", "recall"]].tolist() == [1.0, 1.0]
     assert table.loc["score test of tokens, Holm", "precision"] < 0.9
 
 

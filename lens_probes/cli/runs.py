@@ -81,7 +81,7 @@ def replicate(
     seed
         Another draw from the same text.
     permutations
-        Relabellings of word types in the max-T test.
+        Relabellings of groups of words in the max-T test.
     out
         Folder for the replication, absent or empty. [default: replication in the run's folder]
     quiet

@@ -217,8 +217,8 @@ def _cautions_of_values(result: SweepResult) -> tuple[str, ...]:
         )
     else:
         counted = (
-            f"Significance is decided at the level of {level}s, by the r of word means. The "
-            "columns r, p of r and partial r describe tokens: their p-values count tokens."
+            f"Significance is decided at the level of {level}s, by means of replication groups. "
+            "The columns r, p of r and partial r describe tokens: their p-values count tokens."
         )
     return (
         counted,

@@ -24,7 +24,7 @@ HELD_OUT = {
 CONTROL = ("control_auc_low", "control_auc_high")
 _NULLS = {
     "tokens": "{} shuffled over tokens: checks the code only",
-    "words": "{} shuffled over word types: the real error of the token-level test",
+    "words": "{} shuffled over groups of words: the real error of the token-level test",
 }
 
 
@@ -49,7 +49,7 @@ def null_table(result: SweepResult) -> Table | None:
 
 
 def split_table(result: SweepResult) -> Table | None:
-    """The real split of the words into classes beside other splits of the same words."""
+    """The real split of the groups of words into classes beside other splits of them."""
     splits = result.validation.get("splits")
     if not splits:
         return None
@@ -64,7 +64,7 @@ def split_table(result: SweepResult) -> Table | None:
     )
     caption = (
         "Words split otherwise: units that pass the token-level test (Bonferroni over the sweep) "
-        "when the same words are divided into classes of the same sizes in other ways"
+        "when the same groups of words are divided into classes of the same sizes in other ways"
     )
     return Table.of(caption, pd.DataFrame([splits]), columns)
 

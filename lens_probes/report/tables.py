@@ -118,6 +118,11 @@ _LAYER_HEADERS = {
     "control_auc_low": "control, lowest",
     "control_auc_high": "control, highest",
     "untrained_share_significant": "share significant, untrained",
+    "untrained_n_significant": "significant, untrained",
+    "untrained_n_tested": "tested, untrained",
+    "tuned_at_least": "tuned, at least (95 %)",
+    "share_mc_low": "share significant, other draws, low",
+    "share_mc_high": "share significant, other draws, high",
     "best_unit": "best unit",
     "best_auc": "its AUC",
     "best_accuracy": "its accuracy",
@@ -136,7 +141,7 @@ _LAYER_HEADERS = {
 
 def _layer_column(name: str) -> Column:
     header = _LAYER_HEADERS.get(name, name.replace("_", " "))
-    if name == "layer" or name.startswith("n_"):
+    if name in ("layer", "tuned_at_least") or re.search(r"(^|_)n_", name):
         return Column(header, (name,), whole)
     if (
         "auc" in name

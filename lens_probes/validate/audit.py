@@ -80,7 +80,7 @@ def _word_max_t(planted: Planted) -> Found:
 
 
 METHODS: tuple[Method, ...] = (
-    Method("max-T over word types", _word_max_t, True, 0.9, "finds tuned units, little else"),
+    Method("max-T over groups of words", _word_max_t, True, 0.9, "finds tuned units, little else"),
     Method("word-level Welch, Holm", _word_welch, True, 0.9, "the same if word effects are normal"),
     Method("score test of tokens, Holm", _token_score, False, 0.99, "also finds word identity"),
     Method(
