@@ -72,7 +72,7 @@ def _logits(
     rows: Float[torch.Tensor, "unit d_model"],
     residual: Float[torch.Tensor, "position d_model"],
 ) -> Float[np.ndarray, "unit d_vocab"]:
-    with torch.inference_mode():
+    with model.computing(gradients=False):
         logits = _through_norm(model, rows.float(), residual.float()) @ model.unembedding().float()
     # Some models pad their vocabulary with rows that no token has.
     logits = logits[:, : len(model.tokenizer)]
@@ -90,7 +90,7 @@ def _through_norm(
     The norm is asked, not rebuilt: of a long vector it gives weight * vector / size, and whether
     the size is the root mean square or the standard deviation shows when a constant is added.
     """
-    dtype = model.cfg.dtype
+    dtype = model.dtype
 
     def norm(x: torch.Tensor) -> torch.Tensor:
         return model.final_norm(x.to(model.device, dtype)).float()

@@ -28,7 +28,7 @@ from lens_probes.model_backends import (
     from_hub,
     hooked_llama,
 )
-from lens_probes.model_digest import config_digest, weights_digest
+from lens_probes.model_digest import config_digest, foreign_hook, weights_digest
 from lens_probes.model_files import bundled_gguf, converted_gguf
 from lens_probes.model_parts import ModelParts
 from lens_probes.sites import SITES, SiteShape
@@ -66,12 +66,14 @@ class LensModel(ModelParts):
     shapes: Mapping[str, SiteShape] = field(repr=False)
 
     def run_with_cache(self, *args: Any, **kwargs: Any) -> Any:
-        """`run_with_cache` of the TransformerLens model."""
-        return self.tl.run_with_cache(*args, **kwargs)
+        """`run_with_cache` of the TransformerLens model, in the state in which all is computed."""
+        with self.computing():
+            return self.tl.run_with_cache(*args, **kwargs)
 
     def run_with_hooks(self, *args: Any, **kwargs: Any) -> Any:
-        """`run_with_hooks` of the TransformerLens model."""
-        return self.tl.run_with_hooks(*args, **kwargs)
+        """`run_with_hooks` of the TransformerLens model, in the state in which all is computed."""
+        with self.computing():
+            return self.tl.run_with_hooks(*args, **kwargs)
 
     @property
     def weights_digest(self) -> str:
@@ -84,6 +86,18 @@ class LensModel(ModelParts):
         return config_digest(self.tl)
 
     @property
+    def foreign_hook(self) -> str | None:
+        """Where a hook of the caller's is, which computes along in every pass; None without."""
+        with self.computing():  # not in the middle of another thread's pass
+            return foreign_hook(self.tl)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as where it comes from and its digests: it is loaded anew, and compared."""
+        from lens_probes.shards import ModelRecipe  # noqa: PLC0415  (its module imports this one)
+
+        return ModelRecipe.load, (ModelRecipe.of(self),)
+
+    @property
     def provenance(self) -> dict[str, Any]:
         """What a result must say about its model; plain values, ready for JSON."""
         packages = ("lens-probes", "transformer-lens", "torch", "transformers")
@@ -94,8 +108,9 @@ class LensModel(ModelParts):
             "weights_sha256": self.weights_digest,
             "config_sha256": self.config_digest,
             "processing": self.processing,
-            "dtype": str(self.cfg.dtype).removeprefix("torch."),
+            "dtype": str(self.dtype).removeprefix("torch."),
             "device": self.device.type,
+            "foreign_hook": self.foreign_hook,
             "n_layers": self.n_layers,
             "d_model": int(self.cfg.d_model),
             "bos_token": None if tokenizer is None else tokenizer.bos_token,
@@ -118,7 +133,7 @@ class LensModel(ModelParts):
                 f"{len(given)} tokens are given and {n_tokens} asked for; this model takes "
                 f"{self.cfg.n_ctx} in all: ask for fewer."
             )
-        with torch.random.fork_rng(devices=[]), torch.inference_mode():
+        with self.computing(gradients=False), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             whole = self.tl.generate(
                 torch.from_numpy(given)[None].to(self.device),
@@ -134,7 +149,7 @@ class LensModel(ModelParts):
 
     def reinitialised(self, seed: int) -> LensModel:
         """The same architecture with fresh random weights: the untrained-model null."""
-        with torch.random.fork_rng(devices=[]):
+        with self.computing(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             tl = self.fresh(seed)
         return LensModel(

@@ -176,9 +176,22 @@ def _boot(name: str, tokenizer: Any, options: Options, hf: Any) -> Any:
     return tl
 
 
-def halt(tensor: torch.Tensor, hook: object) -> None:
-    """A hook that ends a bridge's pass where it stands."""
-    raise StopAtLayerException(tensor)
+@contextlib.contextmanager
+def ending_after(tl: Any, layer: int) -> Iterator[None]:
+    """End a bridge's passes where a layer ends, and give what leaves it.
+
+    The bridge's own `stop_at_layer` cannot stop after the last block, and not all models have one
+    final norm that runs next.
+    """
+
+    def end(block: object, inputs: object, output: Any) -> None:
+        raise StopAtLayerException(output[0] if isinstance(output, (tuple, list)) else output)
+
+    handle = tl.blocks[layer].register_forward_hook(end)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def run_blocks(
@@ -203,10 +216,10 @@ def run_blocks(
         return residual
 
     hooks = [(f"blocks.{layer}.hook_resid_pre", start), *hooks]
-    if stop is not None:  # the bridge's own `stop_at_layer` cannot stop after the last block
-        end = "ln_final.hook_in" if stop == len(tl.blocks) else f"blocks.{stop}.hook_resid_pre"
-        hooks.append((end, halt))
-    with _skipped(list(tl.blocks)[:layer]):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_skipped(list(tl.blocks)[:layer]))
+        if stop is not None:
+            stack.enter_context(ending_after(tl, stop - 1))
         out = tl.run_with_hooks(residual.clone(), fwd_hooks=hooks, return_type="logits")
     assert started, "the bridge never reached the layer to start from"
     return out
