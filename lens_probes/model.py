@@ -7,8 +7,9 @@ bridge. Everything after this file uses what both have: `run_with_cache`, `run_w
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,12 @@ from lens_probes.model_backends import (
     from_hub,
     hooked_llama,
 )
+from lens_probes.model_check import mid_is_whole
+from lens_probes.model_check import site_shapes as _shapes
 from lens_probes.model_digest import config_digest, foreign_hook, weights_digest
 from lens_probes.model_files import bundled_gguf, converted_gguf
-from lens_probes.model_parts import ModelParts
-from lens_probes.sites import SITES, SiteShape
+from lens_probes.model_parts import Hook, ModelParts
+from lens_probes.sites import SiteShape
 
 DTYPES = {
     "float32": torch.float32,
@@ -70,10 +73,28 @@ class LensModel(ModelParts):
         with self.computing():
             return self.tl.run_with_cache(*args, **kwargs)
 
-    def run_with_hooks(self, *args: Any, **kwargs: Any) -> Any:
+    def run_with_hooks(self, *args: Any, fwd_hooks: Sequence[Hook] = (), **kwargs: Any) -> Any:
         """`run_with_hooks` of the TransformerLens model, in the state in which all is computed."""
         with self.computing():
-            return self.tl.run_with_hooks(*args, **kwargs)
+            return self.tl.run_with_hooks(*args, fwd_hooks=self.whole(fwd_hooks), **kwargs)
+
+    def check_writable(self, sites: Iterable[str]) -> None:
+        """Refuse to write at a site where what is written would not go everywhere.
+
+        Raises
+        ------
+        InputError
+            With the sites to use instead.
+        """
+        if "resid_mid" in sites and not self._mid_is_whole:
+            raise InputError(
+                "what is written at resid_mid of this model does not reach the rest of its block: "
+                "write at attn_out or resid_post instead."
+            )
+
+    @functools.cached_property
+    def _mid_is_whole(self) -> bool:
+        return mid_is_whole(self.tl, self.whole)
 
     @property
     def weights_digest(self) -> str:
@@ -230,39 +251,3 @@ def _device(name: str) -> str:
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"cannot use device {name!r}: {one_line(error, 120)}.") from error
     return name
-
-
-def _shapes(tl: Any) -> dict[str, SiteShape]:
-    """Sites that every block has, with their axes, read off one forward pass.
-
-    The two sequences of the pass differ in their last token: were the first one's activations to
-    differ, the model would not be causal, and windows could not be cut after their targets.
-    """
-    n_layers = int(tl.cfg.n_layers)
-    names = [site.hook_name(layer) for site in SITES.values() for layer in range(n_layers)]
-    tokens = torch.tensor([[1, 0], [1, 2]], device=next(tl.parameters()).device)
-    present = [name for name in names if name in tl.hook_dict]
-    with torch.inference_mode():
-        _, cache = tl.run_with_cache(tokens, names_filter=present, return_type=None)
-    found: dict[str, SiteShape] = {}
-    for site in SITES.values():
-        hooks = [site.hook_name(layer) for layer in range(n_layers)]
-        shapes = {tuple(cache[hook].shape) for hook in hooks if hook in cache}
-        if len(shapes) != 1 or not all(hook in cache for hook in hooks):
-            continue
-        shape = shapes.pop()
-        if shape[:2] != (2, 2) or len(shape) != (4 if site.per_head else 3):
-            raise InputError(
-                f"site {site.name} of this model has shape {shape} at {hooks[0]}, not [batch, "
-                f"position, {'head, ' if site.per_head else ''}unit]: this architecture is not "
-                "supported."
-            )
-        for hook in hooks:
-            first, second = cache[hook][:, 0].float()
-            if (first - second).abs().max() > 1e-3 * first.abs().max():
-                raise InputError(
-                    f"this model is not causal (at {hook} a token depends on the next one): only "
-                    "causal language models can be swept."
-                )
-        found[site.name] = SiteShape(shape[2] if site.per_head else None, shape[-1])
-    return found

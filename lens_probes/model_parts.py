@@ -21,6 +21,14 @@ Hook = tuple[str, Callable[..., Any]]
 _EMBEDDING_HOOKS = ("embed.", "pos_embed.", "hook_embed", "hook_pos_embed", "hook_tokens")
 
 
+def _in_place(function: Callable[..., Any]) -> Callable[..., torch.Tensor]:
+    def hook(tensor: torch.Tensor, hook: Any) -> torch.Tensor:
+        changed = function(tensor, hook=hook)
+        return tensor if changed is None or changed is tensor else tensor.copy_(changed)
+
+    return hook
+
+
 @dataclass(frozen=True)
 class ModelParts:
     """What a logit lens, an ablation or an added vector needs of a TransformerLens model.
@@ -183,7 +191,19 @@ class ModelParts:
             self._check_hook(name, layer, stop_at_layer)
         residual = residual.to(self.device, self.dtype, copy=True)
         with self.computing():
-            return run_blocks(self.tl, layer, residual, list(fwd_hooks), stop_at_layer)
+            return run_blocks(self.tl, layer, residual, self.whole(fwd_hooks), stop_at_layer)
+
+    def whole(self, hooks: Sequence[Hook]) -> list[Hook]:
+        """Hooks as this back end needs them, so that what is written at a site reaches all of it.
+
+        A bridge's `hook_resid_mid` is where the second norm takes its input: a tensor that is
+        given back there would not reach the skip connection around the MLP. Both hold the same
+        tensor, so what a hook gives back is written into it.
+        """
+        if not hasattr(self.tl, "original_model"):
+            return list(hooks)
+        mid = f".{SITES['resid_mid'].hook}"
+        return [(name, _in_place(do) if str(name).endswith(mid) else do) for name, do in hooks]
 
     def _check_width(self, residual: torch.Tensor) -> None:
         width = int(self.cfg.d_model)

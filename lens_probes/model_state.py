@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 import torch
+from transformer_lens.model_bridge.exceptions import StopAtLayerException
 
 from lens_probes.errors import InputError
 
@@ -140,6 +141,24 @@ def _drop_hooks(module: Any, keep: set[int]) -> None:
         if new and hasattr(module, noted):
             kept = [one for one in getattr(module, noted) if one.hook.id not in new]
             setattr(module, noted, kept)
+
+
+@contextlib.contextmanager
+def ending_after(tl: Any, layer: int) -> Iterator[None]:
+    """End a bridge's passes where a layer ends, and give what leaves it.
+
+    The bridge's own `stop_at_layer` cannot stop after the last block, and not all models have one
+    final norm that runs next.
+    """
+
+    def end(block: object, inputs: object, output: Any) -> None:
+        raise StopAtLayerException(output[0] if isinstance(output, (tuple, list)) else output)
+
+    handle = tl.blocks[layer].register_forward_hook(end)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 @contextlib.contextmanager

@@ -40,6 +40,14 @@ class SiteShape:
         return self.d * (self.heads or 1)
 
 
+class SiteShapes(dict[str, SiteShape]):
+    """The sites of a model; `left_out` says of others that it seems to have why they are none."""
+
+    def __init__(self, *shapes: Mapping[str, SiteShape]) -> None:
+        super().__init__(*shapes)
+        self.left_out: dict[str, str] = {}
+
+
 SITES: Mapping[str, Site] = {
     site.name: site
     for site in (
@@ -98,7 +106,11 @@ def check_sites(sites: Iterable[str], available: Mapping[str, SiteShape]) -> tup
         if name not in SITES:
             raise unknown("site", name, SITES)
         if name not in available:
-            raise InputError(f"this model has no site {name!r}: it has {', '.join(available)}.")
+            why = getattr(available, "left_out", {}).get(name)
+            raise InputError(
+                f"this model has no site {name!r}{f' ({why})' if why else ''}: it has "
+                f"{', '.join(available)}."
+            )
     return names
 
 

@@ -151,7 +151,7 @@ def replace_units(
         rows = at.reshape(len(mask), n_windows, *at.shape[1:])
         new = torch.where(mask[:, None, None, :], values.to(rows.dtype), rows)
         flat[:, where] = new.flatten(0, 1)
-        return flat.view(tensor.shape)
+        return flat.reshape(tensor.shape)
 
     return hook
 

@@ -1,0 +1,429 @@
+"""Tiny random models of many architectures, and where their sites lie in raw Hugging Face modules.
+
+A route is (module path in a block, "in" or "out"); `Fused` cuts one output into several sites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from tiny_models import VOCABULARY, byte_level_tokenizer
+from transformers import AutoConfig, AutoModelForCausalLM
+
+Side = Literal["in", "out"]
+Routes = Mapping[str, tuple[str, Side]]
+_HEADS, _KV_HEADS, _D, _MLP = 4, 2, 32, 64
+
+
+@dataclass(frozen=True)
+class Fused:
+    """One module whose output holds several sites: their widths in a row, or head by head."""
+
+    path: str
+    sites: tuple[str, ...]
+    by_head: bool = False
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A configuration and the raw place of every site; `missing` ones must not be offered."""
+
+    settings: Mapping[str, Any]
+    blocks: str
+    routes: Routes
+    fused: tuple[Fused, ...] = ()
+    model_type: str = ""
+    missing: frozenset[str] = frozenset()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _routes(
+    attention: str, mlp: str, *, gate: str = "gate_proj", up: str = "up_proj",
+    down: str = "down_proj", qkv: tuple[str, ...] = ("q_proj", "k_proj", "v_proj"),
+    out: str = "o_proj", mid: str | None = "post_attention_layernorm",
+    after_attention: str | None = None, after_mlp: str | None = None,
+) -> dict[str, tuple[str, Side]]:  # fmt: skip
+    """Routes of the layout that most share: projections by name, a norm between the halves."""
+    found: dict[str, tuple[str, Side]] = {
+        "z": (f"{attention}.{out}", "in"),
+        "attn_out": (after_attention or f"{attention}.{out}", "out"),
+        "mlp_post": (f"{mlp}.{down}", "in"),
+        "mlp_out": (after_mlp or f"{mlp}.{down}", "out"),
+    }
+    found |= {site: (f"{attention}.{name}", "out") for site, name in zip("qkv", qkv, strict=False)}
+    if mid is not None:
+        found["resid_mid"] = (mid, "in")
+    if up and gate:
+        found |= {"mlp_pre": (f"{mlp}.{gate}", "out"), "mlp_pre_linear": (f"{mlp}.{up}", "out")}
+    elif up:
+        found["mlp_pre"] = (f"{mlp}.{up}", "out")
+    return found
+
+
+_SMALL = {
+    "vocab_size": VOCABULARY, "hidden_size": _D, "intermediate_size": _MLP, "num_hidden_layers": 2,
+    "num_attention_heads": _HEADS, "max_position_embeddings": 64, "bos_token_id": 0,
+    "eos_token_id": 0, "pad_token_id": None,
+}  # fmt: skip
+_GROUPED = {**_SMALL, "num_key_value_heads": _KV_HEADS}
+_HEAD_8 = {**_GROUPED, "head_dim": 8}
+_LLAMA = _routes("self_attn", "mlp")
+_PARALLEL = _routes("self_attn", "mlp", mid=None)
+_GPT2 = _routes("attn", "mlp", gate="", up="c_fc", down="c_proj", qkv=(), out="c_proj", mid="ln_2")
+_QKV = Fused("attn.c_attn", ("q", "k", "v"))
+_GEMMA2 = _routes(
+    "self_attn", "mlp", mid="pre_feedforward_layernorm", after_attention="post_attention_layernorm",
+    after_mlp="post_feedforward_layernorm",
+)  # fmt: skip
+_OLMO2 = _routes(
+    "self_attn", "mlp", mid=None, after_attention="post_attention_layernorm",
+    after_mlp="post_feedforward_layernorm",
+)  # fmt: skip
+_FC = _routes(
+    "self_attn", "", gate="", up="", qkv=("q_proj", "k_proj", "v_proj"), out="out_proj",
+    mid="final_layer_norm",
+) | {"mlp_pre": ("fc1", "out"), "mlp_post": ("fc2", "in"), "mlp_out": ("fc2", "out")}  # fmt: skip
+_NO_UNITS = frozenset({"mlp_pre", "mlp_pre_linear", "mlp_post"})
+_EXPERTS = {name: place for name, place in _LLAMA.items() if not name.startswith("mlp")} | {
+    "mlp_out": ("mlp", "out")
+}
+
+
+def _llama(routes: Routes = _LLAMA, settings: Mapping[str, Any] = _HEAD_8, **extra: Any) -> Any:
+    known = {name: extra.pop(name) for name in ("fused", "missing", "model_type") if name in extra}
+    return Architecture(settings, "model.layers", routes, extra=extra, **known)
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "llama": _llama(),
+    "llama-biases": _llama(attention_bias=True, mlp_bias=True, model_type="llama"),
+    "mistral": _llama(sliding_window=5),
+    "ministral3": _llama(sliding_window=None),
+    "qwen2": _llama(),
+    "qwen3": _llama(),
+    "smollm3": _llama(no_rope_layers=[1, 0]),
+    "ernie4_5": _llama(),
+    "seed_oss": _llama(),
+    "granite": _llama(
+        residual_multiplier=0.5,
+        logits_scaling=4.0,
+        attention_multiplier=0.2,
+        embedding_multiplier=3.0,
+    ),
+    "gemma": _llama(hidden_activation="gelu_pytorch_tanh"),
+    "gemma2": _llama(_GEMMA2, sliding_window=5, query_pre_attn_scalar=8),
+    "gemma3_text": _llama(_GEMMA2, sliding_window=5, query_pre_attn_scalar=8),
+    "vaultgemma": _llama(
+        _routes("self_attn", "mlp", mid="pre_feedforward_layernorm"),
+        sliding_window=5,
+        query_pre_attn_scalar=8,
+    ),
+    "olmo": _llama(clip_qkv=0.3),
+    "olmo2": _llama(_OLMO2),
+    "olmo3": _llama(_OLMO2, sliding_window=5, layer_types=["sliding_attention", "full_attention"]),
+    "exaone4": _llama(
+        _OLMO2, sliding_window=5, layer_types=["sliding_attention", "full_attention"]
+    ),
+    "cohere": _llama(_PARALLEL),
+    "cohere2": _llama(_PARALLEL, sliding_window=5),
+    "hunyuan_v1_dense": _llama(),
+    "arcee": _llama(_routes("self_attn", "mlp", gate="")),
+    "nemotron": _llama(_routes("self_attn", "mlp", gate="")),
+    "apertus": _llama(_routes("self_attn", "mlp", gate="", mid="feedforward_layernorm")),
+    "bitnet": _llama(_LLAMA),
+    "stablelm": _llama(),
+    "glm": _llama(
+        _routes("self_attn", "mlp", gate="", up=""),
+        pad_token_id=0,
+        fused=(Fused("mlp.gate_up_proj", ("mlp_pre", "mlp_pre_linear")),),
+    ),
+    "glm4": _llama(
+        _routes(
+            "self_attn",
+            "mlp",
+            gate="",
+            up="",
+            after_attention="post_self_attn_layernorm",
+            after_mlp="post_mlp_layernorm",
+        ),
+        pad_token_id=0,
+        fused=(Fused("mlp.gate_up_proj", ("mlp_pre", "mlp_pre_linear")),),
+    ),
+    "phi3": _llama(
+        _routes("self_attn", "mlp", gate="", up="", qkv=()),
+        settings=_GROUPED,
+        pad_token_id=0,
+        fused=(
+            Fused("mlp.gate_up_proj", ("mlp_pre", "mlp_pre_linear")),
+            Fused("self_attn.qkv_proj", ("q", "k", "v")),
+        ),
+    ),
+    "starcoder2": _llama(_routes("self_attn", "mlp", gate="", up="c_fc", down="c_proj")),
+    "phi": _llama(
+        _routes("self_attn", "mlp", gate="", up="fc1", down="fc2", out="dense", mid=None),
+        settings=_SMALL,
+    ),
+    "gpt2": Architecture(
+        {
+            "vocab_size": VOCABULARY,
+            "n_embd": _D,
+            "n_layer": 2,
+            "n_head": _HEADS,
+            "n_positions": 64,
+            "bos_token_id": 0,
+            "eos_token_id": 0,
+        },
+        "transformer.h",
+        _GPT2,
+        (_QKV,),
+    ),
+    "gpt_bigcode": Architecture(
+        {
+            "vocab_size": VOCABULARY,
+            "n_embd": _D,
+            "n_layer": 2,
+            "n_head": _HEADS,
+            "n_positions": 64,
+            "bos_token_id": 0,
+            "eos_token_id": 0,
+        },
+        "transformer.h",
+        _GPT2,
+    ),
+    "openai-gpt": Architecture(
+        {"vocab_size": VOCABULARY, "n_embd": _D, "n_layer": 2, "n_head": _HEADS, "n_positions": 64},
+        "transformer.h",
+        _GPT2,
+        (_QKV,),
+    ),
+    "gpt_neo": Architecture(
+        {
+            "vocab_size": VOCABULARY,
+            "hidden_size": _D,
+            "num_layers": 2,
+            "num_heads": _HEADS,
+            "attention_types": [[["global", "local"], 1]],
+            "window_size": 5,
+            "max_position_embeddings": 64,
+            "bos_token_id": 0,
+            "eos_token_id": 0,
+        },
+        "transformer.h",
+        _routes(
+            "attn.attention", "mlp", gate="", up="c_fc", down="c_proj", out="out_proj", mid="ln_2"
+        ),
+    ),
+    "gptj": Architecture(
+        {
+            "vocab_size": VOCABULARY,
+            "n_embd": _D,
+            "n_layer": 2,
+            "n_head": _HEADS,
+            "n_positions": 64,
+            "rotary_dim": 4,
+            "bos_token_id": 0,
+            "eos_token_id": 0,
+        },
+        "transformer.h",
+        _routes("attn", "mlp", gate="", up="fc_in", down="fc_out", out="out_proj", mid=None),
+    ),
+    "gpt_neox": Architecture(
+        _SMALL,
+        "gpt_neox.layers",
+        _routes(
+            "attention",
+            "mlp",
+            gate="",
+            up="dense_h_to_4h",
+            down="dense_4h_to_h",
+            qkv=(),
+            out="dense",
+            mid=None,
+        ),
+        (Fused("attention.query_key_value", ("q", "k", "v"), by_head=True),),
+    ),
+    "gpt_neox-sequential": Architecture(
+        _SMALL,
+        "gpt_neox.layers",
+        _routes(
+            "attention",
+            "mlp",
+            gate="",
+            up="dense_h_to_4h",
+            down="dense_4h_to_h",
+            qkv=(),
+            out="dense",
+        ),
+        (Fused("attention.query_key_value", ("q", "k", "v"), by_head=True),),
+        model_type="gpt_neox",
+        extra={"use_parallel_residual": False},
+    ),
+    "opt": Architecture(
+        {**_SMALL, "ffn_dim": _MLP, "word_embed_proj_dim": _D, "pad_token_id": 1},
+        "model.decoder.layers",
+        _FC,
+    ),
+    "opt-350m": Architecture(
+        {
+            **_SMALL,
+            "ffn_dim": _MLP,
+            "word_embed_proj_dim": 16,
+            "do_layer_norm_before": False,
+            "pad_token_id": 1,
+        },
+        "model.decoder.layers",
+        _FC,
+        model_type="opt",
+    ),
+    "xglm": Architecture(
+        {
+            "vocab_size": VOCABULARY,
+            "d_model": _D,
+            "ffn_dim": _MLP,
+            "num_layers": 2,
+            "attention_heads": _HEADS,
+            "max_position_embeddings": 64,
+            "bos_token_id": 0,
+            "eos_token_id": 0,
+            "pad_token_id": 1,
+        },
+        "model.layers",
+        _FC,
+    ),
+    "bloom": Architecture(
+        {
+            "vocab_size": VOCABULARY,
+            "hidden_size": _D,
+            "n_layer": 2,
+            "n_head": _HEADS,
+            "bos_token_id": 0,
+            "eos_token_id": 0,
+        },
+        "transformer.h",
+        _routes(
+            "self_attention",
+            "mlp",
+            gate="",
+            up="dense_h_to_4h",
+            down="dense_4h_to_h",
+            qkv=(),
+            out="dense",
+        ),
+        (Fused("self_attention.query_key_value", ("q", "k", "v"), by_head=True),),
+    ),
+    "mpt": Architecture(
+        {
+            "vocab_size": VOCABULARY,
+            "d_model": _D,
+            "n_layers": 2,
+            "n_heads": _HEADS,
+            "max_seq_len": 64,
+        },
+        "transformer.blocks",
+        _routes("attn", "ffn", gate="", up="up_proj", qkv=(), out="out_proj", mid="norm_2"),
+        (Fused("attn.Wqkv", ("q", "k", "v")),),
+    ),
+    "falcon": Architecture(
+        {**_SMALL, "multi_query": True, "parallel_attn": True, "alibi": False},
+        "transformer.h",
+        _routes(
+            "self_attention",
+            "mlp",
+            gate="",
+            up="dense_h_to_4h",
+            down="dense_4h_to_h",
+            qkv=(),
+            out="dense",
+            mid=None,
+        ),
+        (Fused("self_attention.query_key_value", ("q", "k", "v")),),
+    ),
+    "falcon-rw": Architecture(
+        {**_SMALL, "multi_query": False, "parallel_attn": False, "alibi": True, "bias": True},
+        "transformer.h",
+        _routes(
+            "self_attention",
+            "mlp",
+            gate="",
+            up="dense_h_to_4h",
+            down="dense_4h_to_h",
+            qkv=(),
+            out="dense",
+        ),
+        (Fused("self_attention.query_key_value", ("q", "k", "v"), by_head=True),),
+        model_type="falcon",
+    ),
+    "falcon-40b": Architecture(
+        {**_SMALL, "new_decoder_architecture": True, "num_kv_heads": 2, "alibi": False},
+        "transformer.h",
+        {},
+        model_type="falcon",
+    ),
+    "mixtral": _llama(_EXPERTS, missing=_NO_UNITS, num_local_experts=4),
+    "qwen2_moe": _llama(
+        _EXPERTS,
+        missing=_NO_UNITS,
+        num_experts=4,
+        num_experts_per_tok=2,
+        moe_intermediate_size=16,
+        shared_expert_intermediate_size=16,
+    ),
+    "qwen3_moe": _llama(
+        _EXPERTS,
+        missing=_NO_UNITS,
+        num_experts=4,
+        num_experts_per_tok=2,
+        moe_intermediate_size=16,
+    ),
+    "olmoe": _llama(_EXPERTS, missing=_NO_UNITS, num_experts=4, num_experts_per_tok=2),
+    "granitemoe": _llama(
+        _EXPERTS,
+        missing=_NO_UNITS,
+        num_local_experts=4,
+        num_experts_per_tok=2,
+        residual_multiplier=0.5,
+    ),
+    "minimax_m2": _llama(_EXPERTS, missing=_NO_UNITS, num_local_experts=4, num_experts_per_tok=2),
+    "jetmoe": _llama({}, num_local_experts=4, num_experts_per_tok=2, kv_channels=8),
+    "llama4_text": _llama(_EXPERTS, num_local_experts=2, intermediate_size_mlp=_MLP),
+    "deepseek_v3": _llama(
+        {},
+        settings=_SMALL,
+        num_key_value_heads=_HEADS,
+        n_routed_experts=4,
+        num_experts_per_tok=2,
+        n_group=1,
+        topk_group=1,
+        moe_intermediate_size=16,
+        first_k_dense_replace=1,
+        kv_lora_rank=8,
+        q_lora_rank=8,
+        qk_rope_head_dim=4,
+        qk_nope_head_dim=8,
+        v_head_dim=8,
+    ),
+    "nanochat": _llama({}),
+    "modernbert-decoder": _llama(
+        {}, settings=_SMALL, pad_token_id=0, sep_token_id=0, cls_token_id=0
+    ),
+    "persimmon": _llama({}, settings=_SMALL),
+    "helium": _llama({}),
+}
+
+
+def save(name: str, folder: Path) -> Path:
+    """A random model, its weights moved away from zeros and ones, and a tokenizer."""
+    torch.manual_seed(0)
+    one = ARCHITECTURES[name]
+    config = AutoConfig.for_model(one.model_type or name, **{**one.settings, **one.extra})
+    model = AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    model.save_pretrained(folder)
+    byte_level_tokenizer().save_pretrained(folder)
+    return folder
