@@ -99,6 +99,8 @@ class ModelParts:
         hidden state is after them, and so is this (lesson L07).
         """
         self._check_width(residual)
+        if not hasattr(self.tl, "ln_final"):
+            raise InputError("this model has no final norm that can be applied alone.")
         with self.computing():
             normed: torch.Tensor = self.tl.ln_final(residual)
         return normed

@@ -30,7 +30,10 @@ class Fused:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A configuration and the raw place of every site; `missing` ones must not be offered."""
+    """A configuration and the raw place of every site; `missing` ones must not be offered.
+
+    What attention and the MLP write is `multiplied` on its way into the residual stream.
+    """
 
     settings: Mapping[str, Any]
     blocks: str
@@ -39,6 +42,7 @@ class Architecture:
     model_type: str = ""
     missing: frozenset[str] = frozenset()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    multiplied: float = 1.0
 
 
 def _routes(
@@ -80,7 +84,7 @@ _GEMMA2 = _routes(
     after_mlp="post_feedforward_layernorm",
 )  # fmt: skip
 _OLMO2 = _routes(
-    "self_attn", "mlp", mid=None, after_attention="post_attention_layernorm",
+    "self_attn", "mlp", mid="mlp", after_attention="post_attention_layernorm",
     after_mlp="post_feedforward_layernorm",
 )  # fmt: skip
 _FC = _routes(
@@ -94,7 +98,11 @@ _EXPERTS = {name: place for name, place in _LLAMA.items() if not name.startswith
 
 
 def _llama(routes: Routes = _LLAMA, settings: Mapping[str, Any] = _HEAD_8, **extra: Any) -> Any:
-    known = {name: extra.pop(name) for name in ("fused", "missing", "model_type") if name in extra}
+    known = {
+        name: extra.pop(name)
+        for name in ("fused", "missing", "model_type", "multiplied")
+        if name in extra
+    }
     return Architecture(settings, "model.layers", routes, extra=extra, **known)
 
 
@@ -110,6 +118,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "seed_oss": _llama(),
     "granite": _llama(
         residual_multiplier=0.5,
+        multiplied=0.5,
         logits_scaling=4.0,
         attention_multiplier=0.2,
         embedding_multiplier=3.0,
@@ -193,12 +202,14 @@ ARCHITECTURES: dict[str, Architecture] = {
         },
         "transformer.h",
         _GPT2,
+        (_QKV,),
     ),
     "openai-gpt": Architecture(
         {"vocab_size": VOCABULARY, "n_embd": _D, "n_layer": 2, "n_head": _HEADS, "n_positions": 64},
         "transformer.h",
-        _GPT2,
+        {**_GPT2, "resid_mid": ("mlp", "in")},
         (_QKV,),
+        missing=frozenset({"resid_post"}),
     ),
     "gpt_neo": Architecture(
         {
@@ -381,18 +392,35 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "olmoe": _llama(_EXPERTS, missing=_NO_UNITS, num_experts=4, num_experts_per_tok=2),
     "granitemoe": _llama(
-        _EXPERTS,
+        {**_EXPERTS, "mlp_out": ("block_sparse_moe", "out")},
         missing=_NO_UNITS,
         num_local_experts=4,
         num_experts_per_tok=2,
         residual_multiplier=0.5,
+        multiplied=0.5,
     ),
     "minimax_m2": _llama(_EXPERTS, missing=_NO_UNITS, num_local_experts=4, num_experts_per_tok=2),
-    "jetmoe": _llama({}, num_local_experts=4, num_experts_per_tok=2, kv_channels=8),
-    "llama4_text": _llama(_EXPERTS, num_local_experts=2, intermediate_size_mlp=_MLP),
+    "jetmoe": _llama(
+        {
+            "resid_mid": ("post_attention_layernorm", "in"),
+            "mlp_out": ("mlp", "out"),
+            "attn_out": ("self_attention", "out"),
+        },
+        missing=_NO_UNITS | set("qkvz"),
+        num_local_experts=4,
+        num_experts_per_tok=2,
+        kv_channels=8,
+    ),
+    "llama4_text": _llama(
+        {**_EXPERTS, "mlp_out": ("feed_forward", "out")},
+        missing=_NO_UNITS,
+        num_local_experts=2,
+        intermediate_size_mlp=_MLP,
+    ),
     "deepseek_v3": _llama(
-        {},
+        {site: _EXPERTS[site] for site in ("resid_mid", "z", "attn_out", "mlp_out")},
         settings=_SMALL,
+        missing=_NO_UNITS | set("qkv"),
         num_key_value_heads=_HEADS,
         n_routed_experts=4,
         num_experts_per_tok=2,
@@ -406,9 +434,14 @@ ARCHITECTURES: dict[str, Architecture] = {
         qk_nope_head_dim=8,
         v_head_dim=8,
     ),
-    "nanochat": _llama({}),
+    "nanochat": _llama(_routes("self_attn", "mlp", gate="", up="fc1", down="fc2")),
     "modernbert-decoder": _llama(
-        {}, settings=_SMALL, pad_token_id=0, sep_token_id=0, cls_token_id=0
+        _routes("attn", "mlp", gate="", up="", down="Wo", out="Wo", mid="mlp_norm"),
+        settings=_SMALL,
+        pad_token_id=0,
+        sep_token_id=0,
+        cls_token_id=0,
+        missing=frozenset({"mlp_pre", "mlp_pre_linear"}),
     ),
     "persimmon": _llama({}, settings=_SMALL),
     "helium": _llama({}),
