@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from lens_probes.model_check import site_shapes as _shapes
 from lens_probes.model_digest import config_digest, foreign_hook, weights_digest
 from lens_probes.model_files import bundled_gguf, converted_gguf
 from lens_probes.model_parts import Hook, ModelParts
-from lens_probes.sites import SiteShape
+from lens_probes.sites import SiteShapes
 
 DTYPES = {
     "float32": torch.float32,
@@ -59,14 +59,15 @@ class LensModel(ModelParts):
     tokenizer
         Its tokenizer, or None for a folder that has none.
     shapes
-        Sites this model has, with their axes, as read from a forward pass at load.
+        Sites this model has, with their axes, as read from a forward pass at load; its `left_out`
+        says of others why they are none.
     """
 
     tokenizer: Any
     source: str
     processing: Processing
     fresh: Callable[[int], Any] = field(repr=False)
-    shapes: Mapping[str, SiteShape] = field(repr=False)
+    shapes: SiteShapes = field(repr=False)
 
     def run_with_cache(self, *args: Any, **kwargs: Any) -> Any:
         """`run_with_cache` of the TransformerLens model, in the state in which all is computed."""

@@ -47,7 +47,7 @@ def two_rows(config: Any) -> Int[torch.Tensor, "2 position"]:
         max(_TOKENS, window + 4) if isinstance(window, int) and window < _LONGEST_WINDOW else 12
     )
     most = said["n_ctx"] or said["max_position_embeddings"] or said["n_positions"] or length
-    n_vocab = int(said["d_vocab"] or said["vocab_size"])
+    n_vocab = int(said["d_vocab"] or said["vocab_size"] or 0)
     special = {getattr(config, f"{name}_token_id", None) for name in ("pad", "bos", "eos")}
     plain = [i for i in range(min(n_vocab, 4000)) if i not in special] or [0, 0]
     drawn = torch.randint(

@@ -42,7 +42,8 @@ def on_copies(hook: Hook, copies: int) -> Hook:
         if changed is None:
             return None
         together: torch.Tensor = changed.reshape(apart.shape).transpose(0, 1).reshape(tensor.shape)
-        return together
+        # With one position a copy that is a view, and an ungated MLP takes no other order.
+        return together.contiguous()
 
     return name, packed
 
