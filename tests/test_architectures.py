@@ -106,7 +106,8 @@ def test_every_site_is_what_a_hook_on_the_raw_model_sees(folder: Path, name: str
         assert len(refused) < 400
         return
     one = ARCHITECTURES[name]
-    assert not one.missing & set(model.shapes)
+    sites = {*one.routes, *(site for part in one.fused for site in part.sites)}
+    assert set(model.shapes) == (sites | {"resid_pre", "resid_post"}) - one.missing
     raw = raw_model(folder)
     wanted = raw_sites(raw, one)
     examples = lp.Examples.from_tokens(IDS.numpy(), -1, [0, 1])
