@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +12,16 @@ from numpy.typing import NDArray
 
 from lens_probes.errors import InputError
 from lens_probes.model import LensModel
+from lens_probes.model_check import two_rows
+from lens_probes.sites import SITES
 
 MLP_SITES = ("mlp_pre", "mlp_pre_linear", "mlp_post")
 N_OTHERS = 20
 # Large enough that the norm's epsilon does not count beside it.
 _LARGE = 1e3
+_NONE = "no direct effect on the vocabulary can be given for this model"
+# Largest part of what is written or read that may not follow.
+_LINEAR = {torch.bfloat16: 0.1, torch.float16: 0.02}
 
 
 @dataclass(frozen=True)
@@ -42,18 +47,22 @@ def direct_effects(
 ) -> tuple[DirectEffect, ...]:
     """Promoted and suppressed tokens of MLP units (layer, unit), by the direct path alone.
 
-    That is `W_out[unit]` through the final norm and the unembedding, as if no later layer read it.
+    That is `W_out[unit]` through the final norm and the unembedding, as if no later layer read it,
+    times what the model multiplies on that way (residual and logit multipliers), as measured.
     The norm divides by a scale that depends on everything in the residual stream: here by the mean
     over `residual`, final residual streams at typical positions, held fixed.
 
     Raises
     ------
     InputError
-        A layer without a single MLP output matrix, a model without a tokenizer.
+        A layer without a single MLP output matrix, a model without a tokenizer, or one in which the
+        way is not linear: what the MLP writes is normed, or the logits are capped.
     """
     if model.tokenizer is None:
         raise InputError("this model has no tokenizer, so its logits have no tokens to name.")
     weights = {layer: model.mlp_output_weights(layer) for layer, _ in units}
+    multiplied = _multiplied(model, weights)
+    weights = {layer: rows * multiplied[layer] for layer, rows in weights.items()}
     values = _logits(model, torch.stack([weights[layer][u] for layer, u in units]), residual)
     rng = np.random.default_rng(0)
     others = {}
@@ -67,12 +76,62 @@ def direct_effects(
     )
 
 
+def _multiplied(model: LensModel, weights: Mapping[int, torch.Tensor]) -> dict[int, float]:
+    """Layer -> what the model multiplies between a unit's row and the logits: 1 in most.
+
+    Both halves of the way are run: MLP units are changed and the residual stream that leaves the
+    block is read; final streams go through norm and unembedding and are held against the logits.
+    """
+    tokens = two_rows(model.cfg).to(model.device)
+    enters = {layer: SITES["resid_pre"].hook_name(layer) for layer in weights}
+    last = SITES["resid_post"].hook_name(model.n_layers - 1)
+    with model.computing(gradients=False):
+        logits, cache = model.run_with_cache(tokens, names_filter=[*enters.values(), last])
+        if last not in cache:
+            raise InputError(f"{_NONE}: what leaves its last block cannot be read.")
+        read = model.final_norm(cache[last]) @ model.unembedding() + model.unembedding_bias()
+        found = {}
+        for layer, rows in weights.items():
+            changed, written = _change_of_units(model, layer, cache[enters[layer]])
+            why = "what its MLPs write is normed before it is added"
+            found[layer] = _slope(model, changed.float() @ rows.float(), written.float(), why)
+    why = "its logits are no multiple of what final norm and unembedding give (capped?)"
+    end = _slope(model, read.float(), logits.float(), why)
+    return {layer: one * end for layer, one in found.items()}
+
+
+def _change_of_units(
+    model: LensModel, layer: int, entering: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A change of the MLP's units [..., unit], and of what leaves the block [..., d_model]."""
+    change: list[torch.Tensor] = []
+
+    def other_units(tensor: torch.Tensor, hook: object) -> torch.Tensor:
+        change.append(tensor.roll(1, dims=-1) - tensor)
+        return tensor + change[0]
+
+    hooks = [(SITES["mlp_post"].hook_name(layer), other_units)]
+    plain = model.run_from(layer, entering, stop_at_layer=layer + 1)
+    other = model.run_from(layer, entering, fwd_hooks=hooks, stop_at_layer=layer + 1)
+    return change[0].reshape(*entering.shape[:-1], -1), other - plain
+
+
+def _slope(model: LensModel, x: torch.Tensor, y: torch.Tensor, otherwise: str) -> float:
+    """The one number that makes `y` of `x` [..., column], a constant aside; an error otherwise."""
+    x, y = (one.double() - one.double().mean(-1, keepdim=True) for one in (x, y))
+    slope = float((x * y).sum() / x.square().sum())
+    error = float((y - slope * x).abs().max() / y.abs().max())
+    if not error <= _LINEAR.get(model.dtype, 1e-3):
+        raise InputError(f"{_NONE}: {otherwise}.")
+    return slope
+
+
 def _logits(
     model: LensModel,
     rows: Float[torch.Tensor, "unit d_model"],
     residual: Float[torch.Tensor, "position d_model"],
 ) -> Float[np.ndarray, "unit d_vocab"]:
-    with torch.inference_mode():
+    with model.computing(gradients=False):
         logits = _through_norm(model, rows.float(), residual.float()) @ model.unembedding().float()
     # Some models pad their vocabulary with rows that no token has.
     logits = logits[:, : len(model.tokenizer)]
@@ -90,7 +149,7 @@ def _through_norm(
     The norm is asked, not rebuilt: of a long vector it gives weight * vector / size, and whether
     the size is the root mean square or the standard deviation shows when a constant is added.
     """
-    dtype = model.cfg.dtype
+    dtype = model.dtype
 
     def norm(x: torch.Tensor) -> torch.Tensor:
         return model.final_norm(x.to(model.device, dtype)).float()

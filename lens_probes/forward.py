@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lens_probes.errors import InputError
 from lens_probes.model import LensModel
-from lens_probes.model_backends import halt
+from lens_probes.model_state import ending_after
 from lens_probes.passes import Batch
 from lens_probes.shard_folder import Key
 from lens_probes.sites import SITES
@@ -31,7 +31,8 @@ class Reader:
         self.model = model
         self.keys = tuple(keys)
         self.max_tokens: int | None = None
-        _lay_out_weights(model)
+        with model.computing():
+            _lay_out_weights(model)
 
     def read(self, batch: Batch) -> dict[Key, Float[np.ndarray, "example unit"]]:
         """Activations of the examples of a batch, in its order.
@@ -128,7 +129,10 @@ def run_hooks(
     """One forward pass: exactly the hooks asked for, checked that all came back as declared."""
     hooks = {(layer, site): SITES[site].hook_name(layer) for layer, site in keys}
     stop = max(layer for layer, _ in hooks) + 1
-    with torch.inference_mode(), _no_unembedding(model, stop):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(model.computing(gradients=False))
+        if stop == model.n_layers and hasattr(model.tl, "original_model"):
+            stack.enter_context(ending_after(model.tl, stop - 1))
         _, cache = model.run_with_cache(
             tokens,
             names_filter=list(hooks.values()),
@@ -144,14 +148,3 @@ def run_hooks(
         if got != want:
             raise RuntimeError(f"{hook}: asked for {want}, the cache holds {got}")
     return {key: cache[hook] for key, hook in hooks.items()}
-
-
-@contextlib.contextmanager
-def _no_unembedding(model: LensModel, stop: int) -> Iterator[None]:
-    """Stop a bridge before its final norm; its `stop_at_layer` cannot stop after the last block."""
-    if stop < model.n_layers or not hasattr(model.tl, "original_model"):
-        yield
-        return
-
-    with model.tl.hooks(fwd_hooks=[("ln_final.hook_in", halt)]):
-        yield

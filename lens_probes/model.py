@@ -7,8 +7,9 @@ bridge. Everything after this file uses what both have: `run_with_cache`, `run_w
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,12 @@ from lens_probes.model_backends import (
     from_hub,
     hooked_llama,
 )
-from lens_probes.model_digest import config_digest, weights_digest
+from lens_probes.model_check import mid_is_whole
+from lens_probes.model_check import site_shapes as _shapes
+from lens_probes.model_digest import config_digest, foreign_hook, weights_digest
 from lens_probes.model_files import bundled_gguf, converted_gguf
-from lens_probes.model_parts import ModelParts
-from lens_probes.sites import SITES, SiteShape
+from lens_probes.model_parts import Hook, ModelParts
+from lens_probes.sites import SiteShapes
 
 DTYPES = {
     "float32": torch.float32,
@@ -56,22 +59,43 @@ class LensModel(ModelParts):
     tokenizer
         Its tokenizer, or None for a folder that has none.
     shapes
-        Sites this model has, with their axes, as read from a forward pass at load.
+        Sites this model has, with their axes, as read from a forward pass at load; its `left_out`
+        says of others why they are none.
     """
 
     tokenizer: Any
     source: str
     processing: Processing
     fresh: Callable[[int], Any] = field(repr=False)
-    shapes: Mapping[str, SiteShape] = field(repr=False)
+    shapes: SiteShapes = field(repr=False)
 
     def run_with_cache(self, *args: Any, **kwargs: Any) -> Any:
-        """`run_with_cache` of the TransformerLens model."""
-        return self.tl.run_with_cache(*args, **kwargs)
+        """`run_with_cache` of the TransformerLens model, in the state in which all is computed."""
+        with self.computing():
+            return self.tl.run_with_cache(*args, **kwargs)
 
-    def run_with_hooks(self, *args: Any, **kwargs: Any) -> Any:
-        """`run_with_hooks` of the TransformerLens model."""
-        return self.tl.run_with_hooks(*args, **kwargs)
+    def run_with_hooks(self, *args: Any, fwd_hooks: Sequence[Hook] = (), **kwargs: Any) -> Any:
+        """`run_with_hooks` of the TransformerLens model, in the state in which all is computed."""
+        with self.computing():
+            return self.tl.run_with_hooks(*args, fwd_hooks=self.whole(fwd_hooks), **kwargs)
+
+    def check_writable(self, sites: Iterable[str]) -> None:
+        """Refuse to write at a site where what is written would not go everywhere.
+
+        Raises
+        ------
+        InputError
+            With the sites to use instead.
+        """
+        if "resid_mid" in sites and not self._mid_is_whole:
+            raise InputError(
+                "what is written at resid_mid of this model does not reach the rest of its block: "
+                "write at attn_out or resid_post instead."
+            )
+
+    @functools.cached_property
+    def _mid_is_whole(self) -> bool:
+        return mid_is_whole(self.tl, self.whole)
 
     @property
     def weights_digest(self) -> str:
@@ -84,6 +108,18 @@ class LensModel(ModelParts):
         return config_digest(self.tl)
 
     @property
+    def foreign_hook(self) -> str | None:
+        """Where a hook of the caller's is, which computes along in every pass; None without."""
+        with self.computing():  # not in the middle of another thread's pass
+            return foreign_hook(self.tl)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as where it comes from and its digests: it is loaded anew, and compared."""
+        from lens_probes.shards import ModelRecipe  # noqa: PLC0415  (its module imports this one)
+
+        return ModelRecipe.load, (ModelRecipe.of(self),)
+
+    @property
     def provenance(self) -> dict[str, Any]:
         """What a result must say about its model; plain values, ready for JSON."""
         packages = ("lens-probes", "transformer-lens", "torch", "transformers")
@@ -94,8 +130,9 @@ class LensModel(ModelParts):
             "weights_sha256": self.weights_digest,
             "config_sha256": self.config_digest,
             "processing": self.processing,
-            "dtype": str(self.cfg.dtype).removeprefix("torch."),
+            "dtype": str(self.dtype).removeprefix("torch."),
             "device": self.device.type,
+            "foreign_hook": self.foreign_hook,
             "n_layers": self.n_layers,
             "d_model": int(self.cfg.d_model),
             "bos_token": None if tokenizer is None else tokenizer.bos_token,
@@ -118,7 +155,7 @@ class LensModel(ModelParts):
                 f"{len(given)} tokens are given and {n_tokens} asked for; this model takes "
                 f"{self.cfg.n_ctx} in all: ask for fewer."
             )
-        with torch.random.fork_rng(devices=[]), torch.inference_mode():
+        with self.computing(gradients=False), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             whole = self.tl.generate(
                 torch.from_numpy(given)[None].to(self.device),
@@ -134,7 +171,7 @@ class LensModel(ModelParts):
 
     def reinitialised(self, seed: int) -> LensModel:
         """The same architecture with fresh random weights: the untrained-model null."""
-        with torch.random.fork_rng(devices=[]):
+        with self.computing(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             tl = self.fresh(seed)
         return LensModel(
@@ -215,39 +252,3 @@ def _device(name: str) -> str:
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"cannot use device {name!r}: {one_line(error, 120)}.") from error
     return name
-
-
-def _shapes(tl: Any) -> dict[str, SiteShape]:
-    """Sites that every block has, with their axes, read off one forward pass.
-
-    The two sequences of the pass differ in their last token: were the first one's activations to
-    differ, the model would not be causal, and windows could not be cut after their targets.
-    """
-    n_layers = int(tl.cfg.n_layers)
-    names = [site.hook_name(layer) for site in SITES.values() for layer in range(n_layers)]
-    tokens = torch.tensor([[1, 0], [1, 2]], device=next(tl.parameters()).device)
-    present = [name for name in names if name in tl.hook_dict]
-    with torch.inference_mode():
-        _, cache = tl.run_with_cache(tokens, names_filter=present, return_type=None)
-    found: dict[str, SiteShape] = {}
-    for site in SITES.values():
-        hooks = [site.hook_name(layer) for layer in range(n_layers)]
-        shapes = {tuple(cache[hook].shape) for hook in hooks if hook in cache}
-        if len(shapes) != 1 or not all(hook in cache for hook in hooks):
-            continue
-        shape = shapes.pop()
-        if shape[:2] != (2, 2) or len(shape) != (4 if site.per_head else 3):
-            raise InputError(
-                f"site {site.name} of this model has shape {shape} at {hooks[0]}, not [batch, "
-                f"position, {'head, ' if site.per_head else ''}unit]: this architecture is not "
-                "supported."
-            )
-        for hook in hooks:
-            first, second = cache[hook][:, 0].float()
-            if (first - second).abs().max() > 1e-3 * first.abs().max():
-                raise InputError(
-                    f"this model is not causal (at {hook} a token depends on the next one): only "
-                    "causal language models can be swept."
-                )
-        found[site.name] = SiteShape(shape[2] if site.per_head else None, shape[-1])
-    return found

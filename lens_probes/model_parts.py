@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -13,10 +14,19 @@ from jaxtyping import Float
 
 from lens_probes.errors import InputError
 from lens_probes.model_backends import run_blocks
+from lens_probes.model_state import computing, weights_dtype
 from lens_probes.sites import SITES, check_layers
 
 Hook = tuple[str, Callable[..., Any]]
 _EMBEDDING_HOOKS = ("embed.", "pos_embed.", "hook_embed", "hook_pos_embed", "hook_tokens")
+
+
+def _in_place(function: Callable[..., Any]) -> Callable[..., torch.Tensor]:
+    def hook(tensor: torch.Tensor, hook: Any) -> torch.Tensor:
+        changed = function(tensor, hook=hook)
+        return tensor if changed is None or changed is tensor else tensor.copy_(changed)
+
+    return hook
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,15 @@ class ModelParts:
         device: torch.device = next(self.tl.parameters()).device
         return device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the model computes in, read off its weights as they are now."""
+        return weights_dtype(self.tl)
+
+    def computing(self, *, gradients: bool | None = None) -> AbstractContextManager[None]:
+        """The state in which every pass runs, entered for several of them: see `model_state`."""
+        return computing(self.tl, gradients=gradients)
+
     def embedding(self) -> Float[torch.Tensor, "d_vocab d_model"]:
         """Token embeddings, one row a token: a view of the weights, outside the autograd graph.
 
@@ -80,7 +99,10 @@ class ModelParts:
         hidden state is after them, and so is this (lesson L07).
         """
         self._check_width(residual)
-        normed: torch.Tensor = self.tl.ln_final(residual)
+        if not hasattr(self.tl, "ln_final"):
+            raise InputError("this model has no final norm that can be applied alone.")
+        with self.computing():
+            normed: torch.Tensor = self.tl.ln_final(residual)
         return normed
 
     def mlp_output_weights(self, layer: int) -> Float[torch.Tensor, "d_mlp d_model"]:
@@ -132,7 +154,7 @@ class ModelParts:
         """
         hook = SITES["resid_pre"].hook_name(0)
         tokens = torch.ones((1, 2), dtype=torch.long, device=self.device)
-        with torch.no_grad():
+        with self.computing(gradients=False):
             _, cache = self.tl.run_with_cache(
                 tokens, names_filter=[hook], stop_at_layer=1, return_type=None
             )
@@ -189,8 +211,21 @@ class ModelParts:
             )
         for name, _ in fwd_hooks:
             self._check_hook(name, layer, stop_at_layer)
-        residual = residual.to(self.device, self.cfg.dtype, copy=True)
-        return run_blocks(self.tl, layer, residual, list(fwd_hooks), stop_at_layer)
+        residual = residual.to(self.device, self.dtype, copy=True)
+        with self.computing():
+            return run_blocks(self.tl, layer, residual, self.whole(fwd_hooks), stop_at_layer)
+
+    def whole(self, hooks: Sequence[Hook]) -> list[Hook]:
+        """Hooks as this back end needs them, so that what is written at a site reaches all of it.
+
+        A bridge's `hook_resid_mid` is where the second norm takes its input: a tensor that is
+        given back there would not reach the skip connection around the MLP. Both hold the same
+        tensor, so what a hook gives back is written into it.
+        """
+        if not hasattr(self.tl, "original_model"):
+            return list(hooks)
+        mid = f".{SITES['resid_mid'].hook}"
+        return [(name, _in_place(do) if str(name).endswith(mid) else do) for name, do in hooks]
 
     def _check_width(self, residual: torch.Tensor) -> None:
         width = int(self.cfg.d_model)

@@ -23,7 +23,6 @@ from lens_probes.errors import InputError, one_line
 from lens_probes.forward import Reader
 from lens_probes.model import LensModel, load_model
 from lens_probes.model_backends import Processing
-from lens_probes.model_digest import foreign_hook
 from lens_probes.model_files import sha256
 from lens_probes.passes import Shard, plan_from_bytes, rows_of, sha256_of
 from lens_probes.sealed import StorageError
@@ -58,7 +57,7 @@ class ModelRecipe:
         return cls(
             source=str(path.resolve()) if path.exists() else source,
             device=model.device.type,
-            dtype=str(model.cfg.dtype).removeprefix("torch."),
+            dtype=str(model.dtype).removeprefix("torch."),
             processing=model.processing,
             seed=int(untrained["seed"]) if untrained else None,
             matmul_precision=torch.get_float32_matmul_precision(),
@@ -122,7 +121,7 @@ def made_from(model: LensModel) -> dict[str, Any]:
     InputError
         A hook of the user's is on the model: the key knows the weights, not what a hook does.
     """
-    hooked = foreign_hook(model.tl)
+    hooked = model.foreign_hook
     if hooked is not None:
         raise InputError(
             f"the model has a hook of yours at {hooked}, which a store cannot take account of: "

@@ -40,6 +40,14 @@ class SiteShape:
         return self.d * (self.heads or 1)
 
 
+class SiteShapes(dict[str, SiteShape]):
+    """The sites of a model; `left_out` says of others that it seems to have why they are none."""
+
+    def __init__(self, *shapes: Mapping[str, SiteShape]) -> None:
+        super().__init__(*shapes)
+        self.left_out: dict[str, str] = {}
+
+
 SITES: Mapping[str, Site] = {
     site.name: site
     for site in (
@@ -50,8 +58,8 @@ SITES: Mapping[str, Site] = {
         Site("mlp_pre_linear", "mlp.hook_pre_linear", False, "linear half of a gated MLP"),
         Site("mlp_post", "mlp.hook_post", False, "MLP after its non-linearity"),
         Site("mlp_out", "hook_mlp_out", False, "what the MLP adds to the residual stream"),
-        Site("q", "attn.hook_q", True, "queries, before any rotary step"),
-        Site("k", "attn.hook_k", True, "keys, before any rotary step (key/value heads)"),
+        Site("q", "attn.hook_q", True, "queries, before norm, clipping, rotary step"),
+        Site("k", "attn.hook_k", True, "keys, as the queries (key/value heads)"),
         Site("v", "attn.hook_v", True, "values (key/value heads)"),
         Site("z", "attn.hook_z", True, "attention output of each head, before W_O"),
         Site("attn_out", "hook_attn_out", False, "what attention adds to the residual stream"),
@@ -98,7 +106,11 @@ def check_sites(sites: Iterable[str], available: Mapping[str, SiteShape]) -> tup
         if name not in SITES:
             raise unknown("site", name, SITES)
         if name not in available:
-            raise InputError(f"this model has no site {name!r}: it has {', '.join(available)}.")
+            why = getattr(available, "left_out", {}).get(name)
+            raise InputError(
+                f"this model has no site {name!r}{f' ({why})' if why else ''}: it has "
+                f"{', '.join(available)}."
+            )
     return names
 
 

@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 PLAN, LOCK = "plan.safetensors", "lock"
 # Part of the key. Raise it with every change of this package that changes a number in a shard (what
 # is read, how a batch is run) or the files: between two releases the versions do not tell.
-FORMAT = 2
+FORMAT = 3
 _SPARE_BYTES = 2**24
 
 

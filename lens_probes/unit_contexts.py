@@ -58,9 +58,9 @@ def unit_details(
                 *read.contexts(model, str(row["name"])),
             ),
             anywhere=read.said,
-            promoted=effect.promoted if effect else (),
-            suppressed=effect.suppressed if effect else (),
-            direct=_said(row, effect, len(read.residual)) if effect else "",
+            promoted=() if isinstance(effect, str) else effect.promoted,
+            suppressed=() if isinstance(effect, str) else effect.suppressed,
+            direct=effect if isinstance(effect, str) else _said(row, effect, len(read.residual)),
         )
         for (_, row), effect in zip(best.iterrows(), direct, strict=True)
     }
@@ -114,7 +114,8 @@ class _Windows:
         spread = np.unique(np.linspace(0, len(examples) - 1, n).astype(int))
         tokens = examples.tokens[spread, :length].astype(np.int64)
         places = [(int(u["layer"]), str(u["site"]), int(u["unit"])) for _, u in units.iterrows()]
-        last = (model.n_layers - 1, "resid_post")
+        ends = "resid_post" if "resid_post" in model.shapes else "resid_pre"
+        last = (model.n_layers - 1, ends)
         keys = dict.fromkeys([*((layer, site) for layer, site, _ in places), last])
         # What fills a short window up is behind all that is read: a causal model does not see it.
         batch = torch.from_numpy(np.where(tokens == NO_TOKEN, 0, tokens)).to(model.device)
@@ -155,9 +156,9 @@ class _Windows:
 
 def _direct(
     model: LensModel, units: pd.DataFrame, residual: Float[torch.Tensor, "token d_model"]
-) -> list[DirectEffect | None]:
-    """Of the MLP units among these; None for others, and where the MLP has no one output matrix."""
-    found: list[DirectEffect | None] = [None] * len(units)
+) -> list[DirectEffect | str]:
+    """Of the MLP units among these; why there is none of one (nothing for other sites)."""
+    found: list[DirectEffect | str] = [""] * len(units)
     rows = [i for i, site in enumerate(units["site"]) if site in MLP_SITES]
     places = [(int(units["layer"].iloc[i]), int(units["unit"].iloc[i])) for i in rows]
     if not places:
@@ -165,8 +166,9 @@ def _direct(
     try:
         for i, effect in zip(rows, direct_effects(model, places, residual), strict=True):
             found[i] = effect
-    except InputError:
-        return [None] * len(units)
+    except InputError as error:
+        for i in rows:
+            found[i] = str(error)
     return found
 
 

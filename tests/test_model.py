@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gguf
+import numpy as np
 import pytest
 import torch
 from tiny_gguf import write_tiny_gguf
@@ -225,6 +227,48 @@ def test_a_folder_without_a_tokenizer_has_none(tmp_path: Path) -> None:
     assert lp.sweep(model, examples, sites=["q"]).paintings == ()
     with pytest.raises(lp.InputError, match="no tokenizer"):
         lp.NegationProbe(lp.load_text("speeches")).examples(model)
+
+
+def test_a_config_with_more_blocks_than_weights_allocates_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_tiny("gpt2", tmp_path / "m")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "n_layer": 200_000}))
+    monkeypatch.setattr(
+        AutoModelForCausalLM, "from_pretrained", lambda *_, **__: pytest.fail("was allocated")
+    )
+    with pytest.raises(lp.InputError, match="says 200,000 blocks and its weights hold 3") as said:
+        lp.load_model(folder)
+    assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize(("part", "message"), [(1, "is part 1 of 2"), (2, "is part 2 of 2")])
+def test_a_part_of_a_gguf_is_refused_before_anything_is_made_of_it(
+    part: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LENS_PROBES_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(
+        AutoModelForCausalLM, "from_pretrained", lambda *_, **__: pytest.fail("was allocated")
+    )
+    path = tmp_path / f"m-0000{part}-of-00002.gguf"
+    _write_gguf(path, {"split.no": part - 1, "split.count": 2})
+    with pytest.raises(lp.InputError, match=message):
+        lp.load_model(path)
+    _write_gguf(path, {"llama.block_count": 32})
+    with pytest.raises(lp.InputError, match="says 32 blocks and holds 1"):
+        lp.load_model(path)
+
+
+def _write_gguf(path: Path, numbers: dict[str, int]) -> None:
+    writer = gguf.GGUFWriter(path, "llama")
+    for name, number in numbers.items():
+        writer.add_uint16(name, number)
+    writer.add_tensor("blk.0.ffn_up.weight", np.zeros((64, 32), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
 
 
 def test_refusals(

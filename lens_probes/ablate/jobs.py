@@ -120,6 +120,6 @@ def _at(
         flat = tensor.flatten(2).clone()
         at = flat[:, where]
         flat[:, where] = new(at.reshape(copies, n_windows, *at.shape[1:])).flatten(0, 1)
-        return flat.view(tensor.shape)
+        return flat.reshape(tensor.shape)
 
     return hook

@@ -26,9 +26,9 @@ def pack(values: torch.Tensor, copies: int) -> torch.Tensor:
 
 
 def by_copy(values: torch.Tensor, copies: int) -> torch.Tensor:
-    """[window, copy position, ...] -> [copy, window, position, ...], a view."""
+    """[window, copy position, ...] -> [copy, window, position, ...]."""
     n_windows, length = values.shape[:2]
-    whole = values.view(n_windows, copies, length // copies, *values.shape[2:])
+    whole = values.reshape(n_windows, copies, length // copies, *values.shape[2:])
     return whole.transpose(0, 1)
 
 
@@ -41,8 +41,9 @@ def on_copies(hook: Hook, copies: int) -> Hook:
         changed = function(apart.flatten(0, 1), hook=hook)
         if changed is None:
             return None
-        together: torch.Tensor = changed.view(apart.shape).transpose(0, 1).reshape(tensor.shape)
-        return together
+        together: torch.Tensor = changed.reshape(apart.shape).transpose(0, 1).reshape(tensor.shape)
+        # With one position a copy that is a view, and an ungated MLP takes no other order.
+        return together.contiguous()
 
     return name, packed
 
@@ -95,6 +96,6 @@ class _Turn:
 
     def _turned(self, values: torch.Tensor) -> torch.Tensor:
         n_windows, length = values.shape[:2]
-        alone = values.view(n_windows * self._copies, length // self._copies, *values.shape[2:])
+        alone = values.reshape(n_windows * self._copies, length // self._copies, *values.shape[2:])
         turned: torch.Tensor = self._attention.apply_rotary(alone, self._first)
         return turned.reshape(values.shape)

@@ -87,10 +87,12 @@ def places_of_model(
             )
         asked = places_of_sweep(result, sites, layers, top)
         sites, layers = asked.sites, asked.layers
-    return Places(
+    places = Places(
         check_sites(("mlp_pre",) if sites is None else sites, model.shapes),
         check_layers(layers, model.n_layers),
     )
+    model.check_writable(places.sites)
+    return places
 
 
 def check_texts(words: tuple[Sequence[str], Sequence[str]] | None, prefixes: Sequence[str]) -> None:

@@ -116,7 +116,7 @@ def exact_way(model: LensModel, tokens: Int[torch.Tensor, "window position"]) ->
         return "whole"
     whole = model.run_with_hooks(tokens, fwd_hooks=[], return_type="logits")[:, first:]
     wanted = whole.float().log_softmax(-1)
-    tolerance = _CLOSE.get(model.cfg.dtype, 1e-3)
+    tolerance = _CLOSE.get(model.dtype, 1e-3)
 
     def close(logits: torch.Tensor) -> bool:
         return bool((logits.float().log_softmax(-1) - wanted).abs().max() <= tolerance)

@@ -116,6 +116,7 @@ def steer(
     if chosen is None:
         raise InputError("steering needs words whose first token only one class has: name others.")
     layer, site = key
+    model.check_writable([site])
     name = SITES[site].hook_name(layer)
     added = np.outer(np.asarray(sd, np.float64), scales).ravel()
     which = np.repeat(np.asarray(units, np.int64), len(scales))
@@ -207,6 +208,6 @@ def _push(
     def hook(tensor: torch.Tensor, hook: object) -> torch.Tensor:
         flat = tensor.flatten(2).clone()
         flat[rows, -1, units] += torch.from_numpy(amounts).to(flat)
-        return flat.view(tensor.shape)
+        return flat.reshape(tensor.shape)
 
     return hook

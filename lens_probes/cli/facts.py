@@ -76,6 +76,8 @@ def sites(*, model: str | None = None) -> None:
             shape = shapes[site.name]
             width = f"{shape.heads} heads x {shape.d}" if shape.heads else str(shape.d)
             print(f"{site.name:<15} {width:<14} {site.what}")
+        elif site.name in shapes.left_out:
+            print(f"{site.name:<15} left out: {shapes.left_out[site.name]}")
 
 
 def texts() -> None:

@@ -82,8 +82,9 @@ class Objective:
                 leaves.append(tensor.detach().clone().requires_grad_())
                 return leaves[0]
 
-            columns = self._forward(self._ids(tokens[first : first + size]), as_leaf)
-            gradients += torch.autograd.grad(columns[:, 0].sum(), leaves)
+            with self.model.computing(gradients=True):
+                columns = self._forward(self._ids(tokens[first : first + size]), as_leaf)
+                gradients += torch.autograd.grad(columns[:, 0].sum(), leaves)
         return torch.cat(gradients)
 
     def of_embeddings(
@@ -104,9 +105,10 @@ class Objective:
         values: list[torch.Tensor] = []
         gradients: list[torch.Tensor] = []
         for part in torch.split(embeddings.detach(), size):
-            leaf = part.clone().requires_grad_()
-            columns = self._inserted(leaf)
-            gradients += torch.autograd.grad(columns[:, 0].sum(), leaf)
+            with self.model.computing(gradients=True):
+                leaf = part.clone().requires_grad_()
+                columns = self._inserted(leaf)
+                gradients += torch.autograd.grad(columns[:, 0].sum(), leaf)
             values.append(columns.detach())
         return torch.cat(values), torch.cat(gradients)
 

@@ -120,7 +120,7 @@ class Place:
         if not torch.isfinite(values).all():
             raise InputError(
                 f"layer {self.layer}, site {self.site} holds values that are not finite in "
-                f"{self.model.cfg.dtype}: load the model with dtype='float32'."
+                f"{self.model.dtype}: load the model with dtype='float32'."
             )
         return values, norm.cpu().numpy()
 
@@ -272,7 +272,7 @@ def _read(
 
     calls = [(name, partial(keep, site=site)) for name, site in hooks.items()]
     try:
-        with torch.inference_mode():
+        with model.computing(gradients=False):
             model.run_with_hooks(batch, return_type=None, fwd_hooks=calls)
     except _AllReadError:
         pass

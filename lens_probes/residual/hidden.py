@@ -91,7 +91,7 @@ def hidden_states(model: LensModel, tokens: Tokens) -> HiddenStates:
         Tokens the model cannot read.
     """
     states = stream(model, tokens)
-    with torch.inference_mode():
-        last = torch.from_numpy(states[-1]).to(model.device, model.cfg.dtype)
+    with model.computing(gradients=False):
+        last = torch.from_numpy(states[-1]).to(model.device, model.dtype)
         normed = model.final_norm(last)
     return HiddenStates(states, to_numpy(normed))

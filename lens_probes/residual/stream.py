@@ -57,7 +57,7 @@ def read(
     check_sites([site for _, site in keys], model.shapes)
     hooks = {(layer, site): SITES[site].hook_name(layer) for layer, site in keys}
     batch = torch.from_numpy(tokens).to(model.device)
-    with torch.inference_mode():
+    with model.computing(gradients=False):
         _, cache = model.run_with_cache(
             batch, names_filter=list(dict.fromkeys(hooks.values())), return_type=None
         )
