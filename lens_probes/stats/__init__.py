@@ -10,6 +10,7 @@ from lens_probes.stats.corrections import adjust, adjust_log10
 from lens_probes.stats.correlation import Correlation, correlation
 from lens_probes.stats.firth import Firth, firth
 from lens_probes.stats.folds import folds_by_passage, folds_by_value, folds_by_word
+from lens_probes.stats.group_effects import GroupEffects, group_effects
 from lens_probes.stats.heldout import Heldout, HeldoutR, heldout_direction, heldout_r
 from lens_probes.stats.inputs import InTurn
 from lens_probes.stats.logistic import Logistic, logistic
@@ -35,6 +36,7 @@ __all__ = [
     "Concordance",
     "Correlation",
     "Firth",
+    "GroupEffects",
     "Heldout",
     "HeldoutR",
     "InTurn",
@@ -59,6 +61,7 @@ __all__ = [
     "folds_by_passage",
     "folds_by_value",
     "folds_by_word",
+    "group_effects",
     "heldout_direction",
     "heldout_r",
     "logistic",

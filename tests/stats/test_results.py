@@ -28,6 +28,7 @@ RESULTS = {
     "nulls r": lambda x: stats.relabel_words_null_r(x, WORD, WORD, alpha_unit=0.1, n=5),
     "heldout_r": lambda x: stats.heldout_r(x, WORD, FOLD),
     "paired": lambda x: stats.paired(x, Y),
+    "group_effects": lambda x: stats.group_effects(x, Y, WORD),
     "heldout_direction": lambda x: stats.heldout_direction(x, Y, FOLD),
 }
 LENGTHS = {"share": 5, "families": 1, "threshold": 1}
