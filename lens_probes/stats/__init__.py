@@ -26,6 +26,7 @@ from lens_probes.stats.paired import Paired, paired
 from lens_probes.stats.permutation import MaxPermutation, max_permutation
 from lens_probes.stats.permutation_r import MaxPermutationR, max_permutation_r, resolution_r
 from lens_probes.stats.resolution import Resolution, resolution
+from lens_probes.stats.shrinkage import Shrunk, shrink
 from lens_probes.stats.splits import SplitTest, split_test
 from lens_probes.stats.tails import chi2_tail, normal_tail, student_tail
 from lens_probes.stats.ttest import TTest, ttest
@@ -47,6 +48,7 @@ __all__ = [
     "NullShares",
     "Paired",
     "Resolution",
+    "Shrunk",
     "SplitTest",
     "TTest",
     "WordLevel",
@@ -76,6 +78,7 @@ __all__ = [
     "relabel_words_null_r",
     "resolution",
     "resolution_r",
+    "shrink",
     "split_test",
     "student_tail",
     "ttest",
