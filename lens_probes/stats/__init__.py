@@ -11,6 +11,7 @@ from lens_probes.stats.correlation import Correlation, correlation
 from lens_probes.stats.firth import Firth, firth
 from lens_probes.stats.folds import folds_by_passage, folds_by_value, folds_by_word
 from lens_probes.stats.group_effects import GroupEffects, group_effects
+from lens_probes.stats.group_heldout import HeldoutAuc, heldout_auc
 from lens_probes.stats.heldout import Heldout, HeldoutR, heldout_direction, heldout_r
 from lens_probes.stats.inputs import InTurn
 from lens_probes.stats.logistic import Logistic, logistic
@@ -39,6 +40,7 @@ __all__ = [
     "Firth",
     "GroupEffects",
     "Heldout",
+    "HeldoutAuc",
     "HeldoutR",
     "InTurn",
     "Logistic",
@@ -64,6 +66,7 @@ __all__ = [
     "folds_by_value",
     "folds_by_word",
     "group_effects",
+    "heldout_auc",
     "heldout_direction",
     "heldout_r",
     "logistic",

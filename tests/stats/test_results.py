@@ -30,6 +30,7 @@ RESULTS = {
     "paired": lambda x: stats.paired(x, Y),
     "shrink": lambda x: stats.shrink(np.where(np.ptp(x, 0) > 0, x[0], np.nan), np.ones(x.shape[1])),
     "group_effects": lambda x: stats.group_effects(x, Y, WORD),
+    "heldout_auc": lambda x: stats.heldout_auc(x, Y, WORD, FOLD),
     "heldout_direction": lambda x: stats.heldout_direction(x, Y, FOLD),
 }
 LENGTHS = {"share": 5, "families": 1, "threshold": 1, "weight": None, "sd": None}
