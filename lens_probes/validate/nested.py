@@ -21,7 +21,11 @@ Labels = Int[np.ndarray, " example"]
 
 @dataclass(frozen=True)
 class HeldoutEstimate:
-    """Held-out AUC, the mean over folds, with a 95 % interval over groups: NaN without groups."""
+    """Held-out AUC, the mean over folds, with a 95 % interval over groups.
+
+    The interval is NaN where no groups are known, and where one has both labels or is in several
+    folds (folds by passage).
+    """
 
     auc: float
     low: float
@@ -65,7 +69,7 @@ def nested_best(
         rows = fold == k
         chosen[rows, 0] = scored[best[i]].score[rows, 0]
         chosen[rows, 1:] = scored[layer[i]].score[rows, 1:]
-    if group is None:
+    if group is None or not _whole(group, y, fold):
         auc = np.mean([stats.auc(chosen[fold == k], y[fold == k]).auc for k in ids], axis=0)
         low, high = np.full((2, 3), np.nan)
     else:
@@ -81,3 +85,9 @@ def nested_best(
         chosen_unit=tuple((int(a), int(scored[a].unit[i])) for i, a in enumerate(best)),
         chosen_array=tuple(layer.tolist()),
     )
+
+
+def _whole(group: Labels, y: Labels, fold: Labels) -> bool:
+    """Whether every group has one label and one fold, and each class two groups or more."""
+    kinds = np.unique(np.stack([group, y, fold], axis=1), axis=0)
+    return len(kinds) == len(np.unique(group)) and np.bincount(kinds[:, 1]).min() >= 2
