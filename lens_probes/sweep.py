@@ -124,9 +124,10 @@ def sweep(
     per_layer = summarise_layers(units)
     if rigorous:
         family = families(units, decision)
-        checks = layer_checks(activations, examples, decision, family, folds, seed=seed)
+        checks, nested = layer_checks(activations, examples, decision, family, folds, seed=seed)
         per_layer = per_layer.merge(checks, on=["layer", "site"])
         validation["held_out_by"] = folds.main_name
+        validation["nested_best"] = nested
         validation |= sweep_checks(activations, examples, decision, model.tokenizer, seed=seed)
         clock.lap("checks")
     if rigorous and untrained:

@@ -15,12 +15,14 @@ from lens_probes.activations import Activations
 from lens_probes.decision import Decision, tested_words, words_with_both_labels
 from lens_probes.examples import Examples
 from lens_probes.significance import max_test
+from lens_probes.sites import unit_name
 from lens_probes.stats.inputs import several_arrays
 from lens_probes.unit_table import in_turn
 from lens_probes.validate.confounds import confound_differences, confound_table
 from lens_probes.validate.controls import control_task, relabelling_null, word_splits
 from lens_probes.validate.folds import Folds
-from lens_probes.validate.heldout import baselines, best_unit_r, cross_fitted_accuracy
+from lens_probes.validate.heldout import best_unit_r, cross_fitted_accuracy, fold_scores
+from lens_probes.validate.nested import NestedBest, nested_best
 from lens_probes.validate.similarity import pair_similarity
 
 Array = Float[np.ndarray, "example unit"]
@@ -34,8 +36,8 @@ def layer_checks(
     folds: Folds,
     *,
     seed: int,
-) -> pd.DataFrame:
-    """One row per layer and site: cross-fitted accuracy, baselines, control task.
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """One row per layer and site: cross-fitted accuracy, baselines, control task; the nested best.
 
     With a continuous label: held-out r of the unit chosen on the training folds.
     """
@@ -50,7 +52,8 @@ def layer_checks(
             table["best_unit_r_heldout"] = [
                 best_unit_r(x, examples.value, folds.main) for x in arrays
             ]
-        return table
+        return table, {}
+    best: dict[str, Any] = {}
     if folds.main is not None:
 
         def choose(train: Bool[np.ndarray, " example"]) -> list[Bool[np.ndarray, " unit"]]:
@@ -59,8 +62,10 @@ def layer_checks(
         accuracy = cross_fitted_accuracy(arrays, examples.label, folds.main, choose)
         table["mean_accuracy_significant_heldout"] = [every for every, _ in accuracy]
         table["mean_accuracy_significant_positive_heldout"] = [part for _, part in accuracy]
-        rows = [asdict(baselines(x, examples.label, folds.main)) for x in arrays]
-        table = table.join(pd.DataFrame(rows))
+        scored = [fold_scores(x, examples.label, folds.main) for x in arrays]
+        table = table.join(pd.DataFrame([asdict(scores.baselines()) for scores in scored]))
+        found = nested_best(scored, examples.label, folds.main, examples.group)
+        best = _named(found, activations)
     if folds.passage is not None and _words_make_classes(examples):
         assert examples.word is not None
         rows = [
@@ -68,7 +73,19 @@ def layer_checks(
             for x in arrays
         ]
         table = table.join(pd.DataFrame(rows))
-    return table
+    return table, best
+
+
+def _named(best: NestedBest, activations: Activations) -> dict[str, Any]:
+    """What was chosen, by name, and what it is worth; plain values."""
+    places = list(activations)
+    units = [(*places[array], unit) for array, unit in best.chosen_unit]
+    said = asdict(best)
+    said["chosen_unit"] = [
+        unit_name(layer, site, unit, activations.shapes[site]) for layer, site, unit in units
+    ]
+    said["chosen_array"] = [list(places[array]) for array in best.chosen_array]
+    return said
 
 
 def sweep_checks(
