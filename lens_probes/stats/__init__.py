@@ -28,6 +28,7 @@ from lens_probes.stats.permutation import MaxPermutation, max_permutation
 from lens_probes.stats.permutation_r import MaxPermutationR, max_permutation_r, resolution_r
 from lens_probes.stats.resolution import Resolution, resolution
 from lens_probes.stats.shrinkage import Shrunk, shrink
+from lens_probes.stats.sign_agreement import SignAgreement, sign_agreement
 from lens_probes.stats.splits import SplitTest, split_test
 from lens_probes.stats.tails import chi2_tail, normal_tail, student_tail
 from lens_probes.stats.ttest import TTest, ttest
@@ -51,6 +52,7 @@ __all__ = [
     "Paired",
     "Resolution",
     "Shrunk",
+    "SignAgreement",
     "SplitTest",
     "TTest",
     "WordLevel",
@@ -82,6 +84,7 @@ __all__ = [
     "resolution",
     "resolution_r",
     "shrink",
+    "sign_agreement",
     "split_test",
     "student_tail",
     "ttest",
