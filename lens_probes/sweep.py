@@ -169,9 +169,10 @@ def sweep(
             significant_units, examples=examples, decision=decision, family=family,
             adjustment=adjustment,
         )  # fmt: skip
-        checks = layer_checks(activations, examples, decision, choose, folds, seed=seed)
+        checks, nested = layer_checks(activations, examples, decision, choose, folds, seed=seed)
         per_layer = per_layer.merge(checks, on=["layer", "site"])
         validation["held_out_by"] = folds.main_name
+        validation["nested_best"] = nested
         validation |= sweep_checks(activations, examples, decision, model.tokenizer, seed=seed)
         clock.lap("checks")
     if rigorous and untrained:

@@ -102,6 +102,11 @@ def test_rigorous_answer_sets_words_beside_tokens(
     assert "the test counts 12 v 12 word types" in said
     layer = result.layers.set_index(["layer", "site"]).loc[(1, "mlp_pre")]
     assert layer["best_unit_auc_heldout"] > 0.65
+    assert layer["best_unit_refound"] in (0.2, 0.4, 0.6, 0.8, 1.0)
+    nested = result.validation["nested_best"]
+    assert [name.split(".")[0] for name in nested["chosen_unit"]].count("L1") >= 3
+    assert nested["chosen_array"].count([1, "mlp_pre"]) >= 3
+    assert 0.6 < nested["unit"]["auc"] <= nested["unit"]["high"] <= 1
     assert layer["selectivity"] > 0.05
     assert layer["mean_accuracy_significant_positive_heldout"] > 0.6
     assert (result.layers["untrained_share_significant"] < 0.02).all()

@@ -10,7 +10,9 @@ the rest of the model reads these directions more than those.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ from lens_probes.examples import Examples
 from lens_probes.model import LensModel
 from lens_probes.sites import SITES
 
+Hooks = list[tuple[str, Callable[..., Any]]]
 NO_DIRECTION = "no direction of its own: it acts through attention, so nothing can be swapped"
 _WRITES = {"mlp_pre": "mlp_post", "mlp_pre_linear": "mlp_post"}
 _THROUGH_ATTENTION = ("q", "k", "v")
@@ -148,9 +151,10 @@ def _written(
 
             every = torch.ones(1, model.shapes[site].n_units, dtype=torch.bool)
             replace = replace_units(every.to(model.device), values, where, len(part.rows))
-            kept = (SITES[written].hook_name(layer), keep)
+            kept: Hooks = [(SITES[written].hook_name(layer), keep)]
+            changed: Hooks = [(SITES[site].hook_name(layer), replace), *kept]
             with torch.inference_mode():
-                for hooks in ([kept], [(SITES[site].hook_name(layer), replace), kept]):
+                for hooks in (kept, changed):
                     model.run_with_hooks(
                         tokens, fwd_hooks=hooks, stop_at_layer=layer + 1, return_type=None
                     )

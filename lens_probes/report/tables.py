@@ -113,6 +113,7 @@ _LAYER_HEADERS = {
     "best_unit_auc_heldout": "held-out AUC, best unit",
     "mean_difference_auc_heldout": "held-out AUC, mean difference",
     "logistic_probe_auc_heldout": "held-out AUC, logistic probe",
+    "best_unit_refound": "best unit chosen again in training",
     "task_auc": "AUC of the task",
     "control_auc": "AUC of the control task",
     "control_auc_low": "control, lowest",

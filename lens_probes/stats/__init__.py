@@ -13,6 +13,8 @@ from lens_probes.stats.corrections import adjust, adjust_log10
 from lens_probes.stats.correlation import Correlation, correlation
 from lens_probes.stats.firth import Firth, firth
 from lens_probes.stats.folds import folds_by_passage, folds_by_value, folds_by_word
+from lens_probes.stats.group_effects import GroupEffects, group_effects
+from lens_probes.stats.group_heldout import HeldoutAuc, heldout_auc
 from lens_probes.stats.heldout import Heldout, HeldoutR, heldout_direction, heldout_r
 from lens_probes.stats.hierarchical import adjust_hierarchical_log10
 from lens_probes.stats.inputs import InTurn
@@ -28,6 +30,8 @@ from lens_probes.stats.nulls import (
 from lens_probes.stats.paired import Paired, paired
 from lens_probes.stats.permutation import MaxPermutation, max_permutation, resolution_r
 from lens_probes.stats.resolution import Resolution, resolution
+from lens_probes.stats.shrinkage import Shrunk, shrink
+from lens_probes.stats.sign_agreement import SignAgreement, sign_agreement
 from lens_probes.stats.splits import SplitTest, split_test
 from lens_probes.stats.tails import chi2_tail, normal_tail, student_tail
 from lens_probes.stats.ttest import TTest, ttest
@@ -45,7 +49,9 @@ __all__ = [
     "Concordance",
     "Correlation",
     "Firth",
+    "GroupEffects",
     "Heldout",
+    "HeldoutAuc",
     "HeldoutR",
     "InTurn",
     "Logistic",
@@ -54,6 +60,8 @@ __all__ = [
     "NullShares",
     "Paired",
     "Resolution",
+    "Shrunk",
+    "SignAgreement",
     "SplitTest",
     "TTest",
     "WordLevel",
@@ -71,6 +79,8 @@ __all__ = [
     "folds_by_passage",
     "folds_by_value",
     "folds_by_word",
+    "group_effects",
+    "heldout_auc",
     "heldout_direction",
     "heldout_r",
     "logistic",
@@ -85,6 +95,8 @@ __all__ = [
     "relabel_words_null_r",
     "resolution",
     "resolution_r",
+    "shrink",
+    "sign_agreement",
     "spline_columns",
     "split_test",
     "student_tail",

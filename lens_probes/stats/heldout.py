@@ -51,7 +51,7 @@ def heldout_direction(x: Units, y: Labels, fold: Any) -> Heldout:
     """
     x = check_units(x)
     positive = check_labels(y, int(x.shape[0]))
-    folds = _check_fold(fold, positive)
+    folds = check_fold(fold, positive)
     accuracy, auc = np.empty(x.shape[1]), np.empty(x.shape[1])
     for first, part in chunks(x, max_units=256):
         if not np.isfinite(part).all():
@@ -124,7 +124,8 @@ def _plain_r(values: Floats, label: Floats) -> Floats:
     return r
 
 
-def _check_fold(fold: Any, positive: Bools) -> Ints:
+def check_fold(fold: Any, positive: Bools) -> Ints:
+    """Folds [example] as integers, each with both classes in it and outside it."""
     folds = _fold_ids(fold, len(positive))
     for k in np.unique(folds).tolist():
         for label in (0, 1):

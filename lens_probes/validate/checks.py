@@ -18,6 +18,7 @@ from lens_probes.decision import Decision, one_value_a_group, tested_rows
 from lens_probes.examples import Examples
 from lens_probes.replication_groups import groups_per_class, mixed_examples
 from lens_probes.significance import corrected_log10, max_test
+from lens_probes.sites import unit_name
 from lens_probes.stats.inputs import several_arrays
 from lens_probes.unit_table import group_statistics, in_turn
 from lens_probes.validate.confounds import (
@@ -27,7 +28,8 @@ from lens_probes.validate.confounds import (
 )
 from lens_probes.validate.controls import control_task, relabelling_null, word_splits
 from lens_probes.validate.folds import Folds
-from lens_probes.validate.heldout import baselines, best_unit_r, cross_fitted_accuracy
+from lens_probes.validate.heldout import best_unit_r, cross_fitted_accuracy, fold_scores
+from lens_probes.validate.nested import NestedBest, nested_best
 from lens_probes.validate.similarity import pair_similarity
 
 Array = Float[np.ndarray, "example unit"]
@@ -43,8 +45,8 @@ def layer_checks(
     folds: Folds,
     *,
     seed: int,
-) -> pd.DataFrame:
-    """One row per layer and site: cross-fitted accuracy, baselines, control task.
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """One row per layer and site: cross-fitted accuracy, baselines, control task; the nested best.
 
     With a continuous label: held-out r of the unit chosen on the training folds. `choose` is
     `significant_units` of this decision.
@@ -60,22 +62,37 @@ def layer_checks(
             table["best_unit_r_heldout"] = [
                 best_unit_r(x, examples.value, folds.main) for x in arrays
             ]
-        return table
+        return table, {}
+    best: dict[str, Any] = {}
     if folds.main is not None:
         accuracy = cross_fitted_accuracy(
             arrays, examples.label, folds.main, lambda train: choose(arrays, rows=train)
         )
         table["mean_accuracy_significant_heldout"] = [every for every, _ in accuracy]
         table["mean_accuracy_significant_positive_heldout"] = [part for _, part in accuracy]
-        rows = [asdict(baselines(x, examples.label, folds.main)) for x in arrays]
-        table = table.join(pd.DataFrame(rows))
+        scored = [fold_scores(x, examples.label, folds.main) for x in arrays]
+        table = table.join(pd.DataFrame([asdict(scores.baselines()) for scores in scored]))
+        found = nested_best(scored, examples.label, folds.main, examples.group)
+        best = _named(found, activations)
     use = _rows_of_one_class(examples)
     if folds.passage is not None and use is not None:
         assert examples.group is not None
         y, group, fold = (part[use] for part in (examples.label, examples.group, folds.passage))
         rows = [asdict(control_task(x[use], y, group, fold, seed=seed)) for x in arrays]
         table = table.join(pd.DataFrame(rows))
-    return table
+    return table, best
+
+
+def _named(best: NestedBest, activations: Activations) -> dict[str, Any]:
+    """What was chosen, by name, and what it is worth; plain values."""
+    places = list(activations)
+    units = [(*places[array], unit) for array, unit in best.chosen_unit]
+    said = asdict(best)
+    said["chosen_unit"] = [
+        unit_name(layer, site, unit, activations.shapes[site]) for layer, site, unit in units
+    ]
+    said["chosen_array"] = [list(places[array]) for array in best.chosen_array]
+    return said
 
 
 def sweep_checks(

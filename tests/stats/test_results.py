@@ -31,10 +31,15 @@ RESULTS = {
     "nulls r": lambda x: stats.relabel_words_null_r(x, WORD, WORD, alpha_unit=0.1, n=5),
     "heldout_r": lambda x: stats.heldout_r(x, WORD, FOLD),
     "paired": lambda x: stats.paired(x, Y),
+    "shrink": lambda x: stats.shrink(np.where(np.ptp(x, 0) > 0, x[0], np.nan), np.ones(x.shape[1])),
+    "group_effects": lambda x: stats.group_effects(x, Y, WORD),
+    "heldout_auc": lambda x: stats.heldout_auc(x, Y, WORD, FOLD),
     "heldout_direction": lambda x: stats.heldout_direction(x, Y, FOLD),
 }
 LENGTHS = dict.fromkeys(("families", "threshold", "threshold_low", "threshold_high"), 1) | {
-    "share": 5
+    "share": 5,
+    "weight": None,
+    "sd": None,
 }
 
 
@@ -46,7 +51,8 @@ def test_fields_have_the_declared_type_and_one_value_a_unit(name):
         value = getattr(result, field)
         assert isinstance(value, hint), field
         if isinstance(value, np.ndarray):
-            assert value.shape == (LENGTHS.get(field, 7),), field
+            length = LENGTHS.get(field, 7)
+            assert value.shape == (length,) or length is None, field
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(result, field, None)
 

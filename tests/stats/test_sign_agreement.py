@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from lens_probes import stats
+
+
+def second_sample(k, seed, *, effect=0.0, units=60):
+    """Word identity in few directions that all units share; a first direction; a class effect."""
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(2 * k), 4)
+    y = (group >= k).astype(int)
+    common = rng.normal(size=(2 * k, 2)) @ rng.normal(size=(2, units))
+    direction = rng.choice([-1.0, 1.0], units)
+    x = common[group] + 0.3 * rng.normal(size=(len(y), units)) + effect * y[:, None] * direction
+    return x, y, group, direction
+
+
+def test_without_a_category_the_share_is_anything_and_its_null_says_so():
+    shares, p, null = [], [], []
+    for seed in range(200):
+        x, y, group, direction = second_sample(8, seed)
+        have = stats.sign_agreement(x, y, group, direction, np.ones(60), n_permutations=199)
+        shares.append(have.share)
+        p.append(have.p)
+        null.append([have.null_low, have.null_high])
+    assert np.ptp(shares) > 0.3
+    assert np.mean(np.array(p) <= 0.05) <= 0.09
+    assert np.mean(null, axis=0) == pytest.approx([0.37, 0.63], abs=0.08)
+    for effect in (1.0, 3.0):
+        found = [
+            stats.sign_agreement(
+                *second_sample(12, seed, effect=effect), np.ones(60), n_permutations=199
+            )
+            for seed in range(20)
+        ]
+        assert np.mean([one.p <= 0.05 for one in found]) >= 0.9
+        assert np.mean([one.share for one in found]) > 0.85
+
+
+def test_the_interval_over_groups_covers_where_counting_units_does_not():
+    every = [
+        stats.sign_agreement(*second_sample(12, s, effect=0.7), np.ones(60), n_permutations=9)
+        for s in range(400)
+    ]
+    shares = np.array([one.share for one in every])
+    truth = shares.mean()
+    assert np.mean([one.low <= truth <= one.high for one in every]) >= 0.92
+    half = 1.96 * np.sqrt(shares * (1 - shares) / 60)
+    assert np.mean(np.abs(shares - truth) <= half) < 0.85
+
+
+def test_shares_by_hand_and_all_relabellings():
+    x, y, group, direction = second_sample(3, 1, units=7)
+    selected = np.array([1, 1, 0, 1, 1, 1, 0])
+    direction[4] = 0
+    have = stats.sign_agreement([x[:, :3], x[:, 3:]], y, group, direction, selected)
+    means = np.array([x[group == g].mean(0) for g in range(6)])
+    sign = np.sign(means[3:].mean(0) - means[:3].mean(0))
+    use = [0, 1, 3, 5]
+    assert have.n_units == 4
+    assert have.share == (sign == direction)[use].mean()
+    assert have.exact
+    assert len(have.null_shares) == 18
+    assert have.p == (1 + (have.null_shares >= have.share).sum()) / 19
+    assert 0 <= have.low <= have.share <= have.high <= 1
+
+
+def test_nothing_selected_and_errors():
+    x, y, group, direction = second_sample(3, 0, units=4)
+    none = stats.sign_agreement(x, y, group, direction, np.zeros(4))
+    assert none.n_units == 0
+    assert np.isnan([none.share, none.low, none.p, none.null_high]).all()
+    with pytest.raises(ValueError, match=r"over the 4 units of x"):
+        stats.sign_agreement(x, y, group, direction[:3], np.ones(4))
+    with pytest.raises(ValueError, match="selected must be True or False"):
+        stats.sign_agreement(x, y, group, direction, np.full(4, 0.5))
+    with pytest.raises(ValueError, match="at least 2 of each are needed"):
+        stats.sign_agreement(x, y, np.where(y == 0, 0, group), direction, np.ones(4))
