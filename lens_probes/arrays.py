@@ -6,6 +6,7 @@ here. What has no single meaning (a missing cell, a set, a string of letters) is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from lens_probes.errors import InputError, given_as, shown
 
 # Squares of numbers outside these overflow, or are zero: what varies would seem constant.
 SMALLEST, LARGEST = 1e-140, 1e140
-_HALF = range(0xD800, 0xE000)
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def whole_numbers(name: str, value: Any, n: int) -> NDArray[np.int64]:
@@ -83,9 +84,11 @@ def name_of(kind: str, name: Any) -> str:
         raise InputError(f"{kind} is {name!r}: name every one, or none.")
     given_as(kind, name, str | int, "text or a whole number")
     text = str(name)
-    if not text.isascii() and any(ord(char) in _HALF for char in text):
+    half = _HALF.search(text)
+    if half:
+        near = text[max(0, half.start() - 20) : half.end() + 20]
         raise InputError(
-            f"{kind} holds half a character (a lone surrogate): {text[:60]!r}; write it whole, or "
+            f"{kind} holds half a character (a lone surrogate) in {near!r}: write it whole, or "
             "take it out."
         )
     return text

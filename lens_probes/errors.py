@@ -118,7 +118,7 @@ def choice(kind: str, value: Any, allowed: Iterable[str]) -> str:
 
 
 def given_as(name: str, value: Any, kinds: Any, how: str) -> None:
-    """Check an argument's type, as `isinstance` does; `how` says what to give, or how to make it."""
+    """Check an argument's type as `isinstance` does; `how` says what to give, or how to make it."""
     if not isinstance(value, kinds):
         raise InputError(f"{name} must be {how}; got {shown(value)}.")
 

@@ -19,6 +19,7 @@ Read = Literal["last", "first", "mean"]
 
 CONTEXTS = ("window", "sentence", "word", "document")
 READS = ("last", "first", "mean")
+COPIED = "drawn from a copy or a part of another document, whose source they take"
 
 
 @dataclass(frozen=True)
@@ -135,12 +136,17 @@ def cut_windows(
     for i, row in enumerate(rows):
         padded[i, : len(row)] = row
     documents = [text.documents[t.document] for t in drawn]
+    # A copy, or a part, of another document is that document's text under another name.
+    whole = [text.documents[text.originals[t.document]] for t in drawn]
+    n_copies = sum(a is not b for a, b in zip(documents, whole, strict=True))
+    if n_copies:
+        counts = {**counts, COPIED: n_copies}
     return Examples(
         tokens=padded,
         position=np.array(position, dtype=np.int64),
         label=np.array([t.label for t in drawn], dtype=np.int64),
         word=np.array([t.word for t in drawn], dtype=object),
-        source=np.array([d.source for d in documents], dtype=object),
+        source=np.array([d.source for d in whole], dtype=object),
         document=np.array([d.name for d in documents], dtype=object),
         offset=np.array(offsets, dtype=np.int64),
         first=np.array(firsts, dtype=np.int64),
