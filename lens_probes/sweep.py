@@ -11,14 +11,32 @@ from typing import Any
 
 import numpy as np
 
-from lens_probes.activations import collect
+from lens_probes.activations import check_work, collect
 from lens_probes.best_units import evidence_of, paint_best
-from lens_probes.decision import Method, Preset, Scope, course_p, preset_decision, resolve
-from lens_probes.errors import InputError
+from lens_probes.decision import (
+    METHODS,
+    SCOPES,
+    Method,
+    Preset,
+    Scope,
+    course_p,
+    preset_decision,
+    resolve,
+)
+from lens_probes.errors import (
+    MOST_PERMUTATIONS,
+    MOST_SEED,
+    InputError,
+    alpha_of,
+    choice,
+    flag,
+    whole,
+)
+from lens_probes.example_notes import notes_on, refuse_padding
 from lens_probes.examples import Examples
-from lens_probes.model import LensModel
+from lens_probes.model import LensModel, check_model
 from lens_probes.plain import plain
-from lens_probes.probes.base import Probe
+from lens_probes.probes.base import Probe, examples_of
 from lens_probes.provenance import provenance_of
 from lens_probes.result import SweepResult, summarise_layers
 from lens_probes.significance import decide, families
@@ -79,7 +97,17 @@ def sweep(
         Whatever is wrong with the request, in one line, before the forward passes where possible.
     """
     clock = _Clock()
-    examples = _examples_of(model, probe)
+    check_model(model)
+    check_work(batch_size, progress, store, executor)
+    n_permutations = whole("n_permutations", n_permutations, least=1, most=MOST_PERMUTATIONS)
+    seed = whole("seed", seed, least=0, most=MOST_SEED)
+    alpha, untrained = alpha_of(alpha), flag("untrained", untrained)
+    wanted = check_sites(sites, model.shapes), check_layers(layers, model.n_layers)
+    choice("preset", preset, ("course", "rigorous"))
+    choice("method", "max_t" if method is None else method, METHODS)
+    choice("scope", "model" if scope is None else scope, SCOPES)
+    examples = examples_of(model, probe)
+    refuse_padding(examples, model.tokenizer)
     asked = preset_decision(
         preset,
         alpha=alpha,
@@ -95,8 +123,8 @@ def sweep(
     decision, resolution = resolve(asked, examples, insist=method == "max_t")
     read = partial(
         collect,
-        sites=check_sites(sites, model.shapes),
-        layers=check_layers(layers, model.n_layers),
+        sites=wanted[0],
+        layers=wanted[1],
         batch_size=batch_size,
         progress=progress,
         store=store,
@@ -112,6 +140,7 @@ def sweep(
     units = unit_tables(activations, examples, covariates, folds if rigorous else None)
     units, decided = decide(units, decision, in_turn(activations), examples)
     validation: dict[str, Any] = {"resolution": resolution, "notes": [*folds.notes, *missing]}
+    validation["notes"] += notes_on(examples, model.tokenizer)
     clock.lap("statistics")
 
     if others is not None:
@@ -150,14 +179,6 @@ def sweep(
         details=details,
         timings=clock.seconds,
     )
-
-
-def _examples_of(model: LensModel, probe: Probe | Examples) -> Examples:
-    if isinstance(probe, Examples):
-        return probe
-    if isinstance(probe, Probe):
-        return probe.examples(model)
-    raise InputError(f"probe must be a Probe or Examples; got {type(probe).__name__}.")
 
 
 def _check_labels(examples: Examples) -> None:

@@ -91,6 +91,7 @@ def find_targets(
                 continue
             key = unicodedata.normalize("NFC", found.group().lower())
             word = named.get(key, key)
+            problem: str | None
             if word not in words:
                 problem = "spelt with letters that only fold to the word's"
             else:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lens_probes.errors import InputError, unknown
+from lens_probes.errors import InputError, at_least, choice, flag
 from lens_probes.example_checks import NO_TOKEN
 from lens_probes.examples import Examples
 from lens_probes.texts import Text
@@ -42,14 +42,11 @@ class Window:
     chunk: int = 512
 
     def __post_init__(self) -> None:
-        if self.context not in CONTEXTS:
-            raise unknown("context", self.context, CONTEXTS)
-        if self.read not in READS:
-            raise unknown("read", self.read, READS)
-        if self.before < 0 or self.after < 0:
-            raise InputError(
-                f"before and after must be 0 or more; got {self.before} and {self.after}."
-            )
+        choice("context", self.context, CONTEXTS)
+        choice("read", self.read, READS)
+        at_least(0, before=self.before, after=self.after)
+        at_least(1, chunk=self.chunk)
+        flag("bos", self.bos)
         if self.context == "document" and self.chunk <= self.before:
             raise InputError(f"chunk must be more than before; got {self.chunk} and {self.before}.")
 

@@ -180,7 +180,7 @@ def test_probe_refusals(tiny_model: LensModel, tmp_path: Path) -> None:
         ({"max_per_class": 1}, "max_per_class must be 2 or more"),
         ({"balance": "even"}, "unknown balance 'even'"),
         ({"context": "page"}, "unknown context 'page'"),
-        ({"before": -1}, "before and after must be 0 or more"),
+        ({"before": -1}, "before must be 0 or more"),
     ]:
         with pytest.raises(lp.InputError, match=message):
             lp.NegationProbe(text, **options)

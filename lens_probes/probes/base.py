@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from lens_probes.errors import InputError, unknown
+from lens_probes.errors import InputError, at_least, choice, given_as, shown
 from lens_probes.examples import Examples
 from lens_probes.targets import (
     Balance,
@@ -88,6 +88,16 @@ class Probe(ABC):
         return said | more
 
 
+def examples_of(model: LensModel, probe: Probe | Examples) -> Examples:
+    """A probe's examples for a model, or examples of one's own as they are."""
+    if isinstance(probe, Examples):
+        return probe
+    given_as("probe", probe, Probe, "a Probe or Examples")
+    examples = probe.examples(model)
+    given_as(f"what {type(probe).__name__}.examples() returns", examples, Examples, "Examples")
+    return examples
+
+
 LONE, MADE = "word list", "sentences given with the words"
 NO_CORPUS = (LONE, MADE)
 
@@ -137,12 +147,21 @@ class TextProbe(Probe):
     def __post_init__(self) -> None:
         self._by_default(balance="word", min_per_word=1, context="window")
         for name, least in (("max_per_class", 2), ("max_words", 2), ("min_per_word", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise InputError(f"{name} must be {least} or more; got {value}.")
-        if self.balance not in ("word", "natural"):
-            raise unknown("balance", self.balance, ("word", "natural"))
+            if getattr(self, name) is not None:
+                at_least(least, **{name: getattr(self, name)})
+        at_least(0, seed=self.seed)
+        choice("balance", self.balance, ("word", "natural"))
         _ = self.window
+        self._check_text()
+
+    def _check_text(self) -> None:
+        """An error for a text's name in place of the text."""
+        fields = {part.name: part.default for part in dataclasses.fields(self)}
+        text = getattr(self, "text", None)
+        if "text" not in fields or isinstance(text, Text) or (text is None and not fields["text"]):
+            return
+        how = f": load_text({text[:80]!r}) makes one" if isinstance(text, str) else ""
+        raise InputError(f"text must be a Text; got {shown(text)}{how}.")
 
     @property
     def window(self) -> Window:
