@@ -43,14 +43,18 @@ def finite_values(name: str, value: Any, n: int) -> NDArray[np.float64]:
     if not np.isfinite(values).all():
         i = int(np.flatnonzero(~np.isfinite(values))[0])
         raise InputError(f"{name} of example {i} is {values[i]}: give finite numbers.")
-    sizes = np.abs(values)
-    scale = sizes.max(initial=0.0)
+    check_scale(name, values)
+    return values
+
+
+def check_scale(name: str, values: NDArray[np.float64]) -> None:
+    """An error for finite numbers whose squares are infinite, or zero where they are not."""
+    scale = np.abs(values).max(initial=0.0)
     if scale > LARGEST or 0 < scale < SMALLEST:
         raise InputError(
             f"the largest size in {name} is {scale:.3g}, where squares leave the range of float64: "
             "give it in another unit of measure."
         )
-    return values
 
 
 def names_of(kind: str, names: Any, n: int) -> NDArray[np.object_] | None:

@@ -66,6 +66,10 @@ class LensModel(ModelParts):
     fresh: Callable[[int], Any] = field(repr=False)
     shapes: Mapping[str, SiteShape] = field(repr=False)
 
+    def __repr__(self) -> str:
+        kind = type(self.tl).__name__
+        return f"LensModel({shown(self.source)}, {kind}, {self.n_layers} layers, {self.device})"
+
     def run_with_cache(self, *args: Any, **kwargs: Any) -> Any:
         """`run_with_cache` of the TransformerLens model."""
         return self.tl.run_with_cache(*args, **kwargs)

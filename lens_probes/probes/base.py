@@ -88,6 +88,16 @@ class Probe(ABC):
         return said | more
 
 
+def check_text(probe: Any) -> None:
+    """An error for a text's name, or something else, in place of the text of a probe."""
+    fields = {part.name: part.default for part in dataclasses.fields(probe)}
+    text = getattr(probe, "text", None)
+    if "text" not in fields or isinstance(text, Text) or (text is None and fields["text"] is None):
+        return
+    how = f": load_text({text[:80]!r}) makes one" if isinstance(text, str) else ""
+    raise InputError(f"text must be a Text; got {shown(text)}{how}.")
+
+
 def examples_of(model: LensModel, probe: Probe | Examples) -> Examples:
     """A probe's examples for a model, or examples of one's own as they are."""
     if isinstance(probe, Examples):
@@ -152,16 +162,7 @@ class TextProbe(Probe):
         at_least(0, seed=self.seed)
         choice("balance", self.balance, ("word", "natural"))
         _ = self.window
-        self._check_text()
-
-    def _check_text(self) -> None:
-        """An error for a text's name in place of the text."""
-        fields = {part.name: part.default for part in dataclasses.fields(self)}
-        text = getattr(self, "text", None)
-        if "text" not in fields or isinstance(text, Text) or (text is None and not fields["text"]):
-            return
-        how = f": load_text({text[:80]!r}) makes one" if isinstance(text, str) else ""
-        raise InputError(f"text must be a Text; got {shown(text)}{how}.")
+        check_text(self)
 
     @property
     def window(self) -> Window:

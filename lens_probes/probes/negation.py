@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from lens_probes.errors import given_as
 from lens_probes.examples import Examples
 from lens_probes.probes.base import TextProbe
 from lens_probes.probes.word_sets import bundled_set, word_classes
@@ -60,7 +61,8 @@ class NegationProbe(TextProbe):
     course_options: ClassVar = {"words": "course"}
 
     def __post_init__(self) -> None:
-        course = self.words == "course"
+        given_as("words", self.words, str | Mapping, "extended, course, or two lists by class")
+        course = isinstance(self.words, str) and self.words == "course"
         self._by_default(
             balance="natural" if course else "word",
             min_per_word=5 if self.words == "extended" else 1,
