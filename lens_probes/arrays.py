@@ -61,7 +61,7 @@ def names_of(kind: str, names: Any, n: int) -> NDArray[np.object_] | None:
     """[example] word types or sources as text, or None for none at all."""
     if names is None:
         return None
-    given = _in_order(kind, names)
+    given = in_order(kind, names)
     if len(given) != n:
         raise InputError(f"{kind} must have one entry an example: {n}, not {len(given)}.")
     texts = [name_of(f"{kind} of example {i}", name) for i, name in enumerate(given)]
@@ -73,7 +73,7 @@ def names_of(kind: str, names: Any, n: int) -> NDArray[np.object_] | None:
 
 def class_names_of(names: Any) -> tuple[str, str]:
     """Names of class 0 and class 1: two texts that differ."""
-    given = _in_order("class_names", names)
+    given = in_order("class_names", names)
     texts = [name_of("a name in class_names", name) for name in given]
     if len(texts) != 2 or not all(text.strip() for text in texts) or texts[0] == texts[1]:
         raise InputError(f"class_names must be two different names; got {shown(names)}.")
@@ -148,7 +148,7 @@ def _is_missing(cell: Any) -> bool:
     )
 
 
-def _in_order(kind: str, names: Any) -> list[Any]:
+def in_order(kind: str, names: Any) -> list[Any]:
     """The entries of a list, a column, an array or a generator; a set and a dict have no order."""
     unordered = isinstance(names, str | bytes | Mapping | set | frozenset)
     if unordered or not isinstance(names, Iterable) or getattr(names, "ndim", 1) != 1:

@@ -34,8 +34,10 @@ def one_line(error: BaseException, limit: int = 200) -> str:
 
 
 def _folded(text: str, limit: int) -> str:
-    """One line that any terminal and file can take: no line ends, no half characters."""
-    text = " ".join(text.split()).encode("utf-8", "backslashreplace").decode("utf-8")
+    """One line that any terminal and file can take: no line ends, nothing unseen."""
+    text = " ".join(text.split())
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

@@ -107,7 +107,7 @@ def check_texts(words: tuple[Sequence[str], Sequence[str]] | None, prefixes: Seq
         raise InputError(
             f"prefixes must be a list of texts, none of them empty; got {shown(prefixes)}."
         )
-    pair = words is None or (not isinstance(words, str) and len(words) == 2)
+    pair = words is None or (isinstance(words, list | tuple) and len(words) == 2)
     if not pair or not all(_are_texts(of_class) for of_class in words or ()):
         raise InputError(
             f"words must be two lists, the words of class 0 and of class 1; got {shown(words)}."

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from lens_probes.arrays import name_of
+from lens_probes.arrays import in_order, name_of
 from lens_probes.errors import InputError, shown, unknown
 
 
@@ -28,9 +28,7 @@ def bundled_set(file: str, name: str) -> dict[str, Any]:
 
 def list_of_words(name: str, words: Any) -> tuple[str, ...]:
     """The words of a class, as text."""
-    if isinstance(words, str | bytes | Mapping | set) or not isinstance(words, Iterable):
-        raise InputError(f"words of {name} must be a list of words; got {shown(words)}.")
-    return tuple(name_of(f"a word of {name}", word) for word in words)
+    return tuple(name_of(f"a word of {name}", word) for word in in_order(f"words of {name}", words))
 
 
 def word_classes(

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from statsmodels.stats.multitest import multipletests
 
 from lens_probes.arrays import array_of
-from lens_probes.errors import InputError
+from lens_probes.errors import InputError, shown
 from lens_probes.stats.inputs import Floats, Numbers
 from lens_probes.stats.tails import LN10
 
@@ -101,9 +101,9 @@ def _by_family(
     method: Correction,
     rule: Callable[[Floats], Floats],
 ) -> Floats:
-    if method not in get_args(Correction):
+    if not isinstance(method, str) or method not in get_args(Correction):
         allowed = ", ".join(get_args(Correction))
-        raise InputError(f"method is {method!r}: it must be one of {allowed}")
+        raise InputError(f"method is {shown(method)}: it must be one of {allowed}")
     if values.ndim != 1:
         raise InputError(f"p has shape {values.shape}: it must be one value for each unit")
     adjusted = np.full(values.shape, np.nan)
@@ -119,7 +119,7 @@ def families(family: Numbers | None, n_units: int) -> Iterator[npt.NDArray[np.in
     if family is None:
         yield np.arange(n_units)
         return
-    ids = np.asarray(family)
+    ids = array_of("family", family)
     if ids.shape != (n_units,):
         raise InputError(
             f"family has shape {ids.shape} but there are {n_units} units: "
