@@ -45,8 +45,8 @@ def adjust(
 
 def _numbers(name: str, given: Numbers) -> Floats:
     values = array_of(name, given)
-    if values.ndim != 1 or values.dtype.kind not in "fiub":
-        raise InputError(f"{name} must be [unit] numbers; got {values.dtype}, {values.shape}.")
+    if values.dtype.kind not in "fiub":
+        raise InputError(f"{name} has dtype {values.dtype}: it must be numbers")
     return values.astype(np.float64)
 
 
