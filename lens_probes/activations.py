@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -14,11 +15,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from tqdm.auto import tqdm
 
-from lens_probes.errors import InputError
+from lens_probes.errors import InputError, at_least, flag, given_as, place_of, shown
+from lens_probes.example_notes import refuse_padding
 from lens_probes.examples import Examples
 from lens_probes.folders import user_path
 from lens_probes.forward import Reader, run_hooks
-from lens_probes.model import LensModel
+from lens_probes.model import LensModel, check_model
 from lens_probes.passes import TOKENS_PER_BATCH as TOKENS_PER_BATCH
 from lens_probes.passes import plan_batches, plan_shards
 from lens_probes.shards import fill, made_from
@@ -113,12 +115,11 @@ def collect(
         that would not fit into memory (with what would); with a store also no room on the disk,
         another run at work in the same folder, or shards that failed.
     """
+    check_model(model)
+    given_as("examples", examples, Examples, "Examples (a probe's, or Examples.from_tokens)")
     names = check_sites(sites, model.shapes)
     wanted = check_layers(layers, model.n_layers)
-    if batch_size is not None and batch_size < 1:
-        raise InputError(f"batch_size must be 1 or more; got {batch_size}.")
-    if executor is not None and store is None:
-        raise InputError("workers hand over activations as files: give a store with the executor.")
+    check_work(batch_size, progress, store, executor)
     _check_tokens(model, examples)
     keys = tuple((layer, site) for layer in wanted for site in names)
     n_units = sum(model.shapes[site].n_units for _, site in keys)
@@ -146,6 +147,28 @@ def collect(
     return Activations(arrays, shapes, n_tokens)
 
 
+def check_work(batch_size: Any, progress: Any, store: Any, executor: Any) -> None:
+    """Check who computes activations, in what portions, and where they are kept.
+
+    Raises
+    ------
+    InputError
+        Something of another kind, or workers without a store.
+    """
+    if batch_size is not None:
+        at_least(1, batch_size=batch_size)
+    flag("progress", progress)
+    if store is not None:
+        place_of("store", store)
+    if executor is not None and not callable(getattr(executor, "submit", None)):
+        raise InputError(
+            f"executor must have submit(), as concurrent.futures has; got {shown(executor)}: see "
+            "lens_probes.execute.open_executor."
+        )
+    if executor is not None and store is None:
+        raise InputError("workers hand over activations as files: give a store with the executor.")
+
+
 def read_all_positions(
     model: LensModel, tokens: Int[np.ndarray, "example position"], layer: int, site: str
 ) -> Float[np.ndarray, "example position unit"]:
@@ -156,18 +179,24 @@ def read_all_positions(
 
 
 def _check_tokens(model: LensModel, examples: Examples) -> None:
-    n_ctx, n_vocab = int(model.cfg.n_ctx), int(model.cfg.d_vocab)
+    n_ctx = int(model.cfg.n_ctx)
     longest = int(examples.position.max()) + 1
     if longest > n_ctx:
         raise InputError(
             f"an example has {longest} tokens up to its target, the model takes {n_ctx}: shorten "
             "the windows."
         )
-    highest = int(examples.tokens.max())
+    check_known(model, int(examples.tokens.max()), "the examples")
+    refuse_padding(examples, model.tokenizer)
+
+
+def check_known(model: LensModel, highest: int, what: str) -> None:
+    """An error for a token id that the model has no embedding of."""
+    n_vocab = int(model.cfg.d_vocab)
     if highest >= n_vocab:
         raise InputError(
-            f"token id {highest} is outside the model's vocabulary (0 to {n_vocab - 1}): were the "
-            "examples made with this model's tokenizer?"
+            f"token id {highest} is outside the model's vocabulary (0 to {n_vocab - 1}): were "
+            f"{what} made with this model's tokenizer?"
         )
 
 

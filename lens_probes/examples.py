@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -13,21 +13,12 @@ import pandas as pd
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike, NDArray
 
-from lens_probes.errors import InputError, unknown
-from lens_probes.example_checks import (
-    finite_values,
-    names_of,
-    positions_in,
-    token_rows,
-    two_classes,
-)
+from lens_probes.arrays import finite_values, names_of
+from lens_probes.errors import InputError, given_as, unknown
+from lens_probes.example_checks import COLUMNS, checked, positions_in, token_rows, two_classes
 from lens_probes.replication_groups import groups_of, read_tokens
 
 Read = Literal["token", "mean"]
-_COLUMNS = (
-    "position", "value", "pair", "word", "own_group", "source", "document", "offset", "first",
-    "date",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -91,31 +82,10 @@ class Examples:
     date: Float[np.ndarray, " example"] | None = None
 
     def __post_init__(self) -> None:
-        n = len(self.label)
         if self.read not in ("token", "mean"):
             raise unknown("read", self.read, ("token", "mean"))
-        lengths = {name: getattr(self, name) for name in _COLUMNS} | dict(self.covariates or {})
-        for name, values in {"tokens": self.tokens, **lengths}.items():
-            if values is not None and len(values) != n:
-                raise InputError(f"{name} has {len(values)} entries for {n} labels: give as many.")
-        if self.tokens.ndim != 2 or len(self.class_names) != 2:
-            raise InputError(
-                f"tokens must be [example, position] and class_names two names; got shape "
-                f"{self.tokens.shape} and {self.class_names!r}."
-            )
-        two_classes(self.label, n)
-        numbers = {"value": self.value, "date": self.date} | dict(self.covariates or {})
-        for name, values in numbers.items():
-            if values is not None:
-                finite_values(name, values, n)
-        read = np.arange(self.tokens.shape[1]) <= np.asarray(self.position)[:, None]
-        inside = (self.position >= 0) & (self.position < self.tokens.shape[1])
-        bad = np.flatnonzero(~inside | (read & (self.tokens < 0)).any(1))
-        if len(bad):
-            raise InputError(
-                f"example {bad[0]} is read at position {self.position[bad[0]]}, which is outside "
-                f"its window: give 0 to its number of tokens - 1."
-            )
+        for name, values in checked(self).items():
+            object.__setattr__(self, name, values)
 
     @classmethod
     def from_tokens(
@@ -123,10 +93,10 @@ class Examples:
         tokens: ArrayLike | Sequence[Sequence[int]],
         position: ArrayLike,
         label: ArrayLike | None = None,
-        word: Sequence[str] | None = None,
-        source: Sequence[str] | None = None,
+        word: Iterable[str | int] | None = None,
+        source: Iterable[str | int] | None = None,
         *,
-        group: Sequence[str] | None = None,
+        group: Iterable[str | int] | None = None,
         value: ArrayLike | None = None,
         value_name: str = "value",
         class_names: tuple[str, str] | None = None,
@@ -153,14 +123,16 @@ class Examples:
         ------
         InputError
             Shapes that do not fit, ids that are not whole numbers >= 0, a position outside its
-            window, a label other than 0 and 1.
+            window, a label other than 0 and 1, names that are missing or of no order.
         """
         rows, length = token_rows(tokens)
         n = len(rows)
-        values, names = None, class_names or ("class 0", "class 1")
+        values, names = None, ("class 0", "class 1") if class_names is None else class_names
+        given_as("value_name", value_name, str, "a text")
         if value is not None and label is None:
             values = finite_values("value", value, n)
-            labels, names = above_median(values), class_names or median_names(value_name)
+            labels = above_median(values)
+            names = median_names(value_name) if class_names is None else class_names
         elif label is not None and value is None:
             labels = two_classes(label, n)
         else:
@@ -170,8 +142,8 @@ class Examples:
             positions_in(position, length),
             labels,
             word=names_of("word", word, n),
-            own_group=names_of("group", group, n),
             source=names_of("source", source, n),
+            own_group=names_of("group", group, n),
             value=values,
             value_name="" if values is None else value_name,
             class_names=names,
@@ -231,7 +203,7 @@ class Examples:
         """The examples at these indices, in this order."""
         i = np.asarray(index)
         picked: dict[str, Any] = {}
-        for name in ("tokens", "label", *_COLUMNS):
+        for name in ("tokens", "label", *COLUMNS):
             values = getattr(self, name)
             picked[name] = None if values is None else values[i]
         if self.covariates is not None:
@@ -242,17 +214,16 @@ class Examples:
         """Examples and word types of each class by source, most examples first."""
         if self.source is None:
             return pd.DataFrame(columns=["source", "n0", "n1", "n_types0", "n_types1"])
-        rows = []
-        for source in dict.fromkeys(self.source):
-            here = self.source == source
-            row: dict[str, Any] = {"source": source}
-            for label in (0, 1):
-                rows_of_class = here & (self.label == label)
-                row[f"n{label}"] = int(rows_of_class.sum())
-                words = [] if self.word is None else self.word[rows_of_class]
-                row[f"n_types{label}"] = len(set(words))
-            rows.append(row)
-        table = pd.DataFrame(rows)[["source", "n0", "n1", "n_types0", "n_types1"]]
+        table = pd.DataFrame({"source": self.source})
+        for label in (0, 1):
+            table[f"n{label}"] = (self.label == label).astype(np.int64)
+        table = table.groupby("source", sort=False).sum()
+        for label in (0, 1):
+            here = self.label == label
+            words = None if self.word is None else pd.Series(self.word[here])
+            types = 0 if words is None else words.groupby(self.source[here]).nunique()
+            table[f"n_types{label}"] = types
+        table = table.fillna(0).astype(np.int64).reset_index()
         order = (-(table["n0"] + table["n1"])).argsort(kind="stable")
         return table.iloc[order].reset_index(drop=True)
 

@@ -23,6 +23,7 @@ _CLOSING = ".:;,!?…)]\"'”’"
 _COLUMNS = re.compile(r"\S {3,}\S")
 _LEADING_MARKS = re.compile(r"^[\W_]+")
 _COMPOUND = re.compile(r"[^\W\d_]-$")
+_TAIL = 4  # characters: a dash of two, and a blank before it
 _SUSPENDED = ("and ", "or ", "to ", "und ", "oder ")
 
 
@@ -84,9 +85,12 @@ def _join(block: list[str], width: int) -> list[str]:
     joined: list[str] = []
     start = 0
     while start < len(block):
-        line, stop = block[start], start + 1
+        parts, tail, stop = [block[start]], block[start], start + 1
         while stop < len(block) and _is_hard_wrap(block[stop - 1], block[stop], width):
-            line, stop = _glue(line, block[stop]), stop + 1
+            # By the end of the line so far alone: a paragraph of n lines is not read n times.
+            parts.append(_glued(tail[-_TAIL:], block[stop]))
+            tail, stop = tail[-_TAIL:] + parts[-1], stop + 1
+        line = "".join(parts)
         # Lines that together still fit in one were not broken for want of room, unless the
         # paragraph ends there.
         at_end = stop == len(block) or _starts_afresh(block[stop - 1], block[stop])
@@ -124,12 +128,15 @@ def _indent(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-def _glue(line: str, following: str) -> str:
-    """Two lines as one: with a blank between them, but for a dash or a hyphen at the break."""
+def _glued(line: str, following: str) -> str:
+    """What a line adds to the one before: after a blank, but for a dash or a hyphen at the break.
+
+    `line` is what has been joined so far, or its last `_TAIL` characters.
+    """
     following = following.lstrip()
     dash_before = line.endswith(("--", "—")) and not line.endswith((" --", " —"))
     dash_after = following.startswith(("--", "—")) and not following.startswith(("-- ", "— "))
     compound = _COMPOUND.search(line) and following[0].isalpha()
     if dash_before or dash_after or (compound and not following.startswith(_SUSPENDED)):
-        return line + following
-    return f"{line} {following}"
+        return following
+    return f" {following}"

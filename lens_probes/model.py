@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lens_probes.errors import InputError, one_line, unknown
+from lens_probes.errors import InputError, choice, given_as, one_line, place_of, shown, unknown
 from lens_probes.folders import user_path
 from lens_probes.model_backends import (
     BUNDLED,
@@ -68,6 +69,10 @@ class LensModel(ModelParts):
     processing: Processing
     fresh: Callable[[int], Any] = field(repr=False)
     shapes: SiteShapes = field(repr=False)
+
+    def __repr__(self) -> str:
+        kind = type(self.tl).__name__
+        return f"LensModel({shown(self.source)}, {kind}, {self.n_layers} layers, {self.device})"
 
     def run_with_cache(self, *args: Any, **kwargs: Any) -> Any:
         """`run_with_cache` of the TransformerLens model, in the state in which all is computed."""
@@ -208,12 +213,12 @@ def load_model(
     InputError
         No such model, a damaged file, an unknown option.
     """
-    if isinstance(dtype, str):
-        if dtype not in DTYPES:
-            raise unknown("dtype", dtype, DTYPES)
+    place_of("a model", source)
+    if isinstance(dtype, str) and dtype in DTYPES:
         dtype = DTYPES[dtype]
-    if processing not in ("none", "standard"):
-        raise unknown("processing", processing, ("none", "standard"))
+    if not isinstance(dtype, torch.dtype) or dtype not in DTYPES.values():
+        raise unknown("dtype", dtype, DTYPES)
+    choice("processing", processing, ("none", "standard"))
     options = Options(_device(device), dtype, processing)
     name = str(source)
     path = user_path(source)
@@ -237,6 +242,23 @@ def load_model(
     return LensModel(tl, tokenizer, name, processing, fresh, _shapes(tl))
 
 
+def check_model(model: Any) -> None:
+    """An error for what is no loaded model, such as its name or TransformerLens' own model."""
+    if isinstance(model, LensModel):
+        return
+    if isinstance(model, str | os.PathLike):
+        how = f"load_model({str(model)[:80]!r}) makes one"
+    else:
+        how = "load_model makes one from a name, a folder or a GGUF file"
+    raise InputError(f"model must be a LensModel; got {_kind(model)}: {how}.")
+
+
+def _kind(value: Any) -> str:
+    """A short value as it is, a large one (a model of another library) by its type."""
+    plain = value is None or isinstance(value, str | int | float | os.PathLike)
+    return shown(value) if plain else f"a {type(value).__name__}"
+
+
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)
@@ -245,6 +267,7 @@ def _version(package: str) -> str | None:
 
 
 def _device(name: str) -> str:
+    given_as("device", name, str, "auto, cpu, cuda or another torch device by its name")
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

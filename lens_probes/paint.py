@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lens_probes.activations import read_all_positions
-from lens_probes.errors import InputError
-from lens_probes.model import LensModel
+from lens_probes.activations import check_known, read_all_positions
+from lens_probes.arrays import names_of
+from lens_probes.errors import InputError, whole
+from lens_probes.example_checks import token_rows
+from lens_probes.model import LensModel, check_model
 from lens_probes.painting import Painting
 from lens_probes.sites import check_layers, check_sites, unit_name
 
@@ -35,17 +37,22 @@ def paint(
     InputError
         A site, layer or unit the model lacks; a passage that is empty or longer than its context.
     """
+    check_model(model)
     if model.tokenizer is None:
         raise InputError("this model has no tokenizer, so its tokens have no text to paint.")
     (site,), (layer,) = check_sites([site], model.shapes), check_layers(layer, model.n_layers)
     shape = model.shapes[site]
-    if not 0 <= unit < shape.n_units:
+    if not 0 <= whole("unit", unit) < shape.n_units:
         raise InputError(f"no unit {unit} at {site}: this model has 0 to {shape.n_units - 1}.")
-    rows = [np.asarray(passage, dtype=np.int64) for passage in passages]
     n_ctx = int(model.cfg.n_ctx)
-    for row in rows:
-        if not 0 < len(row) <= n_ctx:
-            raise InputError(f"a passage has {len(row)} tokens; this model takes 1 to {n_ctx}.")
+    padded, lengths = token_rows(passages)
+    rows = [row[:length] for row, length in zip(padded, lengths, strict=True)]
+    if lengths.max() > n_ctx:
+        raise InputError(f"a passage has {lengths.max()} tokens; this model takes 1 to {n_ctx}.")
+    check_known(model, int(padded.max()), "the passages")
+    named = names_of("titles", titles, len(rows))
+    if targets is not None and len(list(targets)) != len(rows):
+        raise InputError(f"targets must have one entry a passage: {len(rows)}.")
     values: dict[int, NDArray[np.float32]] = {}
     for length in {len(row) for row in rows}:
         same = [i for i, row in enumerate(rows) if len(row) == length]
@@ -56,7 +63,7 @@ def paint(
             unit_name(layer, site, unit, shape),
             token_texts(model.tokenizer, row),
             tuple(float(value) for value in values[i]),
-            "" if titles is None else titles[i],
+            "" if named is None else str(named[i]),
             None if targets is None else targets[i],
         )
         for i, row in enumerate(rows)

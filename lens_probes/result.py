@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lens_probes.decision import rank_column
-from lens_probes.errors import InputError, one_line, unknown
+from lens_probes.errors import InputError, at_least, given_as, one_line, unknown, whole
 from lens_probes.folders import MANIFEST, check_report_path, hold_folder, user_path
 from lens_probes.model_files import sha256
 from lens_probes.painting import Painting
@@ -93,15 +93,19 @@ class SweepResult:
         label, by the p-value of r.
         """
         table = self.units
+        at_least(0, n=n)
         if site is not None:
+            given_as("site", site, str, "a name")
             if site not in set(table["site"]):
                 raise unknown("site", site, dict.fromkeys(table["site"]))
             table = table[table["site"] == site]
         if layer is not None:
-            if layer not in set(table["layer"]):
+            if whole("layer", layer) not in set(table["layer"]):
                 raise unknown("layer", layer, dict.fromkeys(table["layer"]))
             table = table[table["layer"] == layer]
         if direction is not None:
+            if whole("direction", direction) not in (-1, 1):
+                raise unknown("direction", direction, (-1, 1))
             table = table[table["direction"] == direction]
         ranked = table.dropna(subset=self.rank_column)
         return ranked.sort_values(self.rank_column, kind="stable").head(n).reset_index(drop=True)

@@ -159,6 +159,9 @@ class StoredArrays(Mapping[Key, Float[np.ndarray, "example unit"]]):
         self._in_use[key] = array
         return array
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.shards, self.keys_in_order, self.n_examples)
+
     def __iter__(self) -> Iterator[Key]:
         return iter(self.keys_in_order)
 

@@ -5,12 +5,11 @@ Hook names are those of TransformerLens; on a `TransformerBridge` the same names
 
 from __future__ import annotations
 
-import operator
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from lens_probes.errors import InputError, unknown
+from lens_probes.errors import InputError, given_as, shown, unknown, whole
 
 
 @dataclass(frozen=True)
@@ -99,6 +98,11 @@ def check_sites(sites: Iterable[str], available: Mapping[str, SiteShape]) -> tup
     """Site names in the order asked, each once; a clear error for one the model lacks."""
     if isinstance(sites, str):
         sites = sites.split(",")
+    if not isinstance(sites, Iterable) or isinstance(sites, bytes | Mapping):
+        raise InputError(f"sites must be names from {', '.join(available)}; got {shown(sites)}.")
+    sites = list(sites)
+    for site in sites:
+        given_as("a site", site, str, "a name")
     names = tuple(dict.fromkeys(str(site).strip() for site in sites))
     if not names:
         raise InputError(f"no site given: choose from {', '.join(available)}.")
@@ -120,9 +124,9 @@ def check_layers(layers: Iterable[int] | int | None, n_layers: int) -> tuple[int
         return tuple(range(n_layers))
     try:
         given = list(layers) if isinstance(layers, Iterable) else [layers]
-        wanted = [operator.index(layer) for layer in given]
-    except TypeError as error:
-        raise InputError(f"layers must be whole numbers; got {layers!r}.") from error
+        wanted = [whole("a layer", layer) for layer in given]
+    except (TypeError, InputError) as error:
+        raise InputError(f"layers must be whole numbers; got {shown(layers)}.") from error
     if not wanted:
         raise InputError(f"no layer given: this model has layers 0 to {n_layers - 1}.")
     for layer in wanted:

@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from lens_probes.activations import collect
+from lens_probes.activations import check_work, collect
 from lens_probes.adjustment import Adjustment
 from lens_probes.best_units import evidence_of, paint_best
 from lens_probes.decision import (
+    LEVELS,
+    METHODS,
+    SCOPES,
     Level,
     Method,
     Preset,
@@ -23,11 +26,20 @@ from lens_probes.decision import (
     preset_decision,
     resolve,
 )
-from lens_probes.errors import InputError
+from lens_probes.errors import (
+    MOST_PERMUTATIONS,
+    MOST_SEED,
+    InputError,
+    alpha_of,
+    choice,
+    flag,
+    whole,
+)
+from lens_probes.example_notes import notes_on, refuse_padding
 from lens_probes.examples import Examples
-from lens_probes.model import LensModel
+from lens_probes.model import LensModel, check_model
 from lens_probes.plain import plain
-from lens_probes.probes.base import Probe
+from lens_probes.probes.base import Probe, examples_of
 from lens_probes.provenance import provenance_of
 from lens_probes.result import SweepResult, summarise_layers
 from lens_probes.significance import decide, families
@@ -105,7 +117,20 @@ def sweep(
         Whatever is wrong with the request, in one line, before the forward passes where possible.
     """
     clock = _Clock()
-    examples = _examples_of(model, probe)
+    check_model(model)
+    check_work(batch_size, progress, store, executor)
+    n_permutations = whole("n_permutations", n_permutations, least=1, most=MOST_PERMUTATIONS)
+    seed = whole("seed", seed, least=0, most=MOST_SEED)
+    alpha, untrained = alpha_of(alpha), flag("untrained", untrained)
+    wanted = check_sites(sites, model.shapes), check_layers(layers, model.n_layers)
+    choice("preset", preset, ("course", "rigorous"))
+    choice("method", "max_t" if method is None else method, METHODS)
+    choice("scope", "model" if scope is None else scope, SCOPES)
+    choice("level", "word" if level is None else level, LEVELS)
+    if min_per_group is not None:
+        min_per_group = whole("min_per_group", min_per_group, least=1)
+    examples = examples_of(model, probe)
+    refuse_padding(examples, model.tokenizer)
     asked = preset_decision(
         preset,
         alpha=alpha,
@@ -123,8 +148,8 @@ def sweep(
     decision, resolution = resolve(asked, examples, insist=insist, min_per_group=min_per_group)
     read = partial(
         collect,
-        sites=check_sites(sites, model.shapes),
-        layers=check_layers(layers, model.n_layers),
+        sites=wanted[0],
+        layers=wanted[1],
         batch_size=batch_size,
         progress=progress,
         store=store,
@@ -146,6 +171,7 @@ def sweep(
         units, decision, in_turn(activations), examples, adjustment if rigorous else None
     )
     validation: dict[str, Any] = {"resolution": resolution, "notes": [*folds.notes, *missing]}
+    validation["notes"] += notes_on(examples, model.tokenizer)
     clock.lap("statistics")
 
     if others is not None:
@@ -195,14 +221,6 @@ def sweep(
         details=details,
         timings=clock.seconds,
     )
-
-
-def _examples_of(model: LensModel, probe: Probe | Examples) -> Examples:
-    if isinstance(probe, Examples):
-        return probe
-    if isinstance(probe, Probe):
-        return probe.examples(model)
-    raise InputError(f"probe must be a Probe or Examples; got {type(probe).__name__}.")
 
 
 def _check_labels(examples: Examples) -> None:

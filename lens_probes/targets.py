@@ -7,21 +7,20 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lens_probes.errors import InputError
 from lens_probes.texts import Text
 from lens_probes.tokenised import Tokenised, tokenised
 from lens_probes.windows import Target, Targets, Window
-
-Rule = Literal["course", "extended"]
+from lens_probes.word_ends import Rule as Rule
+from lens_probes.word_ends import beside, followed_wrongly, goes_on_before, word_pattern
 
 _SENTENCE_END = re.compile(r"[.!?][\"')\]\u201d\u2019]*\s+|\n\s*\n")
-_JOINERS = frozenset("'-_\u2010\u2011\u00ad\u200b\u200c\u200d\u2060")
+_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -60,11 +59,13 @@ def find_targets(
     """Every occurrence of some words in a text that can be read at a token's end.
 
     An occurrence is a candidate if its first character follows a non-word character or the start
-    of the text ("knot" holds no candidate); upper and lower case and curly apostrophes are the
-    same. It counts if what follows is right: whitespace (`rule="course"`, so that "can" in
-    "cannot" and "not," do not count), or no letter, digit, apostrophe or hyphen
-    (`rule="extended"`, so that "not," counts). Its tokens must hold nothing but itself and white
-    space, and its window must fit.
+    of the text ("knot" holds no candidate); upper and lower case, composed and decomposed accents
+    and all that is typed for an apostrophe are the same. In a script without spaces a word between
+    letters is a candidate that is dropped, as its ends cannot be seen. It counts if what follows
+    is right: whitespace (`rule="course"`, so that "can" in "cannot" and "not," do not count), or
+    no letter, digit, apostrophe or hyphen (`rule="extended"`, so that "not," counts). Its tokens
+    must hold nothing but itself and white space, and its window must fit. Listed words that give
+    no target are named in the counts.
 
     Parameters
     ----------
@@ -78,21 +79,45 @@ def find_targets(
     InputError
         No word, an empty one, a tokenizer that gives no offsets.
     """
-    pattern = _pattern(words)
+    named = {unicodedata.normalize("NFC", word): word for word in words}
+    pattern = word_pattern(words)
+    seen: set[str] = set()
 
     def candidates(document: Tokenised) -> Iterator[Candidate]:
         for found in pattern.finditer(document.body):
-            word, problem = found.group().lower(), None
+            if goes_on_before(document.body, found.start()):
+                continue
+            key = unicodedata.normalize("NFC", found.group().lower())
+            word = named.get(key, key)
+            problem: str | None
             if word not in words:
                 problem = "spelt with letters that only fold to the word's"
             else:
-                problem = _followed_wrongly(document.body, found.end(), rule)
+                problem = beside(document.body, found) or followed_wrongly(
+                    document.body, found.end(), rule
+                )
             label = words.get(word, 0)
             if problem is None and unless is not None:
                 problem = unless.reason if unless.excludes(document.body, found, label) else None
+            seen.add(word)
             yield Candidate(found.start(), found.end(), word, label, problem)
 
-    return locate(text, tokenizer, candidates, window)
+    found = locate(text, tokenizer, candidates, window)
+    return replace(found, counts=dict(found.counts) | _without_examples(words, seen, found))
+
+
+def _without_examples(words: Mapping[str, int], seen: set[str], found: Targets) -> dict[str, int]:
+    """The listed words that give no target, by name: never in the text, or never usable there."""
+    usable = {target.word for target in found.usable}
+    never = [word for word in words if word not in seen]
+    dropped = [word for word in words if word in seen and word not in usable]
+    said = {"listed words not in the text": never, "listed words never usable": dropped}
+    return {f"{what}: {_listed(which)}": len(which) for what, which in said.items() if which}
+
+
+def _listed(words: Sequence[str]) -> str:
+    more = f" and {len(words) - _NAMED} more" if len(words) > _NAMED else ""
+    return ", ".join(words[:_NAMED]) + more
 
 
 def locate(
@@ -129,25 +154,6 @@ def locate(
                 counts[f"dropped: {problem}"] += 1
     counts["usable"] = len(usable)
     return Targets(tuple(usable), tuple(tokens), tuple(starts), dict(counts))
-
-
-def _pattern(words: Mapping[str, int]) -> re.Pattern[str]:
-    if not words or "" in words:
-        raise InputError("words must name one word or more, and none of them may be empty.")
-    longest_first = sorted(words, key=lambda word: (-len(word), word))
-    # First letters are tried before whole words: twice as fast for two dozen words.
-    firsts = "".join(sorted({re.escape(word[0]) for word in words}))
-    either = "|".join(map(re.escape, longest_first))
-    return re.compile(rf"(?<!\w)(?=[{firsts}])(?:{either})", re.IGNORECASE)
-
-
-def _followed_wrongly(body: str, end: int, rule: Rule) -> str | None:
-    following = body[end : end + 1]
-    if rule == "course":
-        return None if following.isspace() else "next token does not begin with white space"
-    if following and (unicodedata.category(following)[0] in "LNM" or following in _JOINERS):
-        return "followed by a letter, digit, apostrophe or hyphen"
-    return None
 
 
 def token_span(document: Tokenised, start: int, end: int) -> tuple[int, int] | None:

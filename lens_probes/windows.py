@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lens_probes.errors import InputError, unknown
+from lens_probes.errors import InputError, at_least, choice, flag
 from lens_probes.example_checks import NO_TOKEN
 from lens_probes.examples import Examples
 from lens_probes.texts import Document, Text
@@ -19,6 +19,7 @@ Read = Literal["last", "first", "mean"]
 
 CONTEXTS = ("window", "sentence", "word", "document")
 READS = ("last", "first", "mean")
+COPIED = "drawn from a copy or a part of another document, whose source they take"
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,11 @@ class Window:
     chunk: int = 512
 
     def __post_init__(self) -> None:
-        if self.context not in CONTEXTS:
-            raise unknown("context", self.context, CONTEXTS)
-        if self.read not in READS:
-            raise unknown("read", self.read, READS)
-        if self.before < 0 or self.after < 0:
-            raise InputError(
-                f"before and after must be 0 or more; got {self.before} and {self.after}."
-            )
+        choice("context", self.context, CONTEXTS)
+        choice("read", self.read, READS)
+        at_least(0, before=self.before, after=self.after)
+        at_least(1, chunk=self.chunk)
+        flag("bos", self.bos)
         if self.context == "document" and self.chunk <= self.before:
             raise InputError(f"chunk must be more than before; got {self.chunk} and {self.before}.")
 
@@ -135,12 +133,17 @@ def cut_windows(
     for i, row in enumerate(rows):
         padded[i, : len(row)] = row
     documents = [text.documents[t.document] for t in drawn]
+    # A copy, or a part, of another document is that document's text under another name.
+    whole = [text.documents[text.originals[t.document]] for t in drawn]
+    n_copies = sum(a is not b for a, b in zip(documents, whole, strict=True))
+    if n_copies:
+        counts = {**counts, COPIED: n_copies}
     return Examples(
         tokens=padded,
         position=np.array(position, dtype=np.int64),
         label=np.array([t.label for t in drawn], dtype=np.int64),
         word=np.array([t.word for t in drawn], dtype=object),
-        source=np.array([d.source for d in documents], dtype=object),
+        source=np.array([d.source for d in whole], dtype=object),
         document=np.array([d.name for d in documents], dtype=object),
         offset=np.array(offsets, dtype=np.int64),
         first=np.array(firsts, dtype=np.int64),

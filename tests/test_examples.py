@@ -55,9 +55,9 @@ def test_from_tokens_refuses(arguments: tuple[object, ...], message: str) -> Non
         ({"position": np.array([0, 1, -1])}, "example 2 is read at position -1"),
         ({"tokens": np.array([[1, 2], [1, -1], [1, 2]])}, "example 1 is read at position 1"),
         ({"position": np.array([0])}, "position has 1 entries for 3 labels"),
-        ({"word": np.array(["a"], dtype=object)}, "word has 1 entries for 3 labels"),
+        ({"word": np.array(["a"], dtype=object)}, "word must have one entry an example: 3, not 1"),
         ({"label": np.array([0, 1, 5])}, "label must be 0 or 1; got"),
-        ({"class_names": ("a", "b", "c")}, "class_names two names"),
+        ({"class_names": ("a", "b", "c")}, "class_names must be two different names"),
     ],
 )
 def test_examples_made_by_hand_are_checked(change: dict[str, object], message: str) -> None:
@@ -180,7 +180,7 @@ def test_probe_refusals(tiny_model: LensModel, tmp_path: Path) -> None:
         ({"max_per_class": 1}, "max_per_class must be 2 or more"),
         ({"balance": "even"}, "unknown balance 'even'"),
         ({"context": "page"}, "unknown context 'page'"),
-        ({"before": -1}, "before and after must be 0 or more"),
+        ({"before": -1}, "before must be 0 or more"),
     ]:
         with pytest.raises(lp.InputError, match=message):
             lp.NegationProbe(text, **options)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lens_probes as lp
-from lens_probes.hard_wraps import unwrap
+from lens_probes.hard_wraps import _glued, unwrap
 
 PROSE = (
     "It is a truth universally acknowledged, that a single man in possession of a good fortune, "
@@ -112,3 +112,17 @@ def test_unwrapping_again_changes_nothing_and_no_word_is_lost(lines: list[str]) 
     once = unwrap(text)
     assert unwrap(once) == once
     assert "".join(once.split()) == "".join(text.split())
+
+
+def test_work_on_one_long_paragraph_grows_with_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = {}
+
+    def counted(line: str, following: str) -> str:
+        read[n] += len(line)
+        return _glued(line, following)
+
+    monkeypatch.setattr("lens_probes.hard_wraps._glued", counted)
+    for n in (100, 800):
+        read[n] = 0
+        assert unwrap(textwrap.fill(" ".join([PROSE] * n), 70)) == " ".join([PROSE] * n)
+    assert 0 < read[800] <= 8.5 * read[100]

@@ -28,9 +28,10 @@ from lens_probes.ablate.untrained import SETS_ONLY, with_untrained
 from lens_probes.ablate.verdict import overall
 from lens_probes.ablate.windows import Group, Kind, Positions, grouped
 from lens_probes.activations import collect
+from lens_probes.errors import at_least, flag, given_as
 from lens_probes.examples import Examples
-from lens_probes.model import LensModel
-from lens_probes.probes.base import Probe
+from lens_probes.model import LensModel, check_model
+from lens_probes.probes.base import Probe, examples_of
 from lens_probes.result import SweepResult
 
 
@@ -106,10 +107,14 @@ def ablate(
         Whatever is wrong with the request, in one line, before the forward passes where possible.
     """
     clock = time.perf_counter()
+    check_model(model)
+    flag("progress", progress)
+    at_least(1, tokens_per_pass=tokens_per_pass)
+    given_as("result", result, SweepResult | None, "a SweepResult, or None")
     design = Design(top, kind, positions, n_nulls, n_unit_nulls, n_controls, n_windows, after,
                     alpha, interest, untrained, seed)  # fmt: skip
     check_texts(words, prefixes)
-    given = probe if isinstance(probe, Examples) else probe.examples(model)
+    given = examples_of(model, probe)
     places = places_of_model(model, given, result, sites, layers, top)
     examples, split = without_left_out(given, halves(given, seed=seed))
     rows = draw_windows(examples, split.measured, n_windows, seed=seed)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Real
 
 from lens_probes.ablate.windows import KINDS, POSITIONS, Kind, Positions
-from lens_probes.errors import InputError, at_least, unknown, whole
+from lens_probes.errors import InputError, alpha_of, at_least, choice, number, whole
 
 # Keys and values at a token are for the tokens after it: the token itself hardly needs its own.
 _READ_LATER = ("k", "v")
@@ -33,10 +32,8 @@ class Design:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise unknown("kind", self.kind, KINDS)
-        if self.positions not in POSITIONS:
-            raise unknown("positions", self.positions, POSITIONS)
+        choice("kind", self.kind, KINDS)
+        choice("positions", self.positions, POSITIONS)
         least = {"top": 1, "n_nulls": 1, "n_unit_nulls": 0, "n_controls": 0, "n_windows": 2,
                  "after": 0, "seed": 0}  # fmt: skip
         for name, minimum in least.items():
@@ -45,15 +42,9 @@ class Design:
                 continue
             at_least(minimum, **{name: value})
             object.__setattr__(self, name, whole(name, value))
-        if not isinstance(self.alpha, Real) or not 0 < self.alpha < 1:
-            raise InputError(f"alpha must lie between 0 and 1; got {self.alpha!r}.")
-        object.__setattr__(self, "alpha", float(self.alpha))
-        if not isinstance(self.interest, Real) or not 0 < self.interest <= 1:
-            raise InputError(
-                f"interest must be above 0 and at most 1, a share of what the median random one "
-                f"does; got {self.interest!r}."
-            )
-        object.__setattr__(self, "interest", float(self.interest))
+        object.__setattr__(self, "alpha", alpha_of(self.alpha))
+        interest = number("interest", self.interest, least=1e-6, most=1.0)
+        object.__setattr__(self, "interest", interest)
         if 1 / (1 + self.n_nulls) > self.alpha:
             raise InputError(
                 f"with {self.n_nulls} write swaps p cannot be below {1 / (1 + self.n_nulls):.2g}, "

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lens_probes.ablate.design import Design, check_top
-from lens_probes.errors import InputError, unknown, whole
+from lens_probes.errors import InputError, shown, unknown, whole
 from lens_probes.examples import Examples
 from lens_probes.model import LensModel
 from lens_probes.result import SweepResult
@@ -47,7 +47,9 @@ def places_of_sweep(
         )
     said = result.provenance
     names = sites.split(",") if isinstance(sites, str) else sites
-    asked = tuple(said["sites"] if names is None else dict.fromkeys(names))
+    if names is not None and not isinstance(names, Iterable):
+        raise InputError(f"sites must be names; got {shown(sites)}.")
+    asked = tuple(dict.fromkeys(map(str, said["sites"] if names is None else names)))
     for site in asked:
         if site not in said["sites"]:
             raise unknown("site of this sweep", site, said["sites"])
@@ -104,11 +106,13 @@ def check_texts(words: tuple[Sequence[str], Sequence[str]] | None, prefixes: Seq
         Anything but two lists of words, or a list of texts none of which is empty.
     """
     if not _are_texts(prefixes):
-        raise InputError(f"prefixes must be a list of texts, none of them empty; got {prefixes!r}.")
-    pair = words is None or (not isinstance(words, str) and len(words) == 2)
+        raise InputError(
+            f"prefixes must be a list of texts, none of them empty; got {shown(prefixes)}."
+        )
+    pair = words is None or (isinstance(words, list | tuple) and len(words) == 2)
     if not pair or not all(_are_texts(of_class) for of_class in words or ()):
         raise InputError(
-            f"words must be two lists, the words of class 0 and of class 1; got {words!r}."
+            f"words must be two lists, the words of class 0 and of class 1; got {shown(words)}."
         )
 
 

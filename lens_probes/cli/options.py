@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import CoercionError, Parameter, Token, convert
 
-from lens_probes.errors import InputError
+from lens_probes.errors import InputError, at_least
 from lens_probes.folders import check_writable, user_path
 
 if TYPE_CHECKING:
@@ -186,10 +186,8 @@ def check_work(options: WorkOptions) -> None:
 
 
 def check_at_least(least: int, **given: int | None) -> None:
-    """InputError for an option below its least value."""
-    for name, value in given.items():
-        if value is not None and value < least:
-            raise InputError(f"{name} must be {least} or more; got {value}.")
+    """InputError for an option that is given and is outside its bounds."""
+    at_least(least, **{name: value for name, value in given.items() if value is not None})
 
 
 def load(options: ModelOptions) -> LensModel:

@@ -11,21 +11,18 @@ from typing import TYPE_CHECKING
 from lens_probes.cli.options import (
     ModelOptions,
     SweepOptions,
-    check_at_least,
     check_work,
     load,
     log_lines,
     parse_layers,
 )
-from lens_probes.errors import InputError, unknown
+from lens_probes.errors import MOST_PERMUTATIONS, InputError, alpha_of, unknown, whole
 from lens_probes.folders import MANIFEST, REPORT, clear_aside, hold_folder, user_path
 from lens_probes.sites import SITES
 
 if TYPE_CHECKING:
     from lens_probes.probes import Probe
     from lens_probes.result import SweepResult
-
-_MOST_PERMUTATIONS = 10_000_000
 
 command_line: ContextVar[str] = ContextVar("command", default="")
 
@@ -93,11 +90,10 @@ def _check(options: SweepOptions) -> tuple[tuple[str, ...], tuple[int, ...] | No
             raise unknown("site", site, SITES)
     layers = parse_layers(options.layers)
 
-    check_at_least(1, permutations=options.permutations, min_per_group=options.min_per_group)
-    if options.permutations > _MOST_PERMUTATIONS:
-        raise InputError(
-            f"permutations must be {_MOST_PERMUTATIONS:,} or fewer; got {options.permutations:,}."
-        )
+    whole("permutations", options.permutations, least=1, most=MOST_PERMUTATIONS)
+    alpha_of(options.alpha)
+    if options.min_per_group is not None:
+        whole("min_per_group", options.min_per_group, least=1)
     check_work(options)
 
     from lens_probes.decision import preset_decision

@@ -30,15 +30,15 @@ def negation(
     options: SweepOptions | None = None,
     model: ModelOptions | None = None,
 ) -> None:
-    """Negations ("not", "can't", "never") against affirmations, in running text.
+    """Negations ("can't", "never", "nothing") against affirmations, in running text.
 
     Parameters
     ----------
     text
         Where to look: see `lens-probes texts`.
     words
-        `extended`: pairs of a word affirmed and negated; `course`: the lesson's few words and its
-        rule. [default: extended; course in the course preset]
+        `extended`: pairs of a word affirmed and negated; `course`: the lesson's few words, "not"
+        among them, and its rule. [default: extended; course in the course preset]
     seed
         Of the draw.
     """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 
 from lens_probes.draws import Balance, draw_targets
-from lens_probes.errors import InputError, unknown
+from lens_probes.errors import InputError, at_least, choice, given_as, shown
 from lens_probes.examples import Examples
 from lens_probes.replication_groups import joined, numbered, read_tokens
 from lens_probes.targets import Candidate, Exclusion, Rule, find_targets, locate
@@ -87,6 +87,26 @@ class Probe(ABC):
         return said | more
 
 
+def check_text(probe: Any) -> None:
+    """An error for a text's name, or something else, in place of the text of a probe."""
+    fields = {part.name: part.default for part in dataclasses.fields(probe)}
+    text = getattr(probe, "text", None)
+    if "text" not in fields or isinstance(text, Text) or (text is None and fields["text"] is None):
+        return
+    how = f": load_text({text[:80]!r}) makes one" if isinstance(text, str) else ""
+    raise InputError(f"text must be a Text; got {shown(text)}{how}.")
+
+
+def examples_of(model: LensModel, probe: Probe | Examples) -> Examples:
+    """A probe's examples for a model, or examples of one's own as they are."""
+    if isinstance(probe, Examples):
+        return probe
+    given_as("probe", probe, Probe, "a Probe or Examples")
+    examples = probe.examples(model)
+    given_as(f"what {type(probe).__name__}.examples() returns", examples, Examples, "Examples")
+    return examples
+
+
 LONE, MADE = "word list", "sentences given with the words"
 NO_CORPUS = (LONE, MADE)
 
@@ -144,16 +164,15 @@ class TextProbe(Probe):
     def __post_init__(self) -> None:
         self._by_default(balance="word", balance_sources=True, min_per_word=1, context="window")
         for name, least in (("max_per_class", 2), ("max_words", 2), ("min_per_word", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise InputError(f"{name} must be {least} or more; got {value}.")
-        if self.balance not in ("word", "natural"):
-            raise unknown("balance", self.balance, ("word", "natural"))
-        if self.group_by not in ("word", "stem"):
-            raise unknown("group_by", self.group_by, ("word", "stem"))
+            if getattr(self, name) is not None:
+                at_least(least, **{name: getattr(self, name)})
+        at_least(0, seed=self.seed)
+        choice("balance", self.balance, ("word", "natural"))
+        choice("group_by", self.group_by, ("word", "stem"))
         if self.group_by == "stem":
             stemmer()
         _ = self.window
+        check_text(self)
 
     @classmethod
     def course(cls, *arguments: Any, **options: Any) -> Self:

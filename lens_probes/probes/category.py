@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from lens_probes.errors import InputError
+from lens_probes.arrays import class_names_of
+from lens_probes.errors import InputError, given_as
 from lens_probes.examples import Examples
 from lens_probes.probes.base import TextProbe, text_origin
 from lens_probes.probes.contrasts import Contrast, Sentences, bundled_contrast, load_contrast
-from lens_probes.probes.word_sets import word_classes
+from lens_probes.probes.word_sets import list_of_words, word_classes
 from lens_probes.texts import Text
 
 if TYPE_CHECKING:
@@ -77,9 +78,10 @@ class CategoryProbe(TextProbe):
         if isinstance(self.words, Contrast):
             return self.words
         if isinstance(self.words, Mapping):
-            if len(self.words) != 2:
-                raise InputError(f"words must hold two classes; got {sorted(self.words)}.")
-            return Contrast("words given", {k: tuple(v) for k, v in self.words.items()})
+            class0, class1 = class_names_of(list(self.words))
+            lists = [list_of_words(k, v) for k, v in self.words.items()]
+            return Contrast("words given", dict(zip((class0, class1), lists, strict=True)))
+        given_as("words", self.words, str | Path, "the name of a contrast, a file, or two lists")
         if str(self.words).endswith(".toml"):
             return load_contrast(self.words)
         return bundled_contrast(str(self.words), self.sentences, self.seed)

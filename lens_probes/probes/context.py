@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lens_probes.errors import InputError, unknown
+from lens_probes.errors import InputError, at_least, choice, flag, given_as, shown
 from lens_probes.examples import Examples
 from lens_probes.probes.base import Probe
-from lens_probes.probes.word_sets import bundled_data, bundled_set
+from lens_probes.probes.word_sets import bundled_data, bundled_set, list_of_words
 
 if TYPE_CHECKING:
     from lens_probes.model import LensModel
@@ -58,12 +58,16 @@ class ContextProbe(Probe):
     course_p = "paired_p"
 
     def __post_init__(self) -> None:
-        if self.change not in _NAMES:
-            raise unknown("change", self.change, _NAMES)
-        if self.n_tokens < 2:
-            raise InputError(f"n_tokens must be 2 or more; got {self.n_tokens}.")
-        if self.words is not None and (isinstance(self.words, str) or len(self.words) < 2):
-            raise InputError(f"words must be a list of two or more; got {self.words!r}.")
+        choice("change", self.change, _NAMES)
+        at_least(2, n_tokens=self.n_tokens)
+        at_least(0, seed=self.seed)
+        flag("bos", self.bos)
+        given_as("prompt", self.prompt, str | None, "a text")
+        if self.words is not None:
+            words = list_of_words("this contrast", self.words)
+            if len(words) < 2:
+                raise InputError(f"words must be a list of two or more; got {shown(self.words)}.")
+            object.__setattr__(self, "words", words)
         object.__setattr__(self, "class_names", _NAMES[self.change])
         object.__setattr__(self, "question", _QUESTIONS[self.change])
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from lens_probes.errors import InputError, unknown
+from lens_probes.errors import InputError, at_least, flag, unknown
 from lens_probes.examples import Examples
 from lens_probes.probes.base import LONE, TextProbe, text_origin
 from lens_probes.probes.word_sets import bundled_set, word_classes
@@ -75,6 +75,8 @@ class GrammarProbe(TextProbe):
             raise InputError("a tagger needs a text: give one, or leave the tagger out.")
         if isinstance(self.words, str) and self.words != "course":
             raise unknown("word set", self.words, ("course",))
+        flag("leading_space", self.leading_space)
+        at_least(1, characters=1 if self.characters is None else self.characters)
         if self.text is None:
             if self.context not in (None, "word"):
                 raise InputError(f"context {self.context} needs a text: lone words have none.")

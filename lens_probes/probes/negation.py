@@ -1,4 +1,4 @@
-"""Negation: "not", "can't", "never" against affirmations, in running text (lessons L20 to L23)."""
+"""Negation: "can't", "never", "nothing" against affirmations, in text (lessons L20 to L23)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from lens_probes.errors import given_as
 from lens_probes.examples import Examples
 from lens_probes.probes.base import TextProbe
 from lens_probes.probes.word_sets import bundled_set, word_classes
@@ -19,9 +20,13 @@ if TYPE_CHECKING:
 CLASSES = ("affirmation", "negation")
 # "could not" is no affirmation; a causal model that has read "could" cannot know, and the course
 # counts it. The extended set leaves it out.
+# Emphasis ("did _not_", "did <em>not</em>") and quotes stand between the two.
 BEFORE_NOT = Exclusion(
     0,
-    re.compile(r"\s+(?:not|never)(?!\w)", re.IGNORECASE),
+    re.compile(
+        r"(?:\s|[*_~\"'\u201c\u201d\u00ab\u00bb(\[]|</?\w+>)+(?:not|never|n't)(?![^\W_])",
+        re.IGNORECASE,
+    ),
     "affirmation before not or never",
 )
 
@@ -36,8 +41,10 @@ class NegationProbe(TextProbe):
         Where to look for targets.
     words
         `"extended"`: pairs of the same word affirmed and negated (can/can't, always/never, ...),
-        about two dozen types a class. `"course"`: the lesson's few words, with its rule that white
-        space must follow. Or your own: `{"affirmation": [...], "negation": [...]}`.
+        about two dozen types a class. "not" is not among them: there is no word that affirms in
+        its place ("do not" against "do" differs in what stands before the token that is read).
+        `"course"`: the lesson's few words, "not" first, with its rule that white space must
+        follow. Or your own: `{"affirmation": [...], "negation": [...]}`.
     balance, min_per_word
         By default natural and 1 for the course's words, word and 5 for the extended ones.
 
@@ -54,7 +61,8 @@ class NegationProbe(TextProbe):
     course_options: ClassVar = {"words": "course"}
 
     def __post_init__(self) -> None:
-        course = self.words == "course"
+        given_as("words", self.words, str | Mapping, "extended, course, or two lists by class")
+        course = isinstance(self.words, str) and self.words == "course"
         self._by_default(
             balance="natural" if course else "word",
             min_per_word=5 if self.words == "extended" else 1,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from lens_probes.errors import unknown
+from lens_probes.errors import at_least, choice
 from lens_probes.examples import Examples
 from lens_probes.probes.base import TextProbe
 from lens_probes.targets import Candidate, locate
@@ -65,8 +65,8 @@ class ProperNounProbe(TextProbe):
     course_options: ClassVar = {"rule": "course", "max_per_class": 220}
 
     def __post_init__(self) -> None:
-        if self.rule not in ("extended", "course"):
-            raise unknown("rule", self.rule, ("extended", "course"))
+        choice("rule", self.rule, ("extended", "course"))
+        at_least(1, characters=1 if self.characters is None else self.characters)
         if self.rule == "course":
             self._by_default(balance="natural")
         else:

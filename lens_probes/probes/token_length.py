@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from lens_probes.errors import InputError
+from lens_probes.errors import MOST, InputError, at_least, whole
 from lens_probes.examples import Examples, above_median
-from lens_probes.probes.base import Probe
+from lens_probes.probes.base import Probe, check_text
 from lens_probes.texts import Text
 from lens_probes.tokenised import tokenised
 from lens_probes.windows import years_of
@@ -53,6 +53,10 @@ class TokenLengthProbe(Probe):
     course_options: ClassVar = {"skip": 0}
 
     def __post_init__(self) -> None:
+        check_text(self)
+        at_least(0, seed=self.seed)
+        for name in ("n_sequences", "length", "skip"):
+            whole(name, getattr(self, name), most=MOST)
         if self.n_sequences < 1 or self.length < 2 or not 0 <= self.skip < self.length:
             raise InputError(
                 "n_sequences must be 1 or more, length 2 or more and skip 0 to length - 1; got "

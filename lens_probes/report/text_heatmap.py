@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -181,13 +182,21 @@ def _value(value: float) -> str:
 
 
 def _visible(text: str) -> str:
-    """Control characters as their pictures (ESC as ␛), newlines kept."""
-    return "".join(
-        c
-        if c == "\n" or (c >= " " and not "\x7f" <= c <= "\x9f")
-        else (chr(0x2400 + ord(c)) if c < " " else "␡")
-        for c in text
-    )
+    """Control characters as their pictures (ESC as ␛), newlines kept.
+
+    What is not seen, or turns the line around (direction overrides, joiners, line separators), by
+    its number: ⟨U+202E⟩.
+    """
+    return "".join(map(_shown, text))
+
+
+def _shown(c: str) -> str:
+    if c < " ":
+        return c if c == "\n" else chr(0x2400 + ord(c))
+    if "\x7f" <= c <= "\x9f":
+        return "␡"
+    unseen = unicodedata.category(c) in ("Cf", "Cs", "Zl", "Zp")
+    return f"⟨U+{ord(c):04X}⟩" if unseen else c
 
 
 def _ansi(background: tuple[int, int, int]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats as scipy_stats
 
+from lens_probes.errors import InputError
 from lens_probes.stats.inputs import Bools, Floats, Numbers, to_numpy
 
 
@@ -53,7 +54,7 @@ def concordance(
     passed1, passed2 = _passed(significant1, "significant1"), _passed(significant2, "significant2")
     lengths = [len(first), len(passed1), len(second), len(passed2)]
     if len(set(lengths)) > 1:
-        raise ValueError(
+        raise InputError(
             f"effect1, significant1, effect2 and significant2 have lengths {lengths}: all must be "
             "[unit] over the same units"
         )
@@ -86,7 +87,7 @@ def concordance(
 def _effects(values: Numbers, what: str) -> Floats:
     effects = to_numpy(values)
     if effects.ndim != 1 or effects.dtype.kind not in "fiub":
-        raise ValueError(
+        raise InputError(
             f"{what} has shape {effects.shape} and dtype {effects.dtype}: it must be numbers [unit]"
         )
     return effects.astype(np.float64)
@@ -97,7 +98,7 @@ def _passed(values: Numbers, what: str) -> Bools:
     passed = _effects(values, what)
     if not np.isin(passed, (0.0, 1.0)).all():
         odd = passed[~np.isin(passed, (0.0, 1.0))][0]
-        raise ValueError(
+        raise InputError(
             f"{what} has the value {odd:g}: it must be True or False (or 1 or 0); "
             "count an untested unit as False"
         )

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from statsmodels.stats.multitest import multipletests
 
+from lens_probes.arrays import array_of
+from lens_probes.errors import InputError, shown
 from lens_probes.stats.inputs import Floats, Numbers
 from lens_probes.stats.tails import LN10
 
@@ -29,16 +31,23 @@ def adjust(
     NaN stays NaN and does not count towards the size of its family.
     Raises ValueError for an unknown method, p outside [0, 1], or ids of another length.
     """
-    values = np.asarray(p, np.float64)
+    values = _numbers("p", p)
     if np.any((values < 0) | (values > 1)):
         bad = float(values[(values < 0) | (values > 1)][0])
-        raise ValueError(f"p has the value {bad:g}: it must lie between 0 and 1 (or be NaN)")
+        raise InputError(f"p has the value {bad:g}: it must lie between 0 and 1 (or be NaN)")
     return _by_family(
         values,
         family,
         method,
         lambda tested: _holm(tested) if method == "holm" else _statsmodels(tested, method),
     )
+
+
+def _numbers(name: str, given: Numbers) -> Floats:
+    values = array_of(name, given)
+    if values.dtype.kind not in "fiub":
+        raise InputError(f"{name} has dtype {values.dtype}: it must be numbers")
+    return values.astype(np.float64)
 
 
 def _statsmodels(tested: Floats, method: Correction) -> Floats:
@@ -60,10 +69,10 @@ def adjust_log10(
     family: Numbers | None = None,
 ) -> Floats:
     """`adjust` from log10 p to log10 of adjusted p, where p itself would underflow."""
-    values = np.asarray(log10_p, np.float64)
+    values = _numbers("log10_p", log10_p)
     if np.any(values > 0):
         bad = float(values[values > 0][0])
-        raise ValueError(f"log10_p has the value {bad:g}: it must be 0 or less (or NaN)")
+        raise InputError(f"log10_p has the value {bad:g}: it must be 0 or less (or NaN)")
     return _by_family(values, family, method, lambda tested: _adjust_log10(tested, method))
 
 
@@ -92,11 +101,11 @@ def _by_family(
     method: Correction,
     rule: Callable[[Floats], Floats],
 ) -> Floats:
-    if method not in get_args(Correction):
+    if not isinstance(method, str) or method not in get_args(Correction):
         allowed = ", ".join(get_args(Correction))
-        raise ValueError(f"method is {method!r}: it must be one of {allowed}")
+        raise InputError(f"method is {shown(method)}: it must be one of {allowed}")
     if values.ndim != 1:
-        raise ValueError(f"p has shape {values.shape}: it must be one value for each unit")
+        raise InputError(f"p has shape {values.shape}: it must be one value for each unit")
     adjusted = np.full(values.shape, np.nan)
     for members in families(family, len(values)):
         tested = members[~np.isnan(values[members])]
@@ -110,9 +119,9 @@ def families(family: Numbers | None, n_units: int) -> Iterator[npt.NDArray[np.in
     if family is None:
         yield np.arange(n_units)
         return
-    ids = np.asarray(family)
+    ids = array_of("family", family)
     if ids.shape != (n_units,):
-        raise ValueError(
+        raise InputError(
             f"family has shape {ids.shape} but there are {n_units} units: "
             "give one group id for each unit, or None"
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lens_probes.errors import InputError
 from lens_probes.stats.inputs import (
     Floats,
     Labels,
@@ -55,7 +56,7 @@ def correlation(x: Units, y: Labels, *, covariates: Numbers | None = None) -> Co
     basis = None if covariates is None else _basis(covariates, n)
     k = 0 if basis is None else basis.shape[1] - 1
     if n < k + 3:
-        raise ValueError(f"x has {n} examples: with {k} covariates at least {k + 3} are needed")
+        raise InputError(f"x has {n} examples: with {k} covariates at least {k + 3} are needed")
     constant = one / np.sqrt(n)
     plain, given = np.full((x.shape[1], 2), np.nan), np.full((x.shape[1], 2), np.nan)
     for first, part in chunks(x, max_units=256):
@@ -77,22 +78,22 @@ def _basis(covariates: Numbers, n: int) -> Floats:
     """Orthonormal columns spanning a constant and the covariates [example, 1 + k]."""
     values = to_numpy(covariates).astype(np.float64)
     if values.ndim != 2 or values.shape[0] != n:
-        raise ValueError(
+        raise InputError(
             f"covariates have shape {values.shape} but x has {n} examples: "
             "they must be [example, covariate]"
         )
     if not np.isfinite(values).all():
         column = int(np.argwhere(~np.isfinite(values))[0][1])
-        raise ValueError(f"covariate {column} has a NaN or infinite value: drop those examples")
+        raise InputError(f"covariate {column} has a NaN or infinite value: drop those examples")
     centred = values - values.mean(axis=0)
     sizes = np.linalg.norm(centred, axis=0)
     if np.any(sizes <= SPANNED * np.linalg.norm(values, axis=0)):
         column = int(np.argmin(sizes))
-        raise ValueError(f"covariate {column} is constant: leave it out")
+        raise InputError(f"covariate {column} is constant: leave it out")
     q, r = np.linalg.qr(np.column_stack([np.ones(n), centred / sizes]))
     lost = np.flatnonzero(np.abs(np.diag(r))[1:] <= SPANNED)
     if len(lost):
-        raise ValueError(f"covariate {int(lost[0])} is a combination of the others: leave it out")
+        raise InputError(f"covariate {int(lost[0])} is a combination of the others: leave it out")
     basis: Floats = q
     return basis
 
@@ -101,7 +102,7 @@ def _r(values: Floats, label: Floats, basis: Floats, spanned: str) -> Floats:
     """r and 1 - r^2 (from the residual, so that it does not cancel) as [unit, 2]."""
     target, size = _residual(label[:, None] - label.mean(), basis)
     if size[0] == 0.0:
-        raise ValueError(spanned)
+        raise InputError(spanned)
     rest, sizes = _residual(values, basis)
     rest /= np.where(sizes > 0, sizes, 1)
     rest[:, sizes == 0] = np.nan

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lens_probes.errors import InputError
 from lens_probes.stats.groups import group_examples, group_labels
 from lens_probes.stats.inputs import Ints, Labels, check_labels, check_values, to_numpy
 
@@ -26,7 +27,7 @@ def folds_by_word(y: Labels, word: Any, *, n_folds: int = 5, seed: int = 0) -> I
     for label in (False, True):
         members = rng.permutation(np.flatnonzero(labels == label))
         if len(members) < n_folds:
-            raise ValueError(
+            raise InputError(
                 f"class {int(label)} has {len(members)} word types for {n_folds} folds: each fold "
                 f"must hold out one; use n_folds of {len(members)} or fewer (at least 2)"
             )
@@ -62,7 +63,7 @@ def folds_by_passage(y: Labels, source: Any, *, n_folds: int = 5, seed: int = 0)
     if (filled == 0).any():
         label = int(np.argwhere(filled == 0)[0][1])
         n_with = int((counts[:, label] > 0).sum())
-        raise ValueError(
+        raise InputError(
             f"class {label} occurs in {n_with} passages, too few for {n_folds} folds that each "
             "need both classes: use fewer folds or more passages"
         )
@@ -82,7 +83,7 @@ def folds_by_value(value: Labels, groups: Any, *, n_folds: int = 5, seed: int = 
     items = group_examples(groups, n, what="group")
     _check_folds(n_folds)
     if len(items.sizes) < 2 * n_folds:
-        raise ValueError(
+        raise InputError(
             f"there are {len(items.sizes)} groups for {n_folds} folds: each fold needs 2 or more; "
             f"use n_folds of {len(items.sizes) // 2} or fewer (at least 2)"
         )
@@ -102,7 +103,7 @@ def folds_by_value(value: Labels, groups: Any, *, n_folds: int = 5, seed: int = 
     folds = fold[items.index]
     for k in range(n_folds):
         if np.ptp(values[folds == k]) == 0:
-            raise ValueError(
+            raise InputError(
                 f"the value is constant in one of {n_folds} folds: too few groups differ from the "
                 "rest; use fewer folds or more groups"
             )
@@ -111,4 +112,4 @@ def folds_by_value(value: Labels, groups: Any, *, n_folds: int = 5, seed: int = 
 
 def _check_folds(n_folds: int) -> None:
     if n_folds < 2:
-        raise ValueError(f"n_folds is {n_folds}: at least 2 are needed")
+        raise InputError(f"n_folds is {n_folds}: at least 2 are needed")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lens_probes.errors import InputError
 from lens_probes.stats.inputs import Bools, Floats, Ints, to_numpy
 
 
@@ -43,14 +44,14 @@ def group_examples(ids: Any, n_examples: int, *, what: str) -> Groups:
     """Groups of equal ids [example]: strings, integers or booleans, none of them missing."""
     names = to_numpy(ids)
     if names.shape != (n_examples,):
-        raise ValueError(
+        raise InputError(
             f"{what} has shape {names.shape} but x has {n_examples} examples: "
             f"{what} must be [example], one id for each row of x"
         )
     if names.dtype == object:
         for example, name in enumerate(names):
             if not isinstance(name, str | int | np.integer):
-                raise ValueError(
+                raise InputError(
                     f"{what} is {name!r} at example {example}: every id must be a string or an "
                     "integer; drop the example or name it"
                 )
@@ -58,7 +59,7 @@ def group_examples(ids: Any, n_examples: int, *, what: str) -> Groups:
             names = np.array([str(name) for name in names])
     elif names.dtype.kind == "f" and not np.isfinite(names).all():
         example = int(np.flatnonzero(~np.isfinite(names))[0])
-        raise ValueError(f"{what} is {names[example]} at example {example}: every id must be given")
+        raise InputError(f"{what} is {names[example]} at example {example}: every id must be given")
     found, index, sizes = np.unique(names, return_inverse=True, return_counts=True)
     order = np.argsort(index, kind="stable").astype(np.int64)
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
@@ -70,7 +71,7 @@ def group_labels(groups: Groups, positive: Bools) -> Bools:
     share = np.bincount(groups.index, weights=positive) / groups.sizes
     mixed = np.flatnonzero((share > 0) & (share < 1))
     if len(mixed):
-        raise ValueError(
+        raise InputError(
             f"{groups.what} {groups.name(int(mixed[0]))} has examples of both labels: the label "
             f"must be constant in each {groups.what}; where it varies inside passages, permute "
             "with within="
@@ -84,7 +85,7 @@ def group_values(groups: Groups, values: Floats) -> Floats:
     first: Floats = values[groups.order[groups.starts]]
     mixed = np.flatnonzero(values != first[groups.index])
     if len(mixed):
-        raise ValueError(
+        raise InputError(
             f"{groups.what} {groups.name(int(groups.index[mixed[0]]))} has examples of different "
             f"values: the value must be constant in each {groups.what}"
         )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lens_probes.errors import InputError
 from lens_probes.stats.auc import class_auc
 from lens_probes.stats.groups import centred_scaled
 from lens_probes.stats.inputs import (
@@ -92,7 +93,7 @@ def heldout_r(x: Units, value: Labels, fold: Any) -> HeldoutR:
     for k in np.unique(folds).tolist():
         for side, inside in (("in", folds == k), ("outside", folds != k)):
             if inside.sum() < 3 or np.ptp(values[inside]) == 0:
-                raise ValueError(
+                raise InputError(
                     f"fold {k}: the {int(inside.sum())} examples {side} it have "
                     f"{len(np.unique(values[inside]))} different values; every fold and the rest "
                     "need at least 3 examples and 2 values, so use fewer folds"
@@ -132,7 +133,7 @@ def check_fold(fold: Any, positive: Bools) -> Ints:
             inside = int((positive[folds == k] == label).sum())
             if inside == 0 or inside == int((positive == label).sum()):
                 side = "in" if inside == 0 else "outside"
-                raise ValueError(
+                raise InputError(
                     f"fold {k}: no example of class {label} {side} it; every fold and the rest "
                     "need both classes, so use fewer folds"
                 )
@@ -142,12 +143,12 @@ def check_fold(fold: Any, positive: Bools) -> Ints:
 def _fold_ids(fold: Any, n: int) -> Ints:
     folds = to_numpy(fold)
     if folds.shape != (n,) or folds.dtype.kind not in "iu":
-        raise ValueError(
+        raise InputError(
             f"fold has shape {folds.shape} and dtype {folds.dtype} for {n} examples: "
             "it must be one integer for each"
         )
     if len(np.unique(folds)) < 2:
-        raise ValueError("there is one fold: at least 2 are needed")
+        raise InputError("there is one fold: at least 2 are needed")
     return folds.astype(np.int64)
 
 

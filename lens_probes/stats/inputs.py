@@ -16,6 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64, Int64, Shaped
 
+from lens_probes.arrays import array_of, check_scale
+from lens_probes.errors import InputError
+
 if TYPE_CHECKING:
     import torch
 
@@ -63,13 +66,13 @@ def to_numpy(value: Any) -> npt.NDArray[Any]:
 def check_units(x: Any) -> Units:
     """`x` unchanged but for lists, or a ValueError when it is not a real [example, unit] array."""
     if not is_tensor(x):
-        x = np.asarray(x)
+        x = array_of("x", x)
         if x.dtype.kind not in "fiub":
-            raise ValueError(
+            raise InputError(
                 f"x has dtype {x.dtype}: allowed are float, integer and boolean; convert it first"
             )
     if x.ndim != 2:
-        raise ValueError(
+        raise InputError(
             f"x has shape {tuple(x.shape)}: it must be [example, unit]; "
             "reshape a single unit with x[:, None]"
         )
@@ -82,19 +85,19 @@ def check_labels(y: Any, n_examples: int, *, per_class: int = 2) -> Bools:
 
     Each class needs `per_class` examples: with fewer there is no within-class variance.
     """
-    labels = to_numpy(y)
+    labels = array_of("y", y)
     if labels.ndim != 1 or labels.shape[0] != n_examples:
-        raise ValueError(
+        raise InputError(
             f"y has shape {labels.shape} but x has {n_examples} examples: "
             "y must be [example], one label for each row of x"
         )
     if labels.dtype.kind not in "fiub" or not bool(np.all((labels == 0) | (labels == 1))):
         seen = ", ".join(str(value) for value in np.unique(labels)[:4].tolist())
-        raise ValueError(f"y has values {seen}: labels must be 0 or 1 (or False or True)")
+        raise InputError(f"y has values {seen}: labels must be 0 or 1 (or False or True)")
     positive: Bools = labels == 1
     for name, count in (("0", n_examples - int(positive.sum())), ("1", int(positive.sum()))):
         if count < per_class:
-            raise ValueError(
+            raise InputError(
                 f"class {name} has {count} examples: at least {per_class} are needed in each "
                 "class; collect more or merge classes"
             )
@@ -136,28 +139,29 @@ def several_arrays(x: Any) -> InTurn:
     )
     lengths = {int(part.shape[0]) for part in arrays}
     if len(lengths) > 1:
-        raise ValueError(f"the arrays have {sorted(lengths)} examples: all need the same ones")
+        raise InputError(f"the arrays have {sorted(lengths)} examples: all need the same ones")
     return InTurn(arrays.__getitem__, tuple(int(part.shape[1]) for part in arrays), lengths.pop())
 
 
 def check_values(y: Any, n_examples: int, *, what: str = "y") -> Floats:
     """A continuous label [example] in float64, or a ValueError unless it is finite and varies."""
-    values = to_numpy(y)
+    values = array_of(what, y)
     if values.dtype.kind not in "fiub":
-        raise ValueError(f"{what} has dtype {values.dtype}: it must be numbers, one an example")
+        raise InputError(f"{what} has dtype {values.dtype}: it must be numbers, one an example")
     values = values.astype(np.float64)
     if values.shape != (n_examples,):
-        raise ValueError(
+        raise InputError(
             f"{what} has shape {values.shape} but x has {n_examples} examples: "
             f"{what} must be [example]"
         )
     if not np.isfinite(values).all():
         example = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise ValueError(
+        raise InputError(
             f"{what} is {values[example]} at example {example}: every label must be finite"
         )
+    check_scale(what, values)
     if n_examples and (values == values[0]).all():
-        raise ValueError(f"{what} is constant: give a label that varies")
+        raise InputError(f"{what} is constant: give a label that varies")
     return values
 
 
@@ -185,13 +189,13 @@ def refuse_nonfinite(part: npt.NDArray[Any], first_unit: int) -> None:
     bad = np.argwhere(~np.isfinite(part.T))
     if len(bad):
         unit, example = (int(k) for k in bad[0])
-        raise ValueError(
+        raise InputError(
             f"unit {first_unit + unit}, example {example}: the activation is "
             f"{part[example, unit]}; every value must be finite, so drop the example or the unit"
         )
     widths = np.ptp(part.astype(np.longdouble), axis=0)
     unit = int(np.argmax(widths))
-    raise ValueError(
+    raise InputError(
         f"unit {first_unit + unit}: its values span {float(widths[unit]):.3g}, too wide for "
         "float64 arithmetic; rescale the unit"
     )

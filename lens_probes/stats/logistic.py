@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from lens_probes.errors import InputError
 from lens_probes.stats import _logit as logit
 from lens_probes.stats import _rows as rows
 from lens_probes.stats._start import start_block
@@ -80,7 +81,7 @@ def logistic(x: Units, y: Labels, *, method: Method = "auto", n_threads: int = 1
     x = check_units(x)
     positive = check_labels(y, int(x.shape[0]))
     if method not in ("auto", "compiled", "torch"):
-        raise ValueError(f"method is {method!r}: it must be 'auto', 'compiled' or 'torch'")
+        raise InputError(f"method is {method!r}: it must be 'auto', 'compiled' or 'torch'")
     if method == "torch" or (method == "auto" and is_cuda(x)):
         from lens_probes.stats._torch import fit_torch  # noqa: PLC0415 (torch loads slowly)
 

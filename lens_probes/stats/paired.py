@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lens_probes.errors import InputError
 from lens_probes.stats._compile import EXACT, compiled
 from lens_probes.stats.groups import centred_scaled, group_examples
 from lens_probes.stats.inputs import (
@@ -71,7 +72,7 @@ def paired(
     x = check_units(x)
     positive = check_labels(y, int(x.shape[0]))
     if n_pairings < 0 or n_pairings == 1:
-        raise ValueError(f"n_pairings is {n_pairings}: it must be 0 or at least 2")
+        raise InputError(f"n_pairings is {n_pairings}: it must be 0 or at least 2")
     order0, order1 = _pairs(positive, pair)
     n = len(order0)
     rng = np.random.default_rng(seed)
@@ -98,7 +99,7 @@ def _pairs(positive: Bools, pair: Any) -> tuple[npt.NDArray[np.intp], npt.NDArra
     zeros, ones = np.flatnonzero(~positive), np.flatnonzero(positive)
     if pair is None:
         if len(zeros) != len(ones):
-            raise ValueError(
+            raise InputError(
                 f"class 0 has {len(zeros)} examples and class 1 has {len(ones)}: pairing them in "
                 "order needs equal numbers; give pair ids or drop examples"
             )
@@ -109,7 +110,7 @@ def _pairs(positive: Bools, pair: Any) -> tuple[npt.NDArray[np.intp], npt.NDArra
     wrong = np.flatnonzero((n0 != 1) | (n1 != 1))
     if len(wrong):
         k = int(wrong[0])
-        raise ValueError(
+        raise InputError(
             f"pair {pairs.name(k)} occurs {int(n0[k])} times in class 0 and {int(n1[k])} times in "
             "class 1: each id must occur once in each class"
         )

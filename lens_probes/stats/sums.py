@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lens_probes.errors import InputError
 from lens_probes.stats import _rows as rows
 from lens_probes.stats.inputs import (
     Bools,
@@ -105,7 +106,7 @@ def sum_blocks(
 def run_threads(work: Callable[[int, int], None], width: int, n_threads: int) -> None:
     """Call work(start, stop) over equal runs of units, one a thread."""
     if n_threads < 1:
-        raise ValueError(f"n_threads is {n_threads}: it must be at least 1")
+        raise InputError(f"n_threads is {n_threads}: it must be at least 1")
     edges = np.linspace(0, width, min(n_threads, max(width, 1)) + 1).astype(int).tolist()
     if len(edges) == 2:
         work(0, width)

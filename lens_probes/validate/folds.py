@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lens_probes import stats
 from lens_probes.examples import Examples
-from lens_probes.replication_groups import mixed_examples
+from lens_probes.replication_groups import joined, mixed_examples
 
 N_FOLDS = 5
 _BLOCKS = 10
@@ -54,6 +54,9 @@ def make_folds(examples: Examples, *, seed: int = 0) -> Folds:
     if passages is None:
         notes.append("no passages are known: no held-out scores by passage")
     else:
+        # Copies of a window under other sources are one passage.
+        if examples.pair is None:
+            passages = joined(passages.astype(str), examples.windows.astype(str))
         passage = _try("passage", stats.folds_by_passage, examples, passages, seed, notes)
     return Folds(word, passage, tuple(notes))
 

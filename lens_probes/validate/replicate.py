@@ -14,7 +14,7 @@ from jaxtyping import Bool
 from numpy.typing import NDArray
 
 from lens_probes import stats
-from lens_probes.activations import Activations, collect
+from lens_probes.activations import Activations, check_work, collect
 from lens_probes.adjustment import Adjustment
 from lens_probes.decision import (
     Decision,
@@ -23,10 +23,10 @@ from lens_probes.decision import (
     preset_decision,
     resolve,
 )
-from lens_probes.errors import InputError
+from lens_probes.errors import InputError, at_least, given_as
 from lens_probes.examples import Examples
-from lens_probes.model import LensModel, load_model
-from lens_probes.probes.base import NO_CORPUS, Probe
+from lens_probes.model import LensModel, check_model, load_model
+from lens_probes.probes.base import NO_CORPUS, Probe, examples_of
 from lens_probes.replication_groups import seen_groups
 from lens_probes.result import SweepResult
 from lens_probes.significance import decide
@@ -64,8 +64,14 @@ def replicate(
     InputError
         Another model, other classes, or no new example.
     """
+    given_as("result", result, SweepResult, "a SweepResult")
+    check_work(batch_size, progress, store, executor)
+    at_least(1, n_permutations=n_permutations)
+    given_as("again", again, Probe | Examples, "a Probe or Examples")
+    if model is not None:
+        check_model(model)
     model = _same_model(result, model)
-    examples = again if isinstance(again, Examples) else again.examples(model)
+    examples = examples_of(model, again)
     first = result.provenance["examples"]
     if list(examples.class_names) != list(first["class_names"]):
         raise InputError(

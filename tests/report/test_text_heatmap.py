@@ -225,3 +225,10 @@ def test_a_heatmap_shows_itself_in_a_notebook_and_a_terminal():
     coloured = TextHeatmap(paintings(), "symmetric").text()
     assert coloured.startswith(heatmap_text(paintings()[0], "symmetric"))
     assert heatmap_text(paintings()[1], "symmetric") in coloured
+
+
+def test_what_is_unseen_or_turns_the_line_is_shown_by_its_number() -> None:
+    piece = "a\u202eb\u200bc\u2028d"
+    shown = heatmap_text(Painting("L0.q.h0.0", (piece,), (1.0,)), colour=False)
+    assert "a⟨U+202E⟩b⟨U+200B⟩c⟨U+2028⟩d" in shown
+    assert not set(shown) & set("\u202e\u200b\u2028")
