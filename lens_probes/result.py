@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from lens_probes.decision import rank_column
+from lens_probes.digests import sha256
 from lens_probes.errors import InputError, one_line, unknown
 from lens_probes.folders import MANIFEST, check_report_path, hold_folder, user_path
-from lens_probes.model_files import sha256
 from lens_probes.painting import Painting
 from lens_probes.sealed import seal, unseal, write_page
 from lens_probes.unit_details import UnitDetails, from_plain, to_plain

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from lens_probes.digests import open_file, read_file, sha256_of
 from lens_probes.errors import InputError, one_line
-from lens_probes.model_files import sha256
-from lens_probes.passes import Shard, rows_of, sha256_of
+from lens_probes.passes import Shard, rows_of
 from lens_probes.sealed import storage_error, unseal, write_atomic
 
 log = logging.getLogger(__name__)

@@ -24,10 +24,10 @@ from typing import Any
 
 import numpy as np
 
+from lens_probes.digests import sha256_of
 from lens_probes.errors import InputError, one_line
 from lens_probes.lock import hold
-from lens_probes.model_files import sha256
-from lens_probes.passes import Shard, plan_to_bytes, rows_of, sha256_of
+from lens_probes.passes import Shard, plan_to_bytes, rows_of
 from lens_probes.sealed import (
     StorageError,
     remove_leftovers,

@@ -8,14 +8,15 @@ from typing import Any, Literal
 
 from safetensors import SafetensorError
 
+from lens_probes.digests import read_file, sha256, sha256_of
 from lens_probes.errors import InputError, one_line
+from lens_probes.folder_sums import SUMS, check_sums
 from lens_probes.folders import MANIFEST as RESULT
 from lens_probes.folders import REPORT, user_path
 from lens_probes.lock import is_held
-from lens_probes.model_files import sha256
-from lens_probes.passes import plan_from_bytes, sha256_of
+from lens_probes.passes import plan_from_bytes
 from lens_probes.result import SweepResult
-from lens_probes.sealed import SUMS, TEMPORARY, check_sums, page_is_whole
+from lens_probes.sealed import TEMPORARY, page_is_whole
 from lens_probes.shard_folder import MANIFEST, SHARD_NAME, ShardFolder
 from lens_probes.store import LOCK, PLAN
 

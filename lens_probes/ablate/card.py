@@ -12,9 +12,9 @@ import pandas as pd
 
 from lens_probes.ablate.verdict import Verdict
 from lens_probes.ablate.wording import card_lines
+from lens_probes.digests import sha256
 from lens_probes.errors import InputError, one_line
 from lens_probes.folders import write_folder
-from lens_probes.model_files import sha256
 
 CARD = "causal.json"
 METHOD = 2  # grows when the same request gives other numbers or verdicts

@@ -7,7 +7,7 @@ from typing import Literal
 
 from lens_probes.cli.options import log_lines
 from lens_probes.errors import InputError, at_least
-from lens_probes.folders import user_path
+from lens_probes.paths import check_writable, user_path
 
 
 def reproduce(
@@ -60,6 +60,7 @@ def reproduce(
     at_least(0, seed=seed)
     wanted = lesson_ids(lessons)
     out = user_path(out)
+    check_writable(out)
     folder = find_scripts(None if scripts is None else user_path(scripts))
     sources = [name.strip() for name in (models or model).split(",") if name.strip()]
     if not sources or len(set(sources)) < len(sources):

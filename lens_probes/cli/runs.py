@@ -101,12 +101,14 @@ def replicate(
     check_at_least(0, seed=seed)
     check_at_least(1, permutations=permutations)
     work = work or WorkOptions()
-    check_work(work)
+    out = out or run / "replication"
+    check_work(work, out)
     result = SweepResult.load(run)
     from lens_probes.report.html import report_html
-    from lens_probes.sealed import write_page, write_sums
+    from lens_probes.folder_sums import write_sums
+    from lens_probes.sealed import write_page
 
-    with hold_folder(out or run / "replication") as folder:
+    with hold_folder(out) as folder:
         found = _replicate(result, changes, permutations, work, quiet)
 
         def fill(new: Path) -> None:
