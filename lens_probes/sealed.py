@@ -139,9 +139,7 @@ def page_is_whole(data: bytes) -> bool:
 def seal_fits(pattern: re.Pattern[bytes], data: bytes) -> bool:
     """Whether data end with a seal, such as `pattern` finds, that holds the digest of the rest."""
     found = pattern.search(data[-200:])
-    return found is not None and (
-        sha256_of(data[: -len(found[0])]).encode() == found[1]
-    )
+    return found is not None and (sha256_of(data[: -len(found[0])]).encode() == found[1])
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -86,9 +86,7 @@ def run_sweep(
     _show(result, out)
 
 
-def _check(
-    options: SweepOptions, out: Path
-) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
+def _check(options: SweepOptions, out: Path) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
     """Sites and layers; an error for whatever is wrong in any model."""
     sites = tuple(dict.fromkeys(site.strip() for site in options.sites.split(",")))
     for site in sites:

@@ -1,0 +1,241 @@
+"""`result.json`: what a sweep keeps beside its tables."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, field_validator
+
+from lens_probes.schemas.base import Names, Number, Pair, Saved, Sha256
+
+# The probes of this package, whose options a replication is made with; others keep what they like.
+_SHIPPED = ("grammar", "proper_noun", "negation", "category", "token_length", "context")
+
+
+class OneModel(Saved):
+    """Where activations come from."""
+
+    source: str
+    weights_sha256: Sha256
+    config_sha256: Sha256 | None = None
+    processing: Literal["none", "standard"]
+    dtype: str
+    device: str
+    n_layers: int
+    d_model: int
+    bos_token: str | None
+    versions: dict[str, str]
+    class_name: Annotated[str, Field(alias="class")]
+
+
+class OneText(Saved):
+    """A text that examples were drawn from."""
+
+    name: str
+    place: Annotated[str, Field(alias="from")]
+    sha256: Sha256
+
+
+class Origin(Saved):
+    """How a probe of this package drew examples; its further options are its own."""
+
+    question: str | None = None
+    control: str | None = None
+    course_p: str | None = None
+    word_set: str | None = None
+    by_default: list[str] = []
+    text: OneText | None = None
+    words: dict[str, list[str]] | None = None
+    seed: int | None = None
+    max_per_class: int | None = None
+    max_words: int | None = None
+    min_per_word: int | None = None
+    before: int | None = None
+    after: int | None = None
+    chunk: int | None = None
+    bos: bool | None = None
+    balance: Literal["word", "natural"] | None = None
+    context: Literal["window", "document", "sentence", "word"] | None = None
+    read: Literal["last", "first", "mean"] | None = None
+    rule: str | None = None
+
+
+class OneSource(Saved):
+    """Examples of one passage group."""
+
+    source: str | int | float | None
+    n0: int
+    n1: int
+    n_types0: int
+    n_types1: int
+
+
+class SomeExamples(Saved):
+    """The examples of a sweep."""
+
+    class_names: Names
+    n_per_class: Pair
+    n_words_per_class: Pair
+    n_sources: int
+    by_source: list[OneSource]
+    tokens_up_to_target: Pair
+    sha256: Sha256
+    counts: dict[str, int]
+    value_name: str | None
+    tokens_computed: int
+    origin: dict[str, Any]
+
+    @field_validator("origin")
+    @classmethod
+    def _of_a_shipped_probe(cls, origin: dict[str, Any]) -> dict[str, Any]:
+        return check_origin(origin)
+
+
+class Decided(Saved):
+    """What made a unit significant."""
+
+    preset: str
+    p_column: str
+    method: str
+    scope: str
+    alpha: float
+    level: str
+    n_permutations: int
+    min_per_word: int
+    seed: int
+    why: str
+    n_families: int
+    m_smallest: int
+    m_largest: int
+    left_out: int
+    n_relabellings: int | None = None
+    exact: bool | None = None
+    n_words_tested: Pair | None = None
+    threshold_t: list[Number] | None = None
+
+
+class SweepProvenance(Saved):
+    """Where a sweep's numbers come from."""
+
+    model: OneModel
+    examples: SomeExamples
+    layers: list[int]
+    sites: list[str]
+    decision: Decided
+    command: str | None = None
+
+
+class Null(Saved):
+    """How often a test passes where there is nothing to find."""
+
+    nominal: Number
+    unit: Number
+    family: Number
+    n: int
+
+
+class Confound(Saved):
+    """A surface property in both classes."""
+
+    mean0: Number
+    mean1: Number
+    auc: Number
+
+
+class Splits(Saved):
+    """The classes beside other splits of their words."""
+
+    share: Number
+    other_splits_low: Number
+    other_splits_median: Number
+    other_splits_high: Number
+    other_splits_max: Number
+    p: Number
+    p_min: Number
+    n: int
+    exact: bool
+    n_words: Pair
+    alpha_unit: Number
+
+
+class Others(Saved):
+    """A further negative set."""
+
+    what: str
+    n: int
+    label: int | None
+
+
+class Validation(Saved):
+    """What a rigorous sweep checked beside its tests."""
+
+    resolution: str | None = None
+    notes: list[str] = []
+    held_out_by: str | None = None
+    nulls: dict[str, Null] = {}
+    confounds: dict[str, Confound] = {}
+    splits: Splits | None = None
+    others: Others | None = None
+
+
+class OnePainting(Saved):
+    """One passage under one unit."""
+
+    model_config = ConfigDict(extra="forbid")
+    unit: str
+    pieces: list[str]
+    values: list[float]
+    title: str
+    target: int | None
+
+
+class OneContext(Saved):
+    """A token with the text around it."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: str
+    value: Number
+    before: str
+    token: str
+    after: str
+    source: str
+
+
+class Details(Saved):
+    """What a unit's card shows."""
+
+    model_config = ConfigDict(extra="forbid")
+    contexts: list[OneContext]
+    anywhere: str
+    promoted: list[tuple[str, Number]]
+    suppressed: list[tuple[str, Number]]
+    direct: str
+    replication: list[str]
+    causal: list[str]
+
+
+class Seconds(Saved):
+    """Times of the stages."""
+
+    seconds: dict[str, float]
+
+
+class ResultManifest(Saved):
+    """`result.json`."""
+
+    provenance: SweepProvenance
+    validation: Validation
+    paintings: list[OnePainting]
+    details: dict[str, Details]
+    files: dict[str, Sha256]
+    timings: Seconds
+
+
+def check_origin(origin: dict[str, Any]) -> dict[str, Any]:
+    """An origin as it is; ValueError for one of a probe of this package with wrong options."""
+    if origin.get("probe") in _SHIPPED:
+        Origin.model_validate_json(json.dumps(origin))
+    elif not isinstance(origin.get("probe"), str | None):
+        raise ValueError("probe is not text")
+    return origin
