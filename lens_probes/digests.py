@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 
 def sha256_of(data: bytes) -> str:
@@ -33,11 +33,11 @@ def read_file(path: Path) -> bytes:
         return file.read()
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> io.BufferedReader:
     """A regular file, open for reading: a pipe in its place would be waited for without end."""
     # A pipe that nobody writes to is opened at once, and seen to be one.
     flags = getattr(os, "O_NONBLOCK", 0)
-    file = open(path, "rb", opener=lambda name, given: os.open(name, given | flags))  # noqa: SIM115, PTH123
+    file = open(path, "rb", opener=lambda name, given: os.open(name, given | flags))  # noqa: SIM115
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise OSError(errno.EINVAL, "not a regular file", str(path))

@@ -13,10 +13,10 @@ import pandas as pd
 from lens_probes.decision import rank_column
 from lens_probes.digests import read_file
 from lens_probes.errors import InputError, one_line, unknown
-from lens_probes.folders import MANIFEST, check_report_path, hold_folder, user_path
+from lens_probes.folders import MANIFEST, hold_folder, user_path
 from lens_probes.painting import Painting
 from lens_probes.schemas import ResultManifest, checked
-from lens_probes.sealed import seal, unseal, write_page
+from lens_probes.sealed import seal, unseal
 from lens_probes.tables import read_tables, write_tables
 from lens_probes.unit_details import UnitDetails, from_plain, to_plain
 
@@ -182,9 +182,9 @@ class SweepResult:
 
     def write_report(self, path: str | Path) -> Path:
         """Write the HTML report: one file, no network needed to read it, its digest at the end."""
-        from lens_probes.report.html import report_html  # noqa: PLC0415  (the next stage)
+        from lens_probes.report.html import write_report  # noqa: PLC0415  (the next stage)
 
-        return write_page(check_report_path(path), report_html(self))
+        return write_report(self, path)
 
 
 def summarise_layers(units: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from lens_probes.digests import open_file
 from lens_probes.errors import InputError, one_line
 
 MOST_BYTES = 2**20
-_MOST_KEY_PARTS = 32
+_MOST_KEY_PARTS = 100
 _PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')"""
 # Only from the start of a word, so that a long word is gone through once.
 _LONG_KEY = re.compile(rf"(?<![\w-]){_PART}(?:[ \t]*\.[ \t]*{_PART}){{{_MOST_KEY_PARTS}}}")

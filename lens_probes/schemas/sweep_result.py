@@ -44,7 +44,7 @@ class Origin(Saved):
     control: str | None = None
     course_p: str | None = None
     word_set: str | None = None
-    by_default: list[str] = []
+    by_default: list[str] = Field(default_factory=list)
     text: OneText | None = None
     words: dict[str, list[str]] | None = None
     seed: int | None = None
@@ -171,10 +171,10 @@ class Validation(Saved):
     """What a rigorous sweep checked beside its tests."""
 
     resolution: str | None = None
-    notes: list[str] = []
+    notes: list[str] = Field(default_factory=list)
     held_out_by: str | None = None
-    nulls: dict[str, Null] = {}
-    confounds: dict[str, Confound] = {}
+    nulls: dict[str, Null] = Field(default_factory=dict)
+    confounds: dict[str, Confound] = Field(default_factory=dict)
     splits: Splits | None = None
     others: Others | None = None
 

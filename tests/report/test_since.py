@@ -107,7 +107,7 @@ def test_a_replication_of_another_sweep_or_a_broken_one_is_refused(result, tmp_p
     with pytest.raises(InputError, match="replicates a sweep of other examples"):
         SweepResult.load(run).write_report(tmp_path / "r.html")
     (run / "replication" / "replication.json").write_text(json.dumps({}))
-    with pytest.raises(InputError, match="replication.json has changed since it was written"):
+    with pytest.raises(InputError, match=r"replication\.json has changed since it was written"):
         SweepResult.load(run).write_report(tmp_path / "r.html")
     assert not (tmp_path / "r.html").exists()
 
