@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lens_probes.digests import sha256_of
+from lens_probes.digests import read_file, sha256_of
 from lens_probes.errors import InputError, one_line
 
 TEMPORARY = ".tmp-"
@@ -121,7 +121,11 @@ def write_page(path: Path, page: str) -> Path:
         remove_leftovers(place.parent, f"{place.name}-")
     except OSError as error:
         raise storage_error(path, 0, error) from error
-    write_atomic(place, seal_page(page))
+    data = seal_page(page)
+    with contextlib.suppress(OSError):
+        if read_file(place) == data:  # a report of yesterday keeps its date
+            return path
+    write_atomic(place, data)
     return path
 
 

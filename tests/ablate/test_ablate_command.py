@@ -12,6 +12,7 @@ from tiny_models import PROSE
 
 import lens_probes as lp
 from lens_probes.cli import main
+from lens_probes.folder_sums import SUMS, write_sums
 
 pytestmark = pytest.mark.model
 
@@ -73,8 +74,12 @@ def test_the_card_is_printed_kept_and_shown(run: Path, capsys: Captured) -> None
 def test_a_card_of_an_older_method_is_not_taken_for_this_one(run: Path, capsys: Captured) -> None:
     assert main(["ablate", str(run), *QUICK]) == 0
     said = json.loads((run / "causal" / "causal.json").read_text())
-    del said["provenance"]["method"]
+    said["provenance"]["method"] = 1
     (run / "causal" / "causal.json").write_text(json.dumps(said))
+    assert main(["report", str(run)]) == 2
+    assert "causal.json has changed since it was written" in capsys.readouterr().err
+    (run / "causal" / SUMS).unlink()
+    write_sums(run / "causal")
     capsys.readouterr()
     assert main(["ablate", str(run), *QUICK]) == 2
     assert "already holds a causal card of other method" in capsys.readouterr().err
