@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -187,16 +188,15 @@ class Examples:
     def digest(self) -> str:
         """sha256 of tokens, positions, labels, words and sources."""
         digest = hashlib.sha256()
-        for array in (self.tokens, self.position, self.label):
-            digest.update(str(array.shape).encode() + np.ascontiguousarray(array, "<i8").tobytes())
-        if self.value is not None:
-            digest.update(np.ascontiguousarray(self.value, "<f8").tobytes())
-        if self.read == "mean":
-            digest.update(np.ascontiguousarray(self.spans, "<i8").tobytes())
-        if self.own_group is not None:
-            digest.update("\0".join(map(str, self.own_group)).encode())
-        for names in (self.word, self.source):
-            digest.update(b"none" if names is None else "\0".join(map(str, names)).encode())
+        for name in ("tokens", "position", "label", "value", "spans"):
+            array = getattr(self, name)
+            if array is not None:
+                numbers = np.ascontiguousarray(array, "<f8" if name == "value" else "<i8")
+                digest.update(f"{name} {numbers.shape} ".encode() + numbers.tobytes())
+        # As JSON each name ends where it ends, whatever is in it, and no list is not a list.
+        columns = (self.word, self.source, self.own_group)
+        names = [None if column is None else list(map(str, column)) for column in columns]
+        digest.update(json.dumps(names).encode())
         return digest.hexdigest()
 
     def select(self, index: ArrayLike) -> Examples:

@@ -11,21 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lens_probes.errors import InputError, one_line
+from lens_probes.folder_sums import write_sums
 from lens_probes.lock import hold
-from lens_probes.sealed import TEMPORARY, flush_folder, storage_error, write_sums
+from lens_probes.paths import check_outside as check_outside
+from lens_probes.paths import check_report_path as check_report_path
+from lens_probes.paths import check_writable as check_writable
+from lens_probes.paths import output_path
+from lens_probes.paths import user_path as user_path
+from lens_probes.sealed import flush_folder, storage_error
 
 MANIFEST, REPORT = "result.json", "report.html"
-
-
-def user_path(given: str | Path) -> Path:
-    """A path as a user wrote it, with ~ for the home folder; an error if it cannot be one."""
-    try:
-        path = Path(given).expanduser()
-        path.exists()
-    except (OSError, RuntimeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{str(given)[:80]!r} is no path ({reason}).") from error
-    return path
 
 
 @dataclass(frozen=True)
@@ -140,23 +135,6 @@ def check_output_folder(folder: str | Path) -> Path:
         return new.target
 
 
-def check_writable(folder: str | Path) -> None:
-    """An error if files cannot be written to a folder, or it cannot be made; nothing is left.
-
-    The trial has one name, so that the next one removes what a killed run has left of it.
-    """
-    path = user_path(folder).absolute()
-    try:
-        there = next(one for one in (path, *path.parents) if one.exists())
-        trial = there / f"{TEMPORARY}trial"
-        with contextlib.suppress(FileExistsError):
-            trial.mkdir()
-        with contextlib.suppress(FileNotFoundError):  # another run has just tried
-            trial.rmdir()
-    except OSError as error:
-        raise storage_error(path, 0, error) from error
-
-
 def write_folder(folder: str | Path, fill: Callable[[Path], None]) -> Path:
     """A new folder with what `fill` writes into the path it gets, and a list of its digests.
 
@@ -174,30 +152,12 @@ def write_folder(folder: str | Path, fill: Callable[[Path], None]) -> Path:
         return new.write(fill_and_list)
 
 
-def check_report_path(path: str | Path) -> Path:
-    """A path that a report may be written to: absent, or an older HTML page."""
-    target = user_path(path)
-    try:
-        if target.is_dir():
-            raise InputError(f"{target} is a folder: name a file, such as report.html.")
-        if target.exists():
-            with target.open("rb") as file:
-                if not file.read(15).lower().startswith(b"<!doctype html"):
-                    raise InputError(
-                        f"{target} exists and is not a report: name another file, so that nothing "
-                        "is lost."
-                    )
-    except OSError as error:
-        raise InputError(f"cannot write {target} ({error.strerror}): name another file.") from error
-    return target
-
-
 def _aside(place: Path) -> Path:
     return place.with_name(f".{place.name}.partial")
 
 
 def _usable(folder: str | Path) -> Path:
-    path = user_path(folder)
+    path = output_path(folder)
     try:
         if path.is_dir() and any(path.iterdir()):
             held = "a result" if (path / MANIFEST).exists() else "files"

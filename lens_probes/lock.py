@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from lens_probes.errors import InputError
 
@@ -15,7 +16,7 @@ def hold(path: Path, refusal: str | None) -> Iterator[None]:
     """Keep other processes from holding the same file; the system lets go when a process dies.
 
     A file, not a folder: network file systems lock nothing else. Without a refusal it is waited
-    for.
+    for. Where the system has no locks, the file says by which process it is held.
 
     Raises
     ------
@@ -24,17 +25,15 @@ def hold(path: Path, refusal: str | None) -> Iterator[None]:
     OSError
         The file cannot be opened or locked.
     """
-    import fcntl  # noqa: PLC0415  (not on Windows, where all but locks works)
-
-    while True:
-        with path.open("ab") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal else 0))
-            except BlockingIOError as error:
-                raise InputError(refusal or str(error)) from error
-            if _is_still(path, file.fileno()):
-                yield
-                return
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=refusal is None)
+    except Timeout as error:
+        raise InputError(refusal or str(error)) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def is_held(path: Path) -> bool:
@@ -47,12 +46,4 @@ def is_held(path: Path) -> bool:
     except InputError:
         return True
     except OSError:
-        return False
-
-
-def _is_still(path: Path, handle: int) -> bool:
-    """Whether a path names the file that was opened: its last holder may have removed it."""
-    try:
-        return os.path.samestat(path.stat(), os.fstat(handle))
-    except FileNotFoundError:
         return False

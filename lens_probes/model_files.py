@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import importlib.util
 import json
 import logging
@@ -21,8 +20,10 @@ from typing import Any
 
 import platformdirs
 
+from lens_probes.digests import sha256
 from lens_probes.errors import InputError, one_line
 from lens_probes.folders import hold_aside, user_path
+from lens_probes.sealed import StorageError
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +54,6 @@ def bundled_gguf() -> Path:
     return files[0]
 
 
-def sha256(path: Path) -> str:
-    """Digest of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def converted_gguf(gguf: Path) -> Path:
     """Hugging Face folder made from a GGUF file: the cached one if it is whole, else a new one."""
     folder = cache_folder() / f"gguf-{sha256(gguf)[:16]}-v{_CONVERSION}"
@@ -72,13 +67,20 @@ def converted_gguf(gguf: Path) -> Path:
             if folder.exists():
                 log.warning("cached conversion %s is damaged: made again from %s", folder, gguf)
                 shutil.rmtree(folder)
-        except OSError as error:
-            raise InputError(
-                f"cannot write the cache folder {folder.parent} ({error.strerror}): set "
-                "LENS_PROBES_CACHE to a folder that can be written."
-            ) from error
-        log.info("converting %s once into %s (about half a minute)", gguf.name, folder)
-        return new.write(functools.partial(_convert, gguf))
+            log.info("converting %s once into %s (about half a minute)", gguf.name, folder)
+            return new.write(functools.partial(_convert, gguf))
+        except (OSError, StorageError) as error:
+            raise cache_error(folder.parent, error) from error
+
+
+def cache_error(folder: Path, error: BaseException) -> InputError:
+    """One line for a cache folder that cannot be written."""
+    cause = error.__cause__ if isinstance(error, StorageError) and error.__cause__ else error
+    why = getattr(cause, "strerror", None) or one_line(cause, 120)
+    return InputError(
+        f"cannot write the cache folder {folder} ({why}): free some space there, or set "
+        "LENS_PROBES_CACHE to a folder that can be written."
+    )
 
 
 def _is_whole(folder: Path) -> bool:
@@ -92,6 +94,15 @@ def _is_whole(folder: Path) -> bool:
 
 def _convert(gguf: Path, folder: Path) -> None:
     model, tokenizer = _read_gguf(gguf)
+    try:
+        _save(model, tokenizer, folder)
+    except Exception as error:  # on a full disk two libraries raise errors of their own
+        raise cache_error(folder.parent.parent, error) from error
+    files = {f.name: sha256(f) for f in sorted(folder.iterdir())}
+    (folder / _MANIFEST).write_text(json.dumps({"from": gguf.name, "files": files}, indent=2))
+
+
+def _save(model: Any, tokenizer: Any, folder: Path) -> None:
     from safetensors.torch import save_file  # noqa: PLC0415  (imports torch)
 
     config = model.config
@@ -106,8 +117,6 @@ def _convert(gguf: Path, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
     for file in folder.iterdir():
         file.chmod(0o644)
-    files = {f.name: sha256(f) for f in sorted(folder.iterdir())}
-    (folder / _MANIFEST).write_text(json.dumps({"from": gguf.name, "files": files}, indent=2))
 
 
 def _read_gguf(gguf: Path) -> tuple[Any, Any]:

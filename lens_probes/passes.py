@@ -6,7 +6,6 @@ so whoever works on a shard, whenever, gets the same bits.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
@@ -122,11 +121,6 @@ def plan_from_bytes(data: bytes) -> list[Shard]:
         i, j, field = name.split(".")
         found.setdefault(int(i), {}).setdefault(int(j), {})[field] = tensor
     return [tuple(Batch(**one) for one in batches.values()) for batches in found.values()]
-
-
-def sha256_of(data: bytes) -> str:
-    """Hexadecimal digest of some bytes."""
-    return hashlib.sha256(data).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -11,18 +11,20 @@ import numpy as np
 import pandas as pd
 
 from lens_probes.decision import rank_column
+from lens_probes.digests import read_file
 from lens_probes.errors import InputError, at_least, given_as, one_line, unknown, whole
-from lens_probes.folders import MANIFEST, check_report_path, hold_folder, user_path
-from lens_probes.model_files import sha256
+from lens_probes.folders import MANIFEST, hold_folder, user_path
 from lens_probes.painting import Painting
-from lens_probes.sealed import seal, unseal, write_page
+from lens_probes.schemas import ResultManifest, checked
+from lens_probes.sealed import seal, unseal
+from lens_probes.tables import read_tables, write_tables
 from lens_probes.unit_details import UnitDetails, from_plain, to_plain
 
 if TYPE_CHECKING:
     from lens_probes.ablate.card import CausalCard
 
 CAUSAL = "causal"
-FORMAT = 2
+FORMAT = 3
 TIMINGS = "timings"
 _TABLES = ("units", "layers", "examples", "evidence")
 
@@ -129,59 +131,52 @@ class SweepResult:
 
     def write_files(self, folder: Path) -> None:
         """Write tables and manifest into a folder that is there already."""
-        for name in _TABLES:
-            getattr(self, name).to_parquet(folder / f"{name}.parquet", index=False)
+        files = write_tables(folder, {name: getattr(self, name) for name in _TABLES})
         manifest = {
             "format": FORMAT,
             "provenance": self.provenance,
             "validation": self.validation,
             "paintings": [asdict(painting) for painting in self.paintings],
             "details": to_plain(self.details),
-            "files": {f"{name}.parquet": sha256(folder / f"{name}.parquet") for name in _TABLES},
+            "files": files,
             TIMINGS: {"seconds": dict(self.timings)},
         }
         (folder / MANIFEST).write_bytes(seal(manifest, apart=TIMINGS))
 
     @classmethod
     def load(cls, folder: str | Path) -> SweepResult:
-        """Read a saved result; an error if a file is missing or changed since it was written."""
+        """Read a saved result.
+
+        Raises
+        ------
+        InputError
+            A file is missing or has changed since it was written, or is of another version.
+        """
         path = user_path(folder)
+        manifest = path / MANIFEST
         try:
-            data = (path / MANIFEST).read_bytes()
+            data = read_file(manifest)
         except FileNotFoundError as error:
             raise InputError(f"no result in {path}: it has no {MANIFEST}.") from error
         except OSError as error:
-            raise InputError(f"cannot read {path / MANIFEST}: {one_line(error)}.") from error
-        manifest = unseal(data, path / MANIFEST, apart=TIMINGS)
-        try:
-            files = manifest["files"]
-            if set(files) != {f"{name}.parquet" for name in _TABLES}:
-                raise InputError(f"{path / MANIFEST} does not name the four tables of a result.")
-            for name, digest in files.items():
-                if not (path / name).is_file():
-                    raise InputError(f"result {path} is not whole: {name} is missing.")
-                if sha256(path / name) != digest:
-                    raise InputError(
-                        f"result {path} is damaged: {name} has changed since it was written."
-                    )
-            tables = {name: pd.read_parquet(path / f"{name}.parquet") for name in _TABLES}
-            paintings = tuple(
-                Painting(**p | {"pieces": tuple(p["pieces"]), "values": tuple(p["values"])})
-                for p in manifest["paintings"]
-            )
-            return cls(
-                **tables,
-                provenance=manifest["provenance"],
-                validation=manifest["validation"],
-                paintings=paintings,
-                details=from_plain(manifest.get("details", {})),
-                timings=manifest[TIMINGS]["seconds"],
-                folder=path,
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"{path / MANIFEST} is not a result's manifest ({one_line(error)})."
-            ) from error
+            raise InputError(f"cannot read {manifest}: {one_line(error)}.") from error
+        said = checked(
+            unseal(data, manifest, apart=TIMINGS), ResultManifest, manifest, newest=FORMAT
+        )
+        tables = read_tables(path, said["files"], _TABLES)
+        paintings = tuple(
+            Painting(**p | {"pieces": tuple(p["pieces"]), "values": tuple(p["values"])})
+            for p in said["paintings"]
+        )
+        return cls(
+            **tables,
+            provenance=said["provenance"],
+            validation=said["validation"],
+            paintings=paintings,
+            details=from_plain(said["details"]),
+            timings=said[TIMINGS]["seconds"],
+            folder=path,
+        )
 
     def _repr_html_(self) -> str:
         """The answer and the strongest units, in a notebook."""
@@ -191,9 +186,9 @@ class SweepResult:
 
     def write_report(self, path: str | Path) -> Path:
         """Write the HTML report: one file, no network needed to read it, its digest at the end."""
-        from lens_probes.report.html import report_html  # noqa: PLC0415  (the next stage)
+        from lens_probes.report.html import write_report  # noqa: PLC0415  (the next stage)
 
-        return write_page(check_report_path(path), report_html(self))
+        return write_report(self, path)
 
 
 def summarise_layers(units: pd.DataFrame) -> pd.DataFrame:

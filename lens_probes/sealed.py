@@ -1,14 +1,13 @@
 """Files that are whole or absent: written aside, flushed to the disk, then moved into place.
 
 A sealed file carries the digest of its own content, so that a single changed bit is noticed: JSON
-under `sha256`, a page in a comment at its end, a folder in a list such as `sha256sum` writes.
+under `sha256`, a page in a comment at its end.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import re
@@ -17,12 +16,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lens_probes.digests import read_file, sha256_of
 from lens_probes.errors import InputError, one_line
 
 TEMPORARY = ".tmp-"
-SUMS = "sha256sums.txt"
 _PAGE_SEAL = re.compile(rb"<!-- sha256 ([0-9a-f]{64}) -->\n\Z")
-_SUMS_SEAL = re.compile(rb"# sha256 ([0-9a-f]{64})\n\Z")
 
 
 class StorageError(InputError):
@@ -110,74 +108,47 @@ def unseal(data: bytes, path: Path, *, apart: str = "") -> dict[str, Any]:
 def write_page(path: Path, page: str) -> Path:
     """Write a sealed HTML page, making its folder; what killed writers have left is removed.
 
+    Where a link stands in its place, the page that it leads to is written.
+
     Raises
     ------
     StorageError
         It cannot be written; what was there before is still there.
     """
+    place = Path(os.path.realpath(path))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(path.parent, f"{path.name}-")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(place.parent, f"{place.name}-")
     except OSError as error:
         raise storage_error(path, 0, error) from error
-    write_atomic(path, seal_page(page))
+    data = seal_page(page)
+    with contextlib.suppress(OSError):
+        if read_file(place) == data:  # a report of yesterday keeps its date
+            return path
+    write_atomic(place, data)
     return path
 
 
 def seal_page(page: str) -> bytes:
     """An HTML page with the digest of its bytes in a comment at the end."""
     data = page.encode("utf-8", "replace").rstrip(b"\n") + b"\n"
-    return data + f"<!-- sha256 {hashlib.sha256(data).hexdigest()} -->\n".encode()
+    return data + f"<!-- sha256 {sha256_of(data)} -->\n".encode()
 
 
 def page_is_whole(data: bytes) -> bool:
     """Whether a sealed page is as it was written."""
-    return _seal_fits(_PAGE_SEAL, data)
+    return seal_fits(_PAGE_SEAL, data)
 
 
-def write_sums(folder: Path) -> None:
-    """List the digest of each file of a folder, as `sha256sum -c` reads it, with its own last."""
-    lines = "".join(
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}\n"
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    )
-    digest = hashlib.sha256(lines.encode()).hexdigest()
-    (folder / SUMS).write_text(f"{lines}# sha256 {digest}\n", "utf-8")
-
-
-def check_sums(folder: Path) -> dict[str, str]:
-    """Name -> what is wrong ("" if nothing is) of each file in a folder's list of digests.
-
-    Raises
-    ------
-    InputError
-        The list itself was cut or changed.
-    """
-    data = (folder / SUMS).read_bytes()
-    if not _seal_fits(_SUMS_SEAL, data):
-        raise InputError(f"{folder / SUMS} is damaged: it has changed since it was written.")
-    state = {}
-    for line in data.decode().splitlines()[:-1]:
-        digest, _, name = line.partition("  ")
-        try:
-            found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-            state[name] = "" if found == digest else f"{name} has changed since it was written."
-        except OSError:
-            state[name] = f"{name} is missing."
-    return state
-
-
-def _seal_fits(pattern: re.Pattern[bytes], data: bytes) -> bool:
+def seal_fits(pattern: re.Pattern[bytes], data: bytes) -> bool:
+    """Whether data end with a seal, such as `pattern` finds, that holds the digest of the rest."""
     found = pattern.search(data[-200:])
-    return found is not None and (
-        hashlib.sha256(data[: -len(found[0])]).hexdigest().encode() == found[1]
-    )
+    return found is not None and (sha256_of(data[: -len(found[0])]).encode() == found[1])
 
 
 def _digest(content: Mapping[str, Any]) -> str:
     canonical = json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return sha256_of(canonical.encode())
 
 
 def flush_folder(folder: Path) -> None:

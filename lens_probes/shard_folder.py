@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
+import json
 import logging
 import re
 import weakref
@@ -17,24 +18,43 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from lens_probes.digests import open_file, read_file, sha256, sha256_of
 from lens_probes.errors import InputError, one_line
-from lens_probes.model_files import sha256
-from lens_probes.passes import Shard, rows_of, sha256_of
-from lens_probes.sealed import storage_error, unseal, write_atomic
+from lens_probes.passes import Shard, rows_of
+from lens_probes.schemas import StoreManifest, check_format, checked
+from lens_probes.sealed import seal, storage_error, unseal, write_atomic
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 SHARD_NAME = re.compile(r"(?P<index>\d{6})-(?P<sha256>[0-9a-f]{64})\.safetensors")
 
+# Part of the key. Raise it with every change of this package that changes a number in a shard (what
+# is read, how a batch is run) or the files: between two releases the versions do not tell.
+FORMAT = 3
+_SAID = "lens_probes"
+
 Key = tuple[int, str]
+Tensors = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class ShardFolder:
-    """The files of one key. Several processes may add shards, one run at a time decides which."""
+    """The files of one key. Several processes may add shards, one run at a time decides which.
+
+    A shard says inside of what key, plan and index it is and what its numbers' digest is: a file
+    of another store is none of this one, whatever its name.
+
+    Attributes
+    ----------
+    path
+        Named by the key.
+    plan_sha256
+        Of the plan that the key's shards are made from; None where it is not known.
+    """
 
     path: Path
+    plan_sha256: str | None
 
     def add(
         self,
@@ -43,10 +63,12 @@ class ShardFolder:
         arrays: Mapping[Key, Float[np.ndarray, "example unit"]],
     ) -> str:
         """Write a shard and return its digest; the same numbers are the same bytes."""
-        tensors: dict[str, NDArray[Any]] = {"rows": np.ascontiguousarray(rows, "<i8")}
+        tensors: Tensors = {"rows": np.ascontiguousarray(rows, "<i8")}
         for (layer, site), values in arrays.items():
             tensors[f"{layer}.{site}"] = np.ascontiguousarray(values, "<f4")
-        data = save(tensors)
+        said = self._identity(index) | {"content_sha256": _content_digest(tensors)}
+        # One entry: several have no order of their own in a safetensors file.
+        data = save(tensors, metadata={_SAID: json.dumps(said)})
         digest = sha256_of(data)
         write_atomic(self.path / f"{index:06d}-{digest}.safetensors", data)
         return digest
@@ -60,21 +82,67 @@ class ShardFolder:
         names = (SHARD_NAME.fullmatch(p.name) for p in self.path.glob(f"{index:06d}-*"))
         return sorted(name["sha256"] for name in names if name)
 
-    def rows(self, index: int, digest: str) -> Int[np.ndarray, " example"]:
-        """[example] index in the whole set of the examples that a shard holds.
+    def tensors(self, index: int, digest: str, names: Sequence[str] = ()) -> Tensors:
+        """Some tensors of a shard, or all of them; what the whole is made of is not hashed.
 
         Raises
         ------
         InputError
-            It is not there or no such file.
+            It is not there, cannot be read, or is no shard of this key, plan and index.
         """
         path = self.shard(index, digest)
         try:
+            open_file(path).close()  # a pipe would be waited for without end
             with safe_open(path, framework="np") as file:
-                rows: NDArray[np.int64] = file.get_tensor("rows")
-        except (OSError, SafetensorError) as error:
-            raise InputError(f"cannot read {path} ({one_line(error, 80)}).") from error
-        return rows
+                said = json.loads((file.metadata() or {}).get(_SAID, "{}"))
+                self._check_identity(path, index, said)
+                read: Tensors = {name: file.get_tensor(name) for name in names or file.keys()}
+        except OSError as error:
+            why = error.strerror or one_line(error, 80)
+            raise InputError(f"{path.name} cannot be read ({why}).") from error
+        except (SafetensorError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{path.name} cannot be read ({one_line(error, 80)}).") from error
+        if not names and said["content_sha256"] != _content_digest(read):
+            raise InputError(f"{path.name} has other numbers than it says.")
+        return read
+
+    def check(
+        self, index: int, digest: str, rows: Int[np.ndarray, " example"] | None = None
+    ) -> None:
+        """An error unless a shard is whole, what it says it is, and of these examples.
+
+        Raises
+        ------
+        InputError
+            With what is wrong.
+        """
+        path = self.shard(index, digest)
+        try:
+            whole = sha256(path) == digest
+        except OSError as error:
+            raise InputError(f"{path.name} cannot be read ({error.strerror}).") from error
+        if not whole:
+            raise InputError(f"{path.name} has changed since it was written.")
+        read = self.tensors(index, digest)
+        if rows is not None and not np.array_equal(read["rows"], rows):
+            raise InputError(f"{path.name} holds other examples than the plan says.")
+
+    def _identity(self, index: int) -> dict[str, Any]:
+        return {
+            "format": FORMAT, "key": self.path.name, "plan_sha256": self.plan_sha256,
+            "index": index,
+        }  # fmt: skip
+
+    def _check_identity(self, path: Path, index: int, said: Any) -> None:
+        wanted = self._identity(index)
+        if self.plan_sha256 is None:
+            del wanted["plan_sha256"]
+        if not isinstance(said, dict) or not isinstance(said.get("content_sha256"), str):
+            raise InputError(f"{path.name} does not say what it is: it is not ours.")
+        if other := [name for name, value in wanted.items() if said.get(name) != value]:
+            raise InputError(f"{path.name} is of another {' and '.join(other)}.")
 
     def whole_shards(self, shards: Sequence[Shard]) -> dict[int, str]:
         """Digests of the shards that are here, whole, and of this plan; others are removed.
@@ -91,34 +159,43 @@ class ShardFolder:
                 continue
             index, digest = int(name["index"]), name["sha256"]
             try:
-                known = index < len(shards) and index not in whole
-                if known and self._holds(index, digest, rows_of(shards[index])):
+                try:
+                    if index >= len(shards) or index in whole:
+                        raise InputError(f"{path.name} is not of this plan.")
+                    self.check(index, digest, rows_of(shards[index]))
                     whole[index] = digest
-                else:
-                    log.warning("%s is damaged or not of this plan: made again", path)
+                except InputError as error:
+                    log.warning("%s: %s It is made again", self.path, error)
                     path.unlink()
             except OSError as error:
                 raise storage_error(path, 0, error) from error
         return whole
 
-    def _holds(self, index: int, digest: str, rows: Int[np.ndarray, " example"]) -> bool:
-        """Whether a shard is what its name says, and of these examples."""
-        path = self.shard(index, digest)
-        with contextlib.suppress(InputError):
-            return (
-                path.is_file()
-                and sha256(path) == digest
-                and np.array_equal(self.rows(index, digest), rows)
-            )
-        return False
-
     def manifest(self) -> dict[str, Any]:
-        """The manifest, checked against its own digest."""
+        """The manifest: whole, of this version, and of this folder's key.
+
+        Raises
+        ------
+        InputError
+            It is not, or cannot be read.
+        """
         path = self.path / MANIFEST
         try:
-            return unseal(path.read_bytes(), path)
+            said = unseal(read_file(path), path)
         except OSError as error:
             raise InputError(f"cannot read {path} ({error.strerror}).") from error
+        made_from = said.get("made_from")
+        if isinstance(made_from, dict):
+            check_format(made_from.get("format"), FORMAT, path)
+        checked(said, StoreManifest, path)
+        if (key := key_of(said["made_from"])) != self.path.name:
+            raise InputError(f"{path} is of the key {key}, not of this folder's.")
+        return said
+
+
+def key_of(made_from: Mapping[str, Any]) -> str:
+    """Name of the folder of all that has been made from this."""
+    return sha256_of(seal(made_from))[:24]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +205,8 @@ class StoredArrays(Mapping[Key, Float[np.ndarray, "example unit"]]):
     One layer and site is in memory at a time; an array that is in use elsewhere is not read twice.
     """
 
-    shards: tuple[Path, ...]
+    folder: ShardFolder
+    digests: tuple[str, ...]
     keys_in_order: tuple[Key, ...]
     n_examples: int
     _in_use: weakref.WeakValueDictionary[Key, Any] = field(
@@ -141,29 +219,38 @@ class StoredArrays(Mapping[Key, Float[np.ndarray, "example unit"]]):
         known: Float[np.ndarray, "example unit"] | None = self._in_use.get(key)
         if known is not None:
             return known
+        name = f"{key[0]}.{key[1]}"
         array: Float[np.ndarray, "example unit"] | None = None
-        for path in self.shards:
+        for index, digest in enumerate(self.digests):
             try:
-                with safe_open(path, framework="np") as file:
-                    values = file.get_tensor(f"{key[0]}.{key[1]}")
-                    rows = file.get_tensor("rows")
-            except (OSError, SafetensorError) as error:
+                read = self.folder.tensors(index, digest, ("rows", name))
+            except InputError as error:
                 raise InputError(
-                    f"cannot read {path} ({one_line(error, 80)}): it was whole when this run "
-                    "started; run again, and it is made anew."
+                    f"{self.folder.path}: {error} It was whole when this run started; run again, "
+                    "and it is made anew."
                 ) from error
             if array is None:
-                array = np.empty((self.n_examples, values.shape[1]), np.float32)
-            array[rows] = values
+                array = np.empty((self.n_examples, read[name].shape[1]), np.float32)
+            array[read["rows"]] = read[name]
         assert array is not None, "a plan has one shard or more"
+        array.flags.writeable = False  # it is handed out again while it is in use
         self._in_use[key] = array
         return array
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.shards, self.keys_in_order, self.n_examples)
 
     def __iter__(self) -> Iterator[Key]:
         return iter(self.keys_in_order)
 
     def __len__(self) -> int:
         return len(self.keys_in_order)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return StoredArrays, (self.folder, self.digests, self.keys_in_order, self.n_examples)
+
+
+def _content_digest(tensors: Tensors) -> str:
+    """Digest of names, types, shapes and numbers, whatever the file around them looks like."""
+    digest = hashlib.sha256()
+    for name, values in sorted(tensors.items()):
+        digest.update(f"{name} {values.dtype.str} {values.shape} ".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()

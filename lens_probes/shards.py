@@ -19,12 +19,12 @@ from typing import Any, Protocol, cast
 import numpy as np
 import torch
 
+from lens_probes.digests import read_file, sha256_of
 from lens_probes.errors import InputError, one_line
 from lens_probes.forward import Reader
 from lens_probes.model import LensModel, load_model
 from lens_probes.model_backends import Processing
-from lens_probes.model_files import sha256
-from lens_probes.passes import Shard, plan_from_bytes, rows_of, sha256_of
+from lens_probes.passes import Shard, plan_from_bytes, rows_of
 from lens_probes.sealed import StorageError
 from lens_probes.shard_folder import Key, ShardFolder, StoredArrays
 from lens_probes.store import PLAN, Stock
@@ -170,15 +170,17 @@ def run_shard(job: Job) -> str:
     stored = stored_shard(job)
     if stored is not None:
         return stored
-    return _write(_reader_of(job.recipe, job.keys), ShardFolder(job.folder), job.index, shard)
+    folder = ShardFolder(job.folder, job.plan_sha256)
+    return _write(_reader_of(job.recipe, job.keys), folder, job.index, shard)
 
 
 def stored_shard(job: Job) -> str | None:
     """Digest of a job's shard if it lies in the folder, whole; None if it has to be made."""
-    for digest in ShardFolder(job.folder).digests_of(job.index):
-        with contextlib.suppress(OSError):
-            if sha256(ShardFolder(job.folder).shard(job.index, digest)) == digest:
-                return digest
+    folder = ShardFolder(job.folder, job.plan_sha256)
+    for digest in folder.digests_of(job.index):
+        with contextlib.suppress(InputError):
+            folder.check(job.index, digest)
+            return digest
     return None
 
 
@@ -201,7 +203,7 @@ def _reader_of(recipe: ModelRecipe, keys: tuple[Key, ...]) -> Reader:
 
 @functools.lru_cache(maxsize=1)
 def _plan_in(folder: Path, digest: str) -> list[Shard]:
-    data = (folder / PLAN).read_bytes()
+    data = read_file(folder / PLAN)
     if sha256_of(data) != digest:
         raise InputError(f"{folder / PLAN} has changed since this run began: run it again.")
     return plan_from_bytes(data)

@@ -8,7 +8,7 @@ The key is a digest of all that the numbers depend on (the model's weights and s
 where they are read, sites, layers, processing, dtype, device, versions, batches) and of nothing
 else: labels and words are not in it, so other probes and statistics on the same tokens use the same
 files. A shard is named by its digest, so that one that was finished just before a crash can be told
-from half a one with no list of what is finished.
+from half a one with no list of what is finished; inside it says of what key and index it is.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from typing import Any
 
 import numpy as np
 
+from lens_probes.digests import sha256, sha256_of
 from lens_probes.errors import InputError, one_line
 from lens_probes.lock import hold
-from lens_probes.model_files import sha256
-from lens_probes.passes import Shard, plan_to_bytes, rows_of, sha256_of
+from lens_probes.passes import Shard, plan_to_bytes, rows_of
 from lens_probes.sealed import (
     StorageError,
     remove_leftovers,
@@ -35,14 +35,11 @@ from lens_probes.sealed import (
     storage_error,
     write_atomic,
 )
-from lens_probes.shard_folder import MANIFEST, Key, ShardFolder, StoredArrays
+from lens_probes.shard_folder import FORMAT, MANIFEST, Key, ShardFolder, StoredArrays, key_of
 
 log = logging.getLogger(__name__)
 
 PLAN, LOCK = "plan.safetensors", "lock"
-# Part of the key. Raise it with every change of this package that changes a number in a shard (what
-# is read, how a batch is run) or the files: between two releases the versions do not tell.
-FORMAT = 3
 _SPARE_BYTES = 2**24
 
 
@@ -77,7 +74,7 @@ class Stock:
     @property
     def folder(self) -> ShardFolder:
         """Where the files of this key are or will be."""
-        return ShardFolder(self.root / sha256_of(seal(self.parts))[:24])
+        return ShardFolder(self.root / key_of(self.parts), self.parts["plan_sha256"])
 
     @property
     def n_examples(self) -> int:
@@ -96,9 +93,11 @@ class Stock:
             raise storage_error(self.root, 0, error) from error
         for path in [own, *(other for other in others if other != own)]:
             try:
-                arrays = self._finished_in(ShardFolder(path))
+                arrays = self._finished_in(ShardFolder(path, self.parts["plan_sha256"]))
             except (InputError, OSError) as error:
-                log.warning("%s: %s", path, one_line(error))
+                # Stores of other versions are none of this one's business.
+                level = logging.WARNING if path == own else logging.INFO
+                log.log(level, "%s: %s", path, one_line(error))
                 continue
             if arrays is not None:
                 return arrays
@@ -108,18 +107,31 @@ class Stock:
         if not (folder.path / MANIFEST).is_file():
             return None
         manifest = folder.manifest()
-        made_from, said = manifest.get("made_from", {}), manifest.get("shards", {})
-        there = set(made_from.get("arrays", ()))
+        made_from, said = manifest["made_from"], manifest["shards"]
         alike = {**made_from, "arrays": self.parts["arrays"]} == self.parts
-        if not alike or not there.issuperset(self.parts["arrays"]) or len(said) < len(self.shards):
+        there = set(made_from["arrays"])
+        indices = range(len(self.shards))
+        if not alike or not there.issuperset(self.parts["arrays"]):
             return None
-        paths = [folder.shard(int(index), digest) for index, digest in said.items()]
-        for path, digest in zip(paths, said.values(), strict=True):
-            if not path.is_file() or sha256(path) != digest:
-                log.warning("%s is missing or damaged: made again", path)
-                return None
+        if sorted(said, key=int) != list(map(str, indices)):
+            return None
+        digests = tuple(said[str(i)] for i in indices)
+        for i in indices:
+            folder.check(i, digests[i], rows_of(self.shards[i]))
+        self._mend_plan(folder)
         log.info("activations are in the store: %s", folder.path)
-        return StoredArrays(tuple(paths), self.keys, self.n_examples)
+        return StoredArrays(folder, digests, self.keys, self.n_examples)
+
+    def _mend_plan(self, folder: ShardFolder) -> None:
+        """Write a damaged plan again; nothing that is read now depends on it, so only `verify`."""
+        path = folder.path / PLAN
+        try:
+            if sha256(path) == folder.plan_sha256:
+                return
+        except OSError as error:
+            log.info("%s: %s", path, one_line(error))
+        log.warning("%s is missing or damaged: written again", path)
+        write_atomic(path, self.plan)
 
     @contextlib.contextmanager
     def being_filled(self) -> Iterator[dict[int, str]]:
@@ -157,12 +169,12 @@ class Stock:
         shards = {str(i): digests[i] for i in range(len(self.shards))}
         folder = self.folder
         write_atomic(folder.path / MANIFEST, seal({"made_from": self.parts, "shards": shards}))
-        paths = tuple(folder.shard(int(i), digest) for i, digest in shards.items())
-        return StoredArrays(paths, self.keys, self.n_examples)
+        return StoredArrays(folder, tuple(shards.values()), self.keys, self.n_examples)
 
     def check_rows(self, index: int, digest: str) -> None:
         """An error if a shard that was made just now holds other examples than the plan says."""
-        if not np.array_equal(self.folder.rows(index, digest), rows_of(self.shards[index])):
+        rows = self.folder.tensors(index, digest, ("rows",))["rows"]
+        if not np.array_equal(rows, rows_of(self.shards[index])):
             raise InputError(
                 f"shard {index} in {self.folder.path} holds other examples than planned: run again."
             )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
-from lens_probes.errors import InputError
-from lens_probes.model_files import cache_folder
+from lens_probes.model_files import cache_error, cache_folder
+from lens_probes.sealed import StorageError, write_atomic
 
 
 def text_cache() -> Path:
@@ -25,19 +23,6 @@ def keep(path: Path, data: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(prefix=f".{path.name[:40]}-", dir=path.parent)
-        work = Path(name)
-        try:
-            with open(number, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            work.chmod(0o644)
-            work.replace(path)
-        finally:
-            work.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot write the cache folder {path.parent} ({error.strerror}): set "
-            "LENS_PROBES_CACHE to a folder that can be written."
-        ) from error
+        write_atomic(path, data)
+    except (OSError, StorageError) as error:
+        raise cache_error(path.parent, error) from error

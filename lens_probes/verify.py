@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from safetensors import SafetensorError
 
+from lens_probes.digests import read_file, sha256_of
 from lens_probes.errors import InputError, one_line
+from lens_probes.folder_sums import SUMS, check_sums
 from lens_probes.folders import MANIFEST as RESULT
 from lens_probes.folders import REPORT, user_path
 from lens_probes.lock import is_held
-from lens_probes.model_files import sha256
-from lens_probes.passes import plan_from_bytes, sha256_of
+from lens_probes.passes import Shard, plan_from_bytes, rows_of
 from lens_probes.result import SweepResult
-from lens_probes.sealed import SUMS, TEMPORARY, check_sums, page_is_whole
+from lens_probes.sealed import TEMPORARY, page_is_whole
 from lens_probes.shard_folder import MANIFEST, SHARD_NAME, ShardFolder
 from lens_probes.store import LOCK, PLAN
 
@@ -51,15 +53,17 @@ def verify(root: str | Path) -> list[Checked]:
     path = user_path(root)
     if not path.is_dir():
         raise InputError(f"no folder {path}: name a result, a store, or a folder that holds some.")
-    unfinished = [
-        one
-        for one in sorted(path.rglob(".*.partial"))
-        if (one / LOCK).exists() or (one / "folder").is_dir()
-    ]
-    files: dict[Path, set[str]] = {}
-    for found in sorted(path.rglob("*")):
-        if not any(found.is_relative_to(one) for one in unfinished) and _is_name(found):
-            files.setdefault(found.parent, set()).add(found.name)
+    files, unreadable = _names_below(path)
+    unfinished = sorted(
+        folder
+        for folder, names in files.items()
+        if folder.match(".*.partial") and (LOCK in names or (folder / "folder").is_dir())
+    )
+    files = {
+        folder: names
+        for folder, names in sorted(files.items())
+        if names and not any(folder.is_relative_to(one) for one in unfinished)
+    }
     checked = [_verify_result(folder) for folder, names in files.items() if RESULT in names]
     checked += [
         _without_manifest(folder, names)
@@ -67,23 +71,34 @@ def verify(root: str | Path) -> list[Checked]:
         if (names & {_UNITS, REPORT} and not names & {RESULT, SUMS} and _is_ours(folder, names))
     ]
     checked += [
-        _verify_folder(ShardFolder(folder))
-        for folder, names in files.items()
-        if _is_store(folder, names)
+        _verify_store(folder) for folder, names in files.items() if _is_store(folder, names)
     ]
     checked += [_verify_files(folder) for folder, names in files.items() if SUMS in names]
     checked += [_unfinished(folder) for folder in unfinished]
+    checked += unreadable
     if not checked:
         raise InputError(f"no result and no activations in {path}: name the folder of a run.")
     return checked
 
 
-def _is_name(path: Path) -> bool:
-    """A file, or a link that leads to none: it stands where a file should."""
-    try:
-        return path.is_symlink() or path.is_file() or SHARD_NAME.fullmatch(path.name) is not None
-    except OSError:
-        return True
+def _names_below(root: Path) -> tuple[dict[Path, set[str]], list[Checked]]:
+    """Every folder with the names of its files; and those that cannot be read.
+
+    A link that leads to nothing, and a folder with the name of a shard, stand where a file should.
+    """
+    unreadable = []
+
+    def note(error: OSError) -> None:
+        folder = Path(error.filename or root)
+        problem = f"{folder.name} cannot be read ({error.strerror})."
+        unreadable.append(Checked(folder, "files", 1, 0, (problem,)))
+
+    files = {}
+    for place, folders, names in os.walk(root, onerror=note):
+        links = {name for name in folders if (Path(place) / name).is_symlink()}
+        shards = {name for name in folders if SHARD_NAME.fullmatch(name)}
+        files[Path(place)] = {*names, *links, *shards}
+    return files, unreadable
 
 
 def _is_store(folder: Path, names: set[str]) -> bool:
@@ -99,7 +114,7 @@ def _is_ours(folder: Path, names: set[str]) -> bool:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path)
     except OSError:
         return b""
 
@@ -145,40 +160,53 @@ def _verify_files(folder: Path) -> Checked:
     return Checked(folder, "files", len(state), len(state) - len(problems), problems)
 
 
-def _verify_folder(folder: ShardFolder) -> Checked:
+def _verify_store(path: Path) -> Checked:
     problems: list[str] = []
     said: dict[str, Any] = {"made_from": {}, "shards": {}}
     try:
-        said = folder.manifest()
+        said = ShardFolder(path, None).manifest()
     except InputError as error:
         problems.append(str(error))
-    n_shards, expected = 0, said["made_from"].get("plan_sha256")
-    try:
-        plan = (folder.path / PLAN).read_bytes()
-        if sha256_of(plan) != expected:
-            problems.append(f"{PLAN} is not the one that {MANIFEST} names.")
-        n_shards = len(plan_from_bytes(plan))
-    except (OSError, SafetensorError, ValueError, TypeError) as error:
-        problems.append(f"{PLAN} cannot be read ({one_line(error, 80)}).")
-    whole: set[str] = set()
-    held = is_held(folder.path / LOCK)
-    for path in sorted(folder.path.iterdir()):
-        name = SHARD_NAME.fullmatch(path.name)
+    folder = ShardFolder(path, said["made_from"].get("plan_sha256"))
+    plan, wrong = _plan_of(folder)
+    problems += wrong
+    held = is_held(path / LOCK)
+    whole: dict[int, list[str]] = {}
+    for file in sorted(path.iterdir()):
+        name = SHARD_NAME.fullmatch(file.name)
         if name is not None:
+            index, digest = int(name["index"]), name["sha256"]
             try:
-                if sha256(path) == name["sha256"]:
-                    whole.add(path.name)
-                else:
-                    problems.append(f"{path.name} has changed since it was written.")
-            except OSError as error:
-                problems.append(f"{path.name} cannot be read ({error.strerror}).")
-        elif TEMPORARY in path.name:
+                folder.check(index, digest, rows_of(plan[index]) if index < len(plan) else None)
+                if plan and index >= len(plan):
+                    raise InputError(f"{file.name} is not of this plan.")
+                if said["shards"] and said["shards"].get(str(index)) != digest:
+                    raise InputError(f"{file.name} is not the one that {MANIFEST} names.")
+                whole.setdefault(index, []).append(file.name)
+            except InputError as error:
+                problems.append(str(error))
+        elif TEMPORARY in file.name:
             if not held:
-                problems.append(f"{path.name} is left by a run that was stopped.")
-        elif path.name not in (MANIFEST, PLAN, LOCK):
-            problems.append(f"{path.name} is not ours.")
-    for index, digest in said["shards"].items():
-        wanted = folder.shard(int(index), digest)
-        if not wanted.exists():
-            problems.append(f"{wanted.name} is missing.")
-    return Checked(folder.path, "activations", n_shards, len(whole), tuple(problems), held)
+                problems.append(f"{file.name} is left by a run that was stopped.")
+        elif file.name not in (MANIFEST, PLAN, LOCK):
+            problems.append(f"{file.name} is not ours.")
+    twice = [f"{' and '.join(names)} are both there." for names in whole.values() if names[1:]]
+    missing = [
+        f"{folder.shard(int(index), digest).name} is missing."
+        for index, digest in said["shards"].items()
+        if not folder.shard(int(index), digest).exists()
+    ]
+    problems += [*twice, *missing]
+    return Checked(path, "activations", len(plan), len(whole), tuple(problems), held)
+
+
+def _plan_of(folder: ShardFolder) -> tuple[list[Shard], list[str]]:
+    """The plan of a store's folder, empty if there is none; and what is wrong with it."""
+    try:
+        data = read_file(folder.path / PLAN)
+        shards = plan_from_bytes(data)
+    except (OSError, SafetensorError, ValueError, TypeError) as error:
+        return [], [f"{PLAN} cannot be read ({one_line(error, 80)})."]
+    if sha256_of(data) != folder.plan_sha256:
+        return [], [f"{PLAN} is not the one that {MANIFEST} names."]
+    return shards, []

@@ -12,11 +12,14 @@ import pandas as pd
 
 from lens_probes.ablate.verdict import Verdict
 from lens_probes.ablate.wording import card_lines
-from lens_probes.errors import InputError, one_line
-from lens_probes.folders import write_folder
-from lens_probes.model_files import sha256
+from lens_probes.errors import InputError
+from lens_probes.folder_sums import check_folder
+from lens_probes.folders import user_path, write_folder
+from lens_probes.schemas import CardManifest, read_json
+from lens_probes.tables import read_tables, write_tables
 
 CARD = "causal.json"
+FORMAT = 2
 METHOD = 3  # grows when the same request gives other numbers or verdicts
 _TABLES = ("sets", "units", "doses", "nulls", "steering")
 
@@ -109,36 +112,32 @@ class CausalCard:
 
     def write_files(self, work: Path) -> None:
         """Write the files of a card into a folder that is there and empty."""
-        for name in _TABLES:
-            getattr(self, name).to_parquet(work / f"{name}.parquet", index=False)
+        files = write_tables(work, {name: getattr(self, name) for name in _TABLES})
         said = {
-            "format": 1,
+            "format": FORMAT,
             "verdict": self.verdict,
             "why": self.why,
             "provenance": self.provenance,
             "timings": self.timings,
-            "files": {name: sha256(work / f"{name}.parquet") for name in _TABLES},
+            "files": files,
         }
         (work / CARD).write_text(json.dumps(said, indent=1, allow_nan=False))
 
     @classmethod
     def load(cls, folder: str | Path) -> CausalCard:
-        """Read a saved card; an error if a file is missing or changed since it was written."""
-        path = Path(folder).expanduser()
-        try:
-            said = json.loads((path / CARD).read_text("utf-8"))
-            for name in _TABLES:
-                if sha256(path / f"{name}.parquet") != said["files"][name]:
-                    raise InputError(f"card {path} is damaged: {name}.parquet has changed.")
-            tables = {name: pd.read_parquet(path / f"{name}.parquet") for name in _TABLES}
-            return cls(
-                said["verdict"], said["why"], **tables,
-                provenance=said["provenance"], timings=said["timings"],
-            )  # fmt: skip
-        except FileNotFoundError as error:
-            missing = Path(str(error.filename)).name
-            raise InputError(f"no causal card in {path}: it has no {missing}.") from error
-        except InputError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"cannot read the card in {path}: {one_line(error)}.") from error
+        """Read a saved card.
+
+        Raises
+        ------
+        InputError
+            A file is missing or has changed since it was written, or is of another version.
+        """
+        path = user_path(folder)
+        if not (path / CARD).exists():
+            raise InputError(f"no causal card in {path}: it has no {CARD}.")
+        check_folder(path, [CARD, *(f"{name}.parquet" for name in _TABLES)])
+        said = read_json(path / CARD, CardManifest, newest=FORMAT)
+        return cls(
+            said["verdict"], said["why"], **read_tables(path, said["files"], _TABLES),
+            provenance=said["provenance"], timings=said["timings"],
+        )  # fmt: skip

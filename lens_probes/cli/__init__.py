@@ -16,6 +16,7 @@ from lens_probes.cli.ablate import ablate
 from lens_probes.cli.heatmap import heatmap
 from lens_probes.cli.maximize import maximize
 from lens_probes.cli.options import parse_layers, strictly
+from lens_probes.cli.replicate import replicate
 from lens_probes.cli.reproduce import reproduce
 from lens_probes.cli.residual import residual
 from lens_probes.cli.sweep import command_line, sweep_app
@@ -33,11 +34,11 @@ app.command(sweep_app)
 app.command(ablate)
 app.command(heatmap)
 app.command(maximize)
+app.command(replicate)
 app.command(residual)
 for command in (
     runs.report,
     runs.verify,
-    runs.replicate,
     facts.audit,
     facts.models,
     facts.sites,

@@ -96,15 +96,17 @@ def ablate(
     folder = run / CAUSAL if out is None else out
     page = run / "report.html" if out is None else None
     card = _card_there(folder, result, places.options(design))
-    if card is not None:
-        _show(card, folder, page)
-        return
-
-    from lens_probes.folders import check_report_path, hold_folder
-    from lens_probes.sealed import write_sums
+    from lens_probes.folder_sums import write_sums
+    from lens_probes.folders import check_report_path, clear_aside, hold_folder
 
     if page is not None:
         check_report_path(page)
+    if card is not None:
+        if page is not None:  # a run that was killed has written the card and not the page
+            SweepResult.load(run).write_report(page)
+        clear_aside(folder)
+        _show(card, folder, page)
+        return
     with hold_folder(folder) as new:
         card = _measure(result, places, asked, device, quiet)
         kept = replace(card, provenance={**card.provenance, "command": command_line.get()})

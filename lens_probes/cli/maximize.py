@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from lens_probes.cli.options import ModelOptions, check_at_least, load, log_lines
-from lens_probes.cli.sweep import command_line
+from lens_probes.cli.finding_folder import find
+from lens_probes.cli.options import ModelOptions, check_at_least, log_lines
 from lens_probes.errors import InputError, unknown
 from lens_probes.sites import SITES
 
@@ -129,27 +130,21 @@ def maximize(
         raise unknown("site", site, SITES)
     given = _check(method, seed, search or SearchOptions(), corpus or CorpusOptions())
 
-    from lens_probes.folders import check_output_folder
-
-    folder = check_output_folder(out or Path("runs") / "maximize")
-    text = _text(method, given, seed)
     place = {"site": site, "layer": layer, "unit": unit, "seed": seed}
-    loaded = load(model)
-    if method == "gradient":
-        show(_by_gradient(loaded, place, given), folder)
-    elif method == "tokens":
-        show(_over_tokens(loaded, place, given, text, not model.quiet), folder)
-    elif text is not None:
-        show(_in_a_corpus(loaded, place, given, text, not model.quiet), folder)
+    reading: dict[str, Any] = {
+        name: given.pop(name) for name in ("text", "characters") if name in given
+    }
 
+    def make(loaded: LensModel, text: Text | None) -> Finding:
+        if method == "gradient":
+            return _by_gradient(loaded, place, given)
+        if method == "tokens":
+            return _over_tokens(loaded, place, given, text, not model.quiet)
+        assert text is not None, "the method sample has a text"
+        return _in_a_corpus(loaded, place, given, text, not model.quiet)
 
-def show(finding: Finding, folder: Path) -> None:
-    """Print the answer, keep page and numbers, and say where they are."""
-    for sentence in finding.answer:
-        print(f"* {sentence}")
-    if finding.listing:
-        print("\n" + "\n".join(finding.listing))
-    print(f"\nReport: {finding.save(folder, command=command_line.get())}")
+    read = partial(_text, method, reading, seed)
+    find(out or Path("runs") / "maximize", model, make, read=read)
 
 
 def _check(
@@ -179,8 +174,8 @@ def _check(
 
 def _text(method: Method, given: dict[str, Any], seed: int) -> Text | None:
     """The corpus, or some documents of it; None where none is read."""
-    name = given.pop("text", "speeches" if method == "sample" else None)
-    characters = given.pop("characters", 200_000)
+    name = given.get("text", "speeches" if method == "sample" else None)
+    characters = given.get("characters", 200_000)
     if name is None:
         return None
     from lens_probes.texts import load_text, some_documents

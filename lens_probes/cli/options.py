@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import CoercionError, Parameter, Token, convert
 
 from lens_probes.errors import InputError, at_least
-from lens_probes.folders import check_writable, user_path
+from lens_probes.model_files import cache_folder
+from lens_probes.paths import check_outside, check_writable, user_path
 
 if TYPE_CHECKING:
     from lens_probes.model import LensModel
@@ -171,8 +172,8 @@ def strictly(kind: Any, tokens: Sequence[Token]) -> Any:
     return convert(kind, tokens)
 
 
-def check_work(options: WorkOptions) -> None:
-    """An error for what cannot be, before anything is loaded."""
+def check_work(options: WorkOptions, out: Path) -> None:
+    """An error for what cannot be, with `out` as the output folder, before anything is loaded."""
     check_at_least(
         1, batch_size=options.batch_size, workers=options.workers, minutes=options.minutes
     )
@@ -183,6 +184,8 @@ def check_work(options: WorkOptions) -> None:
         raise InputError("--scheduler goes with --executor dask or slurm.")
     if options.store is not None:
         check_writable(options.store)
+    logs = options.logs if options.executor == "slurm" else None
+    check_outside(out, store=options.store, logs=logs, cache=cache_folder())
 
 
 def check_at_least(least: int, **given: int | None) -> None:

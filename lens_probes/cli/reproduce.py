@@ -7,7 +7,8 @@ from typing import Literal
 
 from lens_probes.cli.options import log_lines
 from lens_probes.errors import InputError, at_least
-from lens_probes.folders import user_path
+from lens_probes.folders import hold_aside
+from lens_probes.paths import check_writable, user_path
 
 
 def reproduce(
@@ -60,6 +61,7 @@ def reproduce(
     at_least(0, seed=seed)
     wanted = lesson_ids(lessons)
     out = user_path(out)
+    check_writable(out)
     folder = find_scripts(None if scripts is None else user_path(scripts))
     sources = [name.strip() for name in (models or model).split(",") if name.strip()]
     if not sources or len(set(sources)) < len(sources):
@@ -70,13 +72,15 @@ def reproduce(
     from lens_probes.findings.run_models import could_not_run, run_models
     from lens_probes.findings.tables import summary, write_tables
 
-    found = run_models(
-        sources, wanted, text=text, out=out, seed=seed, scale="quick" if quick else scale,
-        larger=larger, scripts=folder, quiet=quiet,
-    )  # fmt: skip
+    refusal = f"another run is writing to {out}: wait for it, or name another folder."
+    with hold_aside(out, refusal):
+        found = run_models(
+            sources, wanted, text=text, out=out, seed=seed, scale="quick" if quick else scale,
+            larger=larger, scripts=folder, quiet=quiet,
+        )  # fmt: skip
+        paths = write_tables(found, out)
     for one in found:
         print(f"{one.model}: {summary(one)}")
-    paths = write_tables(found, out)
     for path in paths:
         print(path)
     lost = could_not_run(found)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from lens_probes.cli.maximize import show
-from lens_probes.cli.options import ModelOptions, check_at_least, load, log_lines
+from lens_probes.cli.finding_folder import find
+from lens_probes.cli.options import ModelOptions, check_at_least, log_lines
 from lens_probes.errors import InputError, unknown
 from lens_probes.sites import SITES
+
+if TYPE_CHECKING:
+    from lens_probes.model import LensModel
+    from lens_probes.report.finding_page import Finding
+    from lens_probes.texts import Text
 
 PROMPT = "The dentist left the toothpaste and the mouthwash on the bookshelf beside the mirror."
 
@@ -50,11 +55,9 @@ def residual(
     if not prompt.strip():
         raise InputError("the prompt is empty: give some words.")
 
-    from lens_probes.folders import check_output_folder
+    def make(loaded: LensModel, _: Text | None) -> Finding:
+        from lens_probes.report.residual_findings import of_prompt
 
-    folder = check_output_folder(out or Path("runs") / "residual")
-    loaded = load(model)
+        return of_prompt(loaded, prompt, site=site, layer=layer, bos=bos, seed=seed)
 
-    from lens_probes.report.residual_findings import of_prompt
-
-    show(of_prompt(loaded, prompt, site=site, layer=layer, bos=bos, seed=seed), folder)
+    find(out or Path("runs") / "residual", model, make)

@@ -17,7 +17,8 @@ from lens_probes.cli.options import (
     parse_layers,
 )
 from lens_probes.errors import MOST_PERMUTATIONS, InputError, alpha_of, unknown, whole
-from lens_probes.folders import MANIFEST, REPORT, clear_aside, hold_folder, user_path
+from lens_probes.folders import MANIFEST, REPORT, clear_aside, hold_folder
+from lens_probes.paths import output_path
 from lens_probes.sites import SITES
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def run_sweep(
     not know how far it had come.
     """
     log_lines(model_options.quiet)
-    sites, layers = _check(options)
-    out = user_path(options.out or Path("runs") / name)
+    out = output_path(options.out or Path("runs") / name)
+    sites, layers = _check(options, out)
     if (out / MANIFEST).exists():
         _show(_same_result(out, make_probe, model_options), out)
         return
@@ -82,7 +83,7 @@ def run_sweep(
     _show(result, out)
 
 
-def _check(options: SweepOptions) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
+def _check(options: SweepOptions, out: Path) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
     """Sites and layers; an error for whatever is wrong in any model."""
     sites = tuple(dict.fromkeys(site.strip() for site in options.sites.split(",")))
     for site in sites:
@@ -94,7 +95,7 @@ def _check(options: SweepOptions) -> tuple[tuple[str, ...], tuple[int, ...] | No
     alpha_of(options.alpha)
     if options.min_per_group is not None:
         whole("min_per_group", options.min_per_group, least=1)
-    check_work(options)
+    check_work(options, out)
 
     from lens_probes.decision import preset_decision
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -15,7 +14,9 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
 
+from lens_probes.digests import read_file, sha256, sha256_of
 from lens_probes.errors import InputError, one_line
 from lens_probes.findings.claim import SIMULATED, Measured, Value
 from lens_probes.findings.claims import CLAIMS
@@ -23,6 +24,7 @@ from lens_probes.findings.intervals import no_interval
 from lens_probes.findings.parts import bounded, why_none
 from lens_probes.findings.setting import Lesson, Outcome
 from lens_probes.findings.verdict import Verdict, decide
+from lens_probes.sealed import remove_leftovers, seal, unseal, write_atomic
 
 FORMAT = 2
 _KEPT = ("value", "low", "high", "null", "untrained", "unit")
@@ -55,7 +57,7 @@ def record_key(lesson: str, settings: Mapping[str, Any], source: str) -> str:
     text = json.dumps(
         [FORMAT, lesson, settings, source, package_digest()], sort_keys=True, default=str
     )
-    return hashlib.sha256(text.encode()).hexdigest()
+    return sha256_of(text.encode())
 
 
 @lru_cache(maxsize=1)
@@ -66,7 +68,7 @@ def package_digest() -> str:
     for path in sorted(root.rglob("*.py")):
         name = path.relative_to(root).as_posix()
         if not name.startswith("cli/"):
-            digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\0".encode())
+            digest.update(f"{name}\0{sha256(path)}\0".encode())
     return digest.hexdigest()
 
 
@@ -86,18 +88,13 @@ def write_record(
     record that lies there points to its own figures.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
     links = {
         name: _write_figure(folder / f"{lesson.id}_{name}_{key[:8]}.html", figure)
         for name, figure in outcome.figures.items()
     }
     record = record_of(lesson, key, outcome, model=model, links=links, sizes=sizes, seconds=seconds)
-    path = folder / f"{lesson.id}.json"
-    part = path.with_suffix(".json.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(record.said, indent=1, allow_nan=False))
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    write_atomic(folder / f"{lesson.id}.json", seal(record.said))
     for old in folder.glob(f"{lesson.id}_*.html"):
         if old.name not in links.values():
             old.unlink(missing_ok=True)
@@ -144,14 +141,12 @@ def read_record(folder: Path, lesson: str) -> Record | None:
     if not path.exists():
         return None
     try:
-        said = json.loads(path.read_text("utf-8"))
+        said = unseal(read_file(path), path)
     except OSError as error:
         raise InputError(f"cannot read {path}: {one_line(error)}.") from error
-    except ValueError:
-        said = None
-    if not isinstance(said, dict) or any(
-        not isinstance(said.get(name), kind) for name, kind in _FIELDS.items()
-    ):
+    except InputError:
+        said = {}
+    if any(not isinstance(said.get(name), kind) for name, kind in _FIELDS.items()):
         log.warning("%s is damaged or of an older version: the lesson runs again", path)
         return None
     return Record(lesson, said["key"], said)
@@ -190,11 +185,20 @@ def _part(name: str, value: Value) -> dict[str, Any]:
 def _write_figure(path: Path, figure: go.Figure | str) -> str:
     if isinstance(figure, str):
         head = f'<!doctype html><meta charset="utf-8"><title>{path.stem}</title>'
-        path.write_text(head + figure, "utf-8")
+        page = head + figure
     else:
-        # plotly.min.js is written once beside the figures: they open with no network.
-        figure.write_html(path, include_plotlyjs="directory")
+        # Its name in the page would be drawn at random, and two runs would differ.
+        page = figure.to_html(include_plotlyjs="directory", div_id=path.stem)
+        _write_plotly(path.with_name("plotly.min.js"))
+    write_atomic(path, page.encode("utf-8", "replace"))
     return path.name
+
+
+def _write_plotly(path: Path) -> None:
+    """The script that figures share, once beside them: they open with no network."""
+    script = get_plotlyjs().encode()
+    if not path.is_file() or sha256(path) != sha256_of(script):
+        write_atomic(path, script)
 
 
 def _finite(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lens_probes.digests import sha256_of
 from lens_probes.errors import InputError, at_least
 from lens_probes.findings.reproduce import kept_records, run_lessons
 from lens_probes.findings.setting import Scale, Setting
@@ -101,7 +101,7 @@ def folder_name(source: str) -> str:
     plain = re.sub(r"[^\w.-]+", "_", source).strip("_.") or "model"
     if plain == source:
         return plain
-    return f"{plain}_{hashlib.sha256(source.encode()).hexdigest()[:8]}"
+    return f"{plain}_{sha256_of(source.encode())[:8]}"
 
 
 def _run_model(source: str, model: LensModel, asked: Asked) -> Findings:

@@ -23,6 +23,7 @@ from lens_probes.findings.cells import (
 from lens_probes.findings.claim import Claim
 from lens_probes.findings.claims import CLAIMS
 from lens_probes.findings.record import Record
+from lens_probes.sealed import remove_leftovers, write_atomic
 
 SIDES = ("course", "rigorous")
 
@@ -159,9 +160,8 @@ def write_tables(findings: Sequence[Findings], out: Path) -> tuple[Path, Path]:
     name = "findings_quick" if scales == {"quick"} else "findings"
     paths = (out / f"{name}.html", out / f"{name}.md")
     for path, page in zip(paths, (html(findings), markdown(findings)), strict=True):
-        part = path.with_suffix(path.suffix + ".part")
-        part.write_text(page, "utf-8")
-        part.replace(path)
+        remove_leftovers(out, f"{path.name}-")
+        write_atomic(path, page.encode("utf-8", "replace"))
     return paths
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lens_probes.errors import InputError, one_line, unknown
+from lens_probes.errors import InputError, unknown
 from lens_probes.folders import user_path
 from lens_probes.probes.base import MADE
+from lens_probes.probes.toml_file import read_toml
 from lens_probes.probes.word_sets import bundled_data, word_classes
 from lens_probes.texts import Document, Text
 
@@ -105,12 +105,7 @@ def load_contrast(path: str | Path) -> Contrast:
         No such file, not TOML, an unknown key, not two classes, a frame without {word}.
     """
     file = user_path(path)
-    try:
-        given = tomllib.loads(file.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} is not TOML: {one_line(error)}.") from error
+    given = read_toml(file)
     for key in given:
         if key not in _KEYS:
             raise unknown(f"key in {file.name}", key, _KEYS)

@@ -24,6 +24,7 @@ from lens_probes.report.unit_card import ShownContext
 
 PAGE = "report.html"
 NUMBERS = "numbers.json"
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -68,17 +69,25 @@ class Finding:
         InputError
             The folder holds something already, or cannot be written.
         """
-        page = self.html(command=command)
+        return write_folder(folder, lambda work: self.write_files(work, command)) / PAGE
 
-        def fill(work: Path) -> None:
-            (work / PAGE).write_bytes(page.encode("utf-8", "replace"))
-            numbers = {"command": command, "answer": self.answer, "recorded": self.recorded}
-            numbers |= {"numbers": self.numbers}
-            (work / NUMBERS).write_text(json.dumps(_plain(numbers), indent=1, allow_nan=False))
-            for name, table in self.tables.items():
-                table.to_parquet(work / f"{name}.parquet", index=False)
-
-        return write_folder(folder, fill) / PAGE
+    def write_files(
+        self, work: Path, command: str = "", made_from: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write the files into a folder that is there; `made_from`: what the numbers depend on."""
+        (work / PAGE).write_bytes(self.html(command=command).encode("utf-8", "replace"))
+        for name, table in self.tables.items():
+            table.to_parquet(work / f"{name}.parquet", index=False)
+        said = {
+            "format": FORMAT,
+            "command": command,
+            "made_from": made_from or {},
+            "answer": self.answer,
+            "listing": self.listing,
+            "recorded": self.recorded,
+            "numbers": self.numbers,
+        }
+        (work / NUMBERS).write_text(json.dumps(_plain(said), indent=1, allow_nan=False))
 
     def html(self, *, command: str = "") -> str:
         """The page: one file that asks no network for anything."""

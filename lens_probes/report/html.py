@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from lens_probes.answer import answer
-from lens_probes.errors import InputError
+from lens_probes.paths import check_report_path
 from lens_probes.report import (
     account,
     checks,
@@ -38,6 +37,7 @@ from lens_probes.report.text_heatmap import best_scale, heatmap_html
 from lens_probes.report.unit_browser import unit_browser
 from lens_probes.report.unit_card import UnitCard, marked, unit_card
 from lens_probes.result import CAUSAL, SweepResult
+from lens_probes.sealed import write_page
 from lens_probes.unit_details import CARDS, UnitDetails
 
 
@@ -59,24 +59,8 @@ def write_report(
     InputError
         The file cannot be written there.
     """
-    target = Path(path).expanduser()
-    if target.is_dir():
-        raise InputError(f"cannot write the report to {target}: it is a folder; name a file in it.")
     page = report_html(result, details=details, replication=replication)
-    work = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with work.open("wb") as file:
-                file.write(page.encode("utf-8", "replace"))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(work, target)
-        finally:
-            work.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write the report to {target}: {error.strerror}.") from error
-    return target
+    return write_page(check_report_path(path), page)
 
 
 def report_html(

@@ -5,7 +5,6 @@ Both lie in folders beside the result's own files, `replication` and `causal`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lens_probes.errors import InputError, one_line
+from lens_probes.errors import InputError
 from lens_probes.report.numbers import MINUS, NONE, fixed
 from lens_probes.report.replication_figures import Replicated
 from lens_probes.result import SweepResult
@@ -47,17 +46,12 @@ def saved_replication(result: SweepResult) -> Replication | None:
     folder = None if result.folder is None else result.folder / REPLICATION
     if folder is None or not folder.is_dir():
         return None
-    try:
-        said = json.loads((folder / "replication.json").read_text("utf-8"))
-        lines, units = (pd.read_parquet(folder / f"{name}.parquet") for name in ("lines", "units"))
-        first = said["first"]["examples"]["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"cannot read the replication in {folder}: {one_line(error)}.") from error
-    if first != result.provenance["examples"]["sha256"]:
+    saved = Replication.load(folder)
+    if saved.provenance["first"]["examples"]["sha256"] != result.provenance["examples"]["sha256"]:
         raise InputError(
             f"{folder} replicates a sweep of other examples: move it out of this result's folder."
         )
-    return Replication(lines, units, said)
+    return saved
 
 
 def with_findings(

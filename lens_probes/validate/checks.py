@@ -45,7 +45,7 @@ def layer_checks(
     folds: Folds,
     *,
     seed: int,
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+) -> tuple[pd.DataFrame, dict[str, Any] | None]:
     """One row per layer and site: cross-fitted accuracy, baselines, control task; the nested best.
 
     With a continuous label: held-out r of the unit chosen on the training folds. `choose` is
@@ -62,8 +62,8 @@ def layer_checks(
             table["best_unit_r_heldout"] = [
                 best_unit_r(x, examples.value, folds.main) for x in arrays
             ]
-        return table, {}
-    best: dict[str, Any] = {}
+        return table, None
+    best: dict[str, Any] | None = None
     if folds.main is not None:
         accuracy = cross_fitted_accuracy(
             arrays, examples.label, folds.main, lambda train: choose(arrays, rows=train)

@@ -10,7 +10,15 @@ from typing import Any
 
 import pandas as pd
 
-from lens_probes.folders import write_folder
+from lens_probes.errors import InputError
+from lens_probes.folder_sums import check_folder
+from lens_probes.folders import user_path, write_folder
+from lens_probes.schemas import ReplicationManifest, read_json
+from lens_probes.tables import read_tables, write_tables
+
+REPLICATION = "replication.json"
+FORMAT = 2
+_TABLES = ("lines", "units")
 
 LINES = (
     "kind", "n", "n_words", "units_compared", "n_significant1", "n_significant2",
@@ -72,10 +80,27 @@ class Replication:
 
     def write_files(self, folder: Path) -> None:
         """Write the files into a folder that is there already."""
-        self.lines.to_parquet(folder / "lines.parquet", index=False)
-        self.units.to_parquet(folder / "units.parquet", index=False)
-        text = json.dumps(self.provenance, indent=1, allow_nan=False)
-        (folder / "replication.json").write_text(text)
+        files = write_tables(folder, {name: getattr(self, name) for name in _TABLES})
+        said = {"format": FORMAT, **self.provenance, "files": files}
+        (folder / REPLICATION).write_text(json.dumps(said, indent=1, allow_nan=False))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Replication:
+        """Read a saved replication.
+
+        Raises
+        ------
+        InputError
+            A file is missing or has changed since it was written, or is of another version.
+        """
+        path = user_path(folder)
+        if not (path / REPLICATION).exists():
+            raise InputError(f"no replication in {path}: it has no {REPLICATION}.")
+        check_folder(path, [REPLICATION, *(f"{name}.parquet" for name in _TABLES)])
+        said = read_json(path / REPLICATION, ReplicationManifest, newest=FORMAT)
+        tables = read_tables(path, said["files"], _TABLES)
+        provenance = {k: v for k, v in said.items() if k not in ("format", "files")}
+        return cls(**tables, provenance=provenance)
 
 
 def _percent(value: float) -> str:

@@ -286,7 +286,7 @@ def test_steering_is_left_out_with_a_note(model: LensModel, examples: Examples) 
         ({"words": "text"}, "words must be two lists"),
         ({"words": (["a"], "b")}, "words must be two lists"),
         ({"layers": "0"}, "a layer must be|layers must be whole numbers"),
-        ({"interest": 0}, "interest must be above 0 and at most 1, a share of what the median"),
+        ({"interest": 0}, "interest must lie between 1e-06 and 1"),
         ({"alpha": 1.5}, "alpha must lie between 0 and 1"),
         ({"sites": ["mlp_pre_linear"]}, "this model has no site"),
         ({"top": 60, "layers": [0]}, "layer 0, site mlp_pre: 96 units vary here"),

@@ -12,6 +12,7 @@ from tiny_models import PROSE
 
 import lens_probes as lp
 from lens_probes.cli import main
+from lens_probes.folder_sums import SUMS, write_sums
 
 pytestmark = pytest.mark.model
 
@@ -73,8 +74,12 @@ def test_the_card_is_printed_kept_and_shown(run: Path, capsys: Captured) -> None
 def test_a_card_of_an_older_method_is_not_taken_for_this_one(run: Path, capsys: Captured) -> None:
     assert main(["ablate", str(run), *QUICK]) == 0
     said = json.loads((run / "causal" / "causal.json").read_text())
-    del said["provenance"]["method"]
+    said["provenance"]["method"] = 1
     (run / "causal" / "causal.json").write_text(json.dumps(said))
+    assert main(["report", str(run)]) == 2
+    assert "causal.json has changed since it was written" in capsys.readouterr().err
+    (run / "causal" / SUMS).unlink()
+    write_sums(run / "causal")
     capsys.readouterr()
     assert main(["ablate", str(run), *QUICK]) == 2
     assert "already holds a causal card of other method" in capsys.readouterr().err
@@ -112,7 +117,7 @@ def test_mistakes_are_one_line_and_change_nothing(
         "windows": ([str(run), "--windows", "1"], "windows must be 2 or more; got 1"),
         "seed": ([str(run), "--seed", "-1"], "seed must be 0 or more; got -1"),
         "alpha": ([str(run), "--alpha", "2"], "alpha must lie between 0 and 1"),
-        "interest": ([str(run), "--interest", "2"], "interest must be above 0 and at most 1"),
+        "interest": ([str(run), "--interest", "2"], "interest must lie between 1e-06 and 1"),
         "kind": ([str(run), "--kind", "men"], 'Did you mean "mean"'),
         "out": ([str(run), "--out", str(run.parent / "full")], "already holds files"),
     }

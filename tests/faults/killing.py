@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,31 @@ from typing import Any
 
 _CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link"}
 _ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "NUMBA", "OPENBLAS")}
+
+
+_SECONDS = re.compile(rb"<caption id=.timings-caption.>.*?</table>", re.DOTALL)
+_SEAL = re.compile(rb"<!-- sha256 [0-9a-f]{64} -->\n\Z")
+
+
+def state(root: Path) -> dict[str, bytes]:
+    """Every file and folder below, less recorded times and the digests over them."""
+    found = {}
+    for path in root.rglob("*"):
+        data = path.read_bytes() if path.is_file() else b"a folder"
+        if path.name in ("result.json", "causal.json") or re.fullmatch(r"L\d\d\.json", path.name):
+            said = json.loads(data)
+            times = [said.pop(name) for name in ("timings", "seconds") if name in said]
+            assert times, f"{path} has no times"
+            said.pop("sha256", None)
+            data = json.dumps(said).encode()
+        elif path.name == "sha256sums.txt":
+            digests = (line.partition("  ") for line in data.decode().splitlines())
+            times_in = ("causal.json", "report.html")
+            data = "".join(f"{'' if n in times_in else d} {n}" for d, _, n in digests if n).encode()
+        elif path.suffix == ".html":
+            data = _SEAL.sub(b"", _SECONDS.sub(b"", data))
+        found[path.relative_to(root).as_posix()] = data
+    return found
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -14,32 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from killing import Runs, run_command
+from killing import Runs, run_command, state
 from tiny_models import PROSE
 
 from lens_probes.verify import verify
 
 pytestmark = pytest.mark.model
 KILLS = int(os.environ.get("KILLS", "8"))
-
-SECONDS = re.compile(rb"<caption id=.timings-caption.>.*?</table>", re.DOTALL)
-
-
-def state(root: Path) -> dict[str, bytes]:
-    """Every file and folder below, less recorded times and the digests over them."""
-    found = {}
-    for path in root.rglob("*"):
-        data = path.read_bytes() if path.is_file() else b"a folder"
-        if path.name == "result.json":
-            said = json.loads(data)
-            assert said.pop("timings")["seconds"]
-            data = json.dumps(said).encode()
-        if path.name == "report.html":
-            data, n_tables = SECONDS.subn(b"", data)
-            assert n_tables == 1
-            data = data[: data.rindex(b"<!-- sha256 ")]
-        found[path.relative_to(root).as_posix()] = data
-    return found
 
 
 def sweep(model: Path, text: Path, root: Path) -> list[str]:

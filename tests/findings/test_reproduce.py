@@ -95,7 +95,7 @@ def test_a_record_points_to_its_own_figures(tmp_path: Path, setting: Setting) ->
     (figure,) = first.said["figures"].values()
     kept = (out / figure).read_bytes()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(record_module.os, "fsync", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(record_module, "seal", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             run_script(script, replace(setting, seed=1, shared={}), out)
     assert read_record(out, "L22") == first

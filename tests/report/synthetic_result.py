@@ -138,6 +138,9 @@ def _decide(units, preset):
         "n_families": 1,
         "m_smallest": n,
         "m_largest": n,
+        "n_permutations": 99,
+        "min_per_word": 5,
+        "seed": 0,
         "left_out": len(units) - n,
     }
 
@@ -175,6 +178,10 @@ def _provenance(n_per_class, layers, decided):
             "n_per_class": list(n_per_class),
             "n_words_per_class": [4, 3],
             "n_sources": 5,
+            "by_source": [],
+            "tokens_up_to_target": [91, 91],
+            "value_name": None,
+            "tokens_computed": 8190,
             "sha256": "cd" * 32,
             "counts": {"candidates": 1234, "dropped: too near the start": 34, "drawn": 90},
             "origin": {

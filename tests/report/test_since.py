@@ -37,7 +37,9 @@ def replication(result, digest=None):
                           "sign_agreement": [0.0], "note": [""]})  # fmt: skip
     examples = dict(result.provenance["examples"])
     examples["sha256"] = digest or examples["sha256"]
-    return Replication(lines, units, {"first": {"examples": examples}})
+    second = {"origin": {}, "counts": {"drawn": 18}, "sha256": "12" * 32}
+    said = {"first": {"examples": examples, "decision": result.provenance["decision"]}}
+    return Replication(lines, units, said | {"second": second, "model": result.provenance["model"]})
 
 
 def test_a_unit_of_the_causal_card():
@@ -101,11 +103,11 @@ def test_a_saved_replication_is_in_the_report_of_its_sweep(result, tmp_path):
 
 def test_a_replication_of_another_sweep_or_a_broken_one_is_refused(result, tmp_path):
     run = result.save(tmp_path / "run")
-    replication(result, digest="00").save(run / "replication")
+    replication(result, digest="00" * 32).save(run / "replication")
     with pytest.raises(InputError, match="replicates a sweep of other examples"):
         SweepResult.load(run).write_report(tmp_path / "r.html")
     (run / "replication" / "replication.json").write_text(json.dumps({}))
-    with pytest.raises(InputError, match="cannot read the replication in"):
+    with pytest.raises(InputError, match=r"replication\.json has changed since it was written"):
         SweepResult.load(run).write_report(tmp_path / "r.html")
     assert not (tmp_path / "r.html").exists()
 
@@ -114,12 +116,23 @@ def test_a_causal_card_of_another_sweep_is_refused(result, tmp_path):
     from lens_probes.ablate import CausalCard
 
     run = result.save(tmp_path / "run")
-    said = {name: dict(result.provenance[name]) for name in ("examples", "model")}
+    measured = {"apart": ["word"], "n_chosen": 9, "n_left_out": 0, "n_measured": [4, 5],
+                "n_passages_measured": 9}  # fmt: skip
+    options = {"top": 20, "kind": "mean", "positions": "read", "n_nulls": 99, "n_windows": 9,
+               "after": 2, "alpha": 0.05, "seed": 0, "sites": ["q"], "layers": [3]}  # fmt: skip
+    said = {"examples": result.provenance["examples"] | measured, "sweep": None, "notes": [],
+            "model": result.provenance["model"], "options": options, "method": 2}  # fmt: skip
     empty = [pd.DataFrame({"kl": [0.0]})] * 5
     for there, match in (
         (said, None),
-        (said | {"examples": {"sha256": "00"}}, "is of other examples: move it out of"),
-        (said | {"model": {"weights_sha256": "00"}}, "is of other weights: move it out of"),
+        (
+            said | {"examples": said["examples"] | {"sha256": "00" * 32}},
+            "is of other examples: move it out of",
+        ),
+        (
+            said | {"model": said["model"] | {"weights_sha256": "00" * 32}},
+            "is of other weights: move it out of",
+        ),
     ):
         saved = CausalCard("undecided", "too few", *empty, provenance=there).save(run / "causal")
         loaded = SweepResult.load(run)
