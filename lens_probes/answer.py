@@ -161,16 +161,36 @@ def _best_unit(result: SweepResult) -> str:
     class0, class1 = result.provenance["examples"]["class_names"]
     higher = class1 if best["direction"] > 0 else class0
     status = "" if best["status"] == "ok" else f"; status {best['status']}"
-    auc = max(best["auc"], 1 - best["auc"])
-    said = (
-        f"The strongest single unit is {best['name']}, higher for {higher}: AUC {auc:.3f} in that "
-        f"direction (standard error {best['auc_se']:.3f}), in-sample accuracy "
-        f"{best['accuracy']:.0%}{status}"
+    said = f"The strongest single unit is {best['name']}, higher for {higher}{status}. In sample "
+    if np.isfinite(best.get("auc_group_low", np.nan)):
+        auc, *ends = (best[f"auc_group{end}"] for end in ("", "_low", "_high"))
+        low, high = sorted(ends if auc >= 0.5 else (1 - end for end in ends))
+        said += f"its AUC over groups is {max(auc, 1 - auc):.3f} ({low:.2f} to {high:.2f})"
+    else:
+        said += f"its AUC over examples is {max(best['auc'], 1 - best['auc']):.3f}"
+    return said + "." + _where_not_chosen(result)
+
+
+def _where_not_chosen(result: SweepResult) -> str:
+    """What the best unit and layer are worth on examples that had no part in choosing them."""
+    nested = result.validation.get("nested_best")
+    if not nested or nested["unit"]["auc"] is None:
+        return ""
+    unit, difference, probe = (
+        _estimate(nested[name]) for name in ("unit", "mean_difference", "logistic_probe")
     )
-    held_out = best.get("auc_heldout", np.nan)
-    if np.isfinite(held_out):
-        said += f"; AUC {held_out:.3f} on held-out {_held_out_by(result)}"
-    return said + "." + _unit_or_layer(result)
+    return (
+        f" Chosen on some {_held_out_by(result)} and scored on others, the best unit of the sweep "
+        f"has AUC {unit}. The best layer has {difference} for the direction between the class "
+        f"means. A logistic probe on all its units has {probe}."
+    )
+
+
+def _estimate(found: Mapping[str, float | None]) -> str:
+    """An AUC with its interval, where there is one."""
+    if found["low"] is None:
+        return f"{found['auc']:.3f}"
+    return f"{found['auc']:.3f} ({found['low']:.2f} to {found['high']:.2f})"
 
 
 def _accuracy(result: SweepResult) -> str:
@@ -193,21 +213,6 @@ def _accuracy(result: SweepResult) -> str:
         f"higher for {class1}: from {low[column]:.0%} ({low['site']}, layer {low['layer']}) to "
         f"{high[column]:.0%} ({high['site']}, layer {high['layer']}); {how}."
     )
-
-
-def _unit_or_layer(result: SweepResult) -> str:
-    """Beside the unit, the layer."""
-    layers = result.layers
-    if "logistic_probe_auc_heldout" not in layers:
-        return ""
-    best = layers.iloc[int(layers["best_unit_auc_heldout"].argmax())]
-    said = (
-        f" Unit or layer? Held-out AUC at {best['site']}, layer {best['layer']}: "
-        f"{best['best_unit_auc_heldout']:.3f} for the unit chosen on the training folds, "
-        f"{best['mean_difference_auc_heldout']:.3f} for the direction between the class means, "
-        f"{best['logistic_probe_auc_heldout']:.3f} for a logistic probe on all units"
-    )
-    return said + "."
 
 
 def _caveat(result: SweepResult) -> str:
@@ -279,7 +284,8 @@ def _test(decision: Mapping[str, Any]) -> str:
 
 def _held_out_by(result: SweepResult) -> str:
     """What was held out whole; examples, where a result does not say."""
-    return f"{result.validation.get('held_out_by') or 'example'}s"
+    by = result.validation.get("held_out_by") or "example"
+    return "groups of words" if by == "word" else f"{by}s"
 
 
 def _s(things: list[Any]) -> str:

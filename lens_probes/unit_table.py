@@ -18,6 +18,8 @@ from lens_probes.sites import unit_name
 from lens_probes.validate.confounds import confound_table, independent_covariates
 from lens_probes.validate.folds import Folds
 
+_EFFECTS = ("g", "auc", "accuracy")
+
 
 def in_turn(
     activations: Activations, keys: Iterable[tuple[int, str]] | None = None
@@ -151,18 +153,21 @@ def group_statistics(
         names += ["word_r"]
     elif not pairs:
         names += ["icc", "effective_n", "word_sd0", "word_sd1", "word_skew"]
+        names += [f"{name}_group{end}" for name in _EFFECTS for end in ("", "_low", "_high")]
     if not testable_groups(examples, min_per_group):
         return dict.fromkeys(names, np.nan)
     assert examples.group is not None
     use = tested_rows(examples, min_per_group)
     part, y, group = x[use], examples.label[use], examples.group[use]
     if pairs:
-        tests: Any = stats.word_level_paired(part, y, group)
+        found = vars(stats.word_level_paired(part, y, group))
     elif examples.value is not None:
-        tests = stats.word_level_r(part, examples.value[use], group, min_per_word=min_per_group)
+        value = examples.value[use]
+        found = vars(stats.word_level_r(part, value, group, min_per_word=min_per_group))
     else:
-        tests = stats.word_level(part, y, group, min_per_word=min_per_group)
-    return {name: getattr(tests, name) for name in names}
+        found = vars(stats.word_level(part, y, group, min_per_word=min_per_group))
+        found = found | vars(stats.group_effects(part, y, group))
+    return {name: found[name] for name in names}
 
 
 def covariates_of(examples: Examples, tokenizer: Any) -> pd.DataFrame | None:

@@ -179,7 +179,7 @@ def unit_or_layer(result: SweepResult) -> go.Figure:
             " Grey band: the control task, lowest to highest: the best unit for random classes of "
             "words, on new passages. Where it is high, knowing the word is enough."
         )
-    return frame(figure, _unit_or_layer_title(table), caption, height=height)
+    return frame(figure, _unit_or_layer_title(result), caption, height=height)
 
 
 def _control_band(figure: go.Figure, rows: pd.DataFrame, row: int) -> None:
@@ -199,13 +199,13 @@ def _control_band(figure: go.Figure, rows: pd.DataFrame, row: int) -> None:
         figure.add_trace(edge, row=row, col=1)
 
 
-def _unit_or_layer_title(table: pd.DataFrame) -> str:
-    unit, probe = "best_unit_auc_heldout", "logistic_probe_auc_heldout"
-    if not {unit, probe} <= set(table) or table.dropna(subset=[unit, probe]).empty:
-        return "No held-out score of single units and of whole layers"
-    known = table.dropna(subset=[unit, probe])
-    best = known.iloc[known[unit].argmax()]
+def _unit_or_layer_title(result: SweepResult) -> str:
+    """What was chosen in training folds over all layers and sites: no best of held-out scores."""
+    nested = result.validation.get("nested_best")
+    if not nested or nested["unit"]["auc"] is None:
+        return "Held-out score of single units and of whole layers"
+    unit, probe = nested["unit"]["auc"], nested["logistic_probe"]["auc"]
     return (
-        f"On held-out examples the best single unit reaches AUC {fixed(best[unit], 3)} (layer "
-        f"{best['layer']} of {best['site']}); a probe on all units there {fixed(best[probe], 3)}"
+        f"Chosen in training folds, the sweep's best unit reaches AUC {fixed(unit, 3)} held out; a "
+        f"probe on all units of its best layer {fixed(probe, 3)}"
     )
