@@ -88,9 +88,11 @@ def _independent(result: SweepResult) -> str:
     types, tokens, groups = (
         _against(examples[f"n_{what}_per_class"]) for what in ("words", "read_tokens", "groups")
     )
-    said = (
-        f"Independent groups: {types} word types are read at {tokens} tokens, which makes {groups}"
-    )
+    mean = "read_token" in result.examples and (result.examples["read_token"] < 0).all()
+    where = "averaged over their tokens" if mean else f"read at {tokens} tokens"
+    said = f"Independent groups: {groups}"
+    if any(examples["n_words_per_class"]):
+        said = f"Independent groups: {types} word types are {where}, which makes {groups}"
     if decision["level"] != "token":
         said += f"; tested: {_against(decision['n_words_tested'])}"
     if aside := examples["set_aside"]:
@@ -143,7 +145,8 @@ def _how_many_are_tuned(result: SweepResult) -> str:
     if "adjusted_p" in units and units["adjusted_p"].notna().any():
         given = result.provenance["decision"]["adjusted"]["given"]
         n = int((units["adjusted_p"] <= alpha).sum())
-        said += f". Given {', '.join(given).replace('_', ' ')}: {_units(n)} in a family-wise test"
+        named = ", ".join(name.removeprefix("n_").replace("_", " ") for name in given)
+        said += f". Given {named}: {_units(n)} in a family-wise test"
     return said + "."
 
 
@@ -217,7 +220,7 @@ def _accuracy(result: SweepResult) -> str:
 
 def _caveat(result: SweepResult) -> str:
     examples, decision = result.provenance["examples"], result.provenance["decision"]
-    w0, w1 = examples["n_words_per_class"]
+    w0, w1 = examples["n_groups_per_class"]
     n = sum(examples["n_per_class"])
     if not (w0 and w1):
         return (
@@ -240,8 +243,8 @@ def _caveat(result: SweepResult) -> str:
         )
     why = f" because {decision['why']}" if decision["why"] else ""
     return (
-        f"Caution: these p-values count tokens ({n}), not words ({w1} v {w0} types){why}: tokens "
-        "of few word types are no evidence about a category, and the share of significant units "
+        f"Caution: these p-values count tokens ({n}), not groups of words ({w1} v {w0}){why}: "
+        "tokens of few words are no evidence about a category, and the share of significant units "
         "grows with the number of examples."
     )
 

@@ -200,14 +200,18 @@ def _problem(decision: Decision, examples: Examples) -> tuple[str, str]:
         said = f"{n} replication groups" + said.partition("replication groups")[2]
     if aside:
         said += f" ({aside} examples of groups with both classes are set aside)"
-    enough = n >= (2 if pairs else 3) if several else min(n0, n1) >= 1 and n0 + n1 >= 3
+    # One group has no spread to be told from: whatever it is, the other class's would stand for it.
+    enough = n >= (2 if pairs else 3) if several else min(n0, n1) >= 2
     if decision.method != "max_t":
-        enough = n >= 3 if several else min(n0, n1) >= 2
-        what = "Welch's t of their means"
-        if decision.method == "max_adjusted":
-            what, enough = "scores given the confounds", enough and not pairs
-        line = f"{said}: {what}, {decision.method}"
-        return ("", line) if enough else (f"{said}, too few to test", "")
+        if decision.method != "max_adjusted":
+            if examples.value is not None:
+                return f"{decision.method} needs exact p of single units, which values have not", ""
+            line = f"{said}: Welch's t of their means, {decision.method}"
+            return ("", line) if enough and n >= 3 else (f"{said}, too few to test", "")
+        smallest = max(0.5 ** (n - 1), 1 / (1 + decision.n_permutations))
+        line = f"{said}: scores given the confounds; the smallest p is {smallest:.3g}"
+        fits = enough and not pairs and smallest <= decision.alpha
+        return ("", line) if fits else (f"{line}, too few to test", "")
     if not enough:
         return f"{said}, too few to permute", ""
     try:

@@ -73,9 +73,16 @@ def check_logits(tl: Any, source: object, wanted: tuple[torch.Tensor, torch.Tens
     Raises
     ------
     InputError
-        With both versions, since another one may be right.
+        With both versions, since another one may be right. Logits that are not finite have a line
+        of their own.
     """
     tokens, reference = wanted
+    if not torch.isfinite(reference).all():
+        half = weights_dtype(tl) in (torch.float16, torch.bfloat16)
+        raise InputError(
+            f"model {source} cannot be read: in {weights_dtype(tl)} its logits are not finite; "
+            f"{'load it with dtype=float32' if half else 'its weights are damaged'}."
+        )
     with computing(tl, gradients=False):
         found = tl.run_with_hooks(tokens, return_type="logits", fwd_hooks=[])
     one, other = (x.double() - x.double().mean(-1, keepdim=True) for x in (found, reference))

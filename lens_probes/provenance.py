@@ -30,7 +30,7 @@ def provenance_of(
             "n_words_per_class": n_words,
             "n_read_tokens_per_class": n_tokens,
             "n_groups_per_class": list(groups_per_class(examples)),
-            "set_aside": set_aside(examples),
+            "set_aside": set_aside(examples) if decided["level"] == "word" else {},
             "n_sources": 0 if examples.source is None else len(set(examples.source)),
             "by_source": examples.by_source().to_dict("records"),
             "tokens_up_to_target": [int(examples.position.min()) + 1,

@@ -126,7 +126,10 @@ def set_aside(examples: Examples) -> dict[str, int]:
         return {}
     names = group_names(examples)
     numbers, counts = np.unique(examples.group[mixed], return_counts=True)
-    return {names[k]: int(n) for k, n in zip(numbers.tolist(), counts.tolist(), strict=True)}
+    aside: dict[str, int] = {}
+    for k, n in zip(numbers.tolist(), counts.tolist(), strict=True):
+        aside[names[k]] = aside.get(names[k], 0) + n
+    return aside
 
 
 def groups_per_class(

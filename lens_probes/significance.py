@@ -73,6 +73,7 @@ def decide(
             "threshold_low": [float(value) for value in test.threshold_low],
             "threshold_high": [float(value) for value in test.threshold_high],
             "simes_level": test.simes_level,
+            "share_p": test.share_p,
         }
     else:
         corrected, log10_corrected = _adjusted(units, decision, family)

@@ -166,10 +166,8 @@ def sweep(
         activations, examples, covariates, folds if rigorous else None,
         decision.min_per_group if rigorous else None,
     )  # fmt: skip
-    adjustment = Adjustment.of(examples, model.tokenizer)
-    units, decided = decide(
-        units, decision, in_turn(activations), examples, adjustment if rigorous else None
-    )
+    adjustment = Adjustment.of(examples, model.tokenizer) if rigorous else None
+    units, decided = decide(units, decision, in_turn(activations), examples, adjustment)
     validation: dict[str, Any] = {"resolution": resolution, "notes": [*folds.notes, *missing]}
     validation["notes"] += notes_on(examples, model.tokenizer)
     clock.lap("statistics")
@@ -182,14 +180,14 @@ def sweep(
         clock.lap("forward passes, further negative set")
 
     per_layer = summarise_layers(units)
-    if rigorous:
+    if adjustment is not None:
         family = families(units, decision)
         if decision.method == "max_t":
             bounds = tuned_by_layer(units, decided, family)
             per_layer = per_layer.merge(bounds, on=["layer", "site"])
             validation["tuned"] = tuned_in_all(units, decided)
         decided["level_at_this_design"] = level_at_this_design(
-            units, examples, decision, adjustment
+            units, examples, decision, adjustment, max(decided.get("threshold", [np.nan]))
         )
         choose = partial(
             significant_units, examples=examples, decision=decision, family=family,

@@ -18,12 +18,14 @@ def tuned_by_layer(
     """One row per layer and site of a max-T decision.
 
     tuned_at_least: lower bound on the truly tuned units there; all rows, and the sum over the
-    sweep, hold together with probability 1 - alpha (`stats.tuned_at_least`). share_mc_low,
+    sweep, hold together with probability 1 - alpha (`stats.tuned_at_least`); NaN for values and
+    pairs, for which it is not calibrated. share_mc_low,
     share_mc_high: the share of significant units under the thresholds that other draws of as many
     relabellings could have set (95 %).
     """
     value = units["permuted_value"].to_numpy(float)
     index = np.searchsorted(decided["families"], family)
+    calibrated = np.isfinite(decided["simes_level"])
     far = np.array(decided["threshold_high"])[index], np.array(decided["threshold_low"])[index]
     rows = []
     layers, sites = units["layer"].to_numpy(), units["site"].to_numpy()
@@ -36,7 +38,7 @@ def tuned_by_layer(
             {
                 "layer": layer,
                 "site": site,
-                "tuned_at_least": _at_least(value, decided, here),
+                "tuned_at_least": _at_least(value, decided, here) if calibrated else np.nan,
                 "share_mc_low": low,
                 "share_mc_high": high,
             }
@@ -44,8 +46,10 @@ def tuned_by_layer(
     return pd.DataFrame(rows)
 
 
-def tuned_in_all(units: pd.DataFrame, decided: Mapping[str, Any]) -> dict[str, Any]:
-    """The bound over the whole sweep and over each site; plain values."""
+def tuned_in_all(units: pd.DataFrame, decided: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The bound over the whole sweep and over each site; plain values, None where there is none."""
+    if not np.isfinite(decided["simes_level"]):
+        return None
     value = units["permuted_value"].to_numpy(float)
     sites = units["site"].to_numpy()
     return {

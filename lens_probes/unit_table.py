@@ -150,7 +150,7 @@ def group_statistics(
     names = ["word_t", "word_dof", "word_p", "log10_word_p"]
     pairs = pairs_of_words(examples)
     if examples.value is not None:
-        names += ["word_r"]
+        names = ["word_r"]  # its t has no exact tail where values are skewed
     elif not pairs:
         names += ["icc", "effective_n", "word_sd0", "word_sd1", "word_skew"]
         names += [f"{name}_group{end}" for name in _EFFECTS for end in ("", "_low", "_high")]

@@ -52,7 +52,7 @@ def test_every_site_and_layer_equals_the_raw_model(
     model = tiny_models[architecture]
     assert set(model.shapes) == sites_of(architecture)
     examples = random_examples(24, 400)
-    got = lp.collect(model, examples, sites=model.shapes)
+    got = lp.collect(model, examples, sites=list(model.shapes))
     assert len(got) == model.n_layers * len(model.shapes)
     raw = AutoModelForCausalLM.from_pretrained(tiny_folders[architecture]).eval()
     assert_equal_to_raw(got, raw, architecture, examples)
@@ -80,7 +80,7 @@ def test_three_layers_of_the_bundled_model_equal_the_raw_model() -> None:
     examples = lp.Examples.from_tokens(
         [ids[s : s + 40 + 10 * (s % 2)].tolist() for s in starts], -1, starts % 2
     )
-    got = lp.collect(model, examples, sites=model.shapes, layers=[0, 14, 29])
+    got = lp.collect(model, examples, sites=list(model.shapes), layers=[0, 14, 29])
     # In float64, so that the bound is on our rounding and not on the sum of two float32 runs.
     folder = converted_gguf(bundled_gguf())
     raw = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64).eval()

@@ -11,6 +11,7 @@ import pytest
 from tiny_models import PROSE
 
 import lens_probes as lp
+from lens_probes.answer import answer
 from lens_probes.cli import main, parse_layers
 
 
@@ -29,7 +30,8 @@ def test_sweep_report_and_what_they_print(
     assert code == 0, printed.err
     lines = printed.out.strip().splitlines()
     assert lines[-1] == f"Report: {out / 'report.html'}"
-    assert sum(line.startswith("* ") for line in lines) == 6
+    said = [line.removeprefix("* ") for line in lines if line.startswith("* ")]
+    assert said == list(answer(lp.SweepResult.load(out)))
     assert "candidates" in lines[0]
     assert lines[1].startswith("Sources: 1; most come from prose.txt 40 examples of ")
     result = lp.SweepResult.load(out)

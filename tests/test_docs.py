@@ -39,8 +39,13 @@ def test_the_page_on_probes_runs(tmp_path: Path, capsys: pytest.CaptureFixture[s
     exec(define, names)
     exec(use.replace("layers=[0, 10]", "layers=[0]"), names)
     result = names["result"]
-    assert result.provenance["examples"]["n_words_per_class"] == [3, 3]
-    assert result.provenance["examples"]["n_per_class"] == [12, 12]
+    said = result.provenance["examples"]
+    assert said["n_words_per_class"] == [3, 3]
+    assert said["n_per_class"] == [15, 15]
+    # As the page says: both marks are one token each, so words are no groups and tokens decide.
+    assert said["n_groups_per_class"] == said["n_read_tokens_per_class"] == [1, 1]
+    assert result.provenance["decision"]["level"] == "token"
+    assert "1 v 1" in result.provenance["decision"]["why"]
     assert contrast.count("\n") == 12
     (tmp_path / "colours.toml").write_text(contrast)
     given = f"--words {tmp_path / 'colours.toml'} --layers 0,1 --no-untrained --quiet"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from tiny_models import PROSE
 from lens_probes.findings import CLAIMS, LESSONS, Setting
 from lens_probes.findings.reproduce import load_script, run_script
 from lens_probes.model import LensModel
+from lens_probes.sealed import unseal
 from lens_probes.texts import Document, Text
 
 pytestmark = pytest.mark.model
@@ -56,8 +56,8 @@ def test_a_lesson_runs(lesson: str, setting: Setting, tmp_path: Path) -> None:
         page = (tmp_path / link).read_text()
         assert page.lower().startswith(("<html", "<!doctype"))
         assert not re.search(r"src=\"https?:", page)
-    kept = json.loads((tmp_path / f"{lesson}.json").read_text())
-    assert kept == record.said
-    stamp = (tmp_path / f"{lesson}.json").stat().st_mtime_ns
+    kept = tmp_path / f"{lesson}.json"
+    assert unseal(kept.read_bytes(), kept) == record.said
+    stamp = kept.stat().st_mtime_ns
     assert run_script(script, setting, tmp_path).said == record.said
-    assert (tmp_path / f"{lesson}.json").stat().st_mtime_ns == stamp
+    assert kept.stat().st_mtime_ns == stamp

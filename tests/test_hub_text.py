@@ -187,5 +187,5 @@ def test_options_of_data_sets_only(prose_file: Path) -> None:
         lp.load_text(prose_file, column="text")
     with pytest.raises(lp.InputError, match="max_characters= is for hf: texts only"):
         lp.load_text("speeches", max_characters=10)
-    with pytest.raises(lp.InputError, match="max_characters is 0: give 1 or more"):
+    with pytest.raises(lp.InputError, match=r"^max_characters must be 1 or more; got 0\.$"):
         lp.load_text("hf:a/b", max_characters=0)

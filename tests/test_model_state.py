@@ -6,7 +6,7 @@ import _thread
 import pickle
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -150,6 +150,15 @@ def test_no_hook_and_no_mode_is_left_by_an_interrupt(
     assert np.array_equal(read(model), wanted)
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C as at a terminal: what a script starts in the background ignores it."""
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, usual)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_waits_for_the_end_of_a_pass_and_a_second_one_does_not(model: LensModel) -> None:
     reached: list[str] = []
 
@@ -171,6 +180,7 @@ def test_ctrl_c_waits_for_the_end_of_a_pass_and_a_second_one_does_not(model: Len
         assert ("end" in reached) is (times == 1)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ablate_interrupted_at_any_moment_leaves_the_model_as_it_was(model: LensModel) -> None:
     given = lp.Examples.from_tokens(
         np.random.default_rng(0).integers(3, 390, (60, 9)), 5, np.arange(60) % 2,

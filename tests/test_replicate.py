@@ -97,6 +97,7 @@ def test_word_identity_comes_back_in_new_sentences_and_not_in_new_words(
         shuffled(toy_examples(range(12), 0)),
         sites=["mlp_pre"],
         method="holm",
+        level="token",
         untrained=False,
     )
     assert result.units["significant"].sum() > 20
@@ -195,9 +196,13 @@ def test_the_command(
     assert {p.name for p in (run / "replication").iterdir()} >= {
         "lines.parquet", "units.parquet", "replication.json",
     }  # fmt: skip
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "notes.txt").write_text("mine")
     for arguments, message in [
         ([str(run), "--quiet"], "say what is new"),
-        ([str(run), "--text", str(other)], "already holds files"),
+        ([str(run), "--seed", "1", "--quiet", "--out", str(full)], "already holds files"),
+        ([str(run), "--text", str(other)], "already holds a replication: name another one"),
         ([str(tmp_path / "no"), "--seed", "1"], "no result in"),
         (
             [str(run), "--words", "corse", "--out", str(tmp_path / "x"), "--quiet"],
@@ -206,3 +211,4 @@ def test_the_command(
     ]:
         assert main(["replicate", *arguments]) == 2
         assert message in capsys.readouterr().err
+    assert [path.name for path in full.iterdir()] == ["notes.txt"]

@@ -30,6 +30,7 @@ MODEL = {
 }  # fmt: skip
 EXAMPLES = {
     "class_names": ["a", "b"], "n_per_class": [2, 2], "n_words_per_class": [1, 1], "n_sources": 1,
+    "n_read_tokens_per_class": [1, 1], "n_groups_per_class": [1, 1], "set_aside": {},
     "by_source": [{"source": "s", "n0": 2, "n1": 2, "n_types0": 1, "n_types1": 1}],
     "tokens_up_to_target": [3, 3], "sha256": "cd" * 32, "counts": {"drawn": 4},
     "value_name": None, "tokens_computed": 12,
@@ -39,7 +40,8 @@ EXAMPLES = {
 }  # fmt: skip
 DECISION = {
     "preset": "course", "p_column": "wald_p", "method": "bonferroni", "scope": "layer",
-    "alpha": 0.05, "level": "token", "n_permutations": 9, "min_per_word": 5, "seed": 0, "why": "",
+    "alpha": 0.05, "level": "token", "n_permutations": 9, "min_per_group": 5, "seed": 0, "why": "",
+    "n_set_aside": 0, "families": [0],
     "n_families": 1, "m_smallest": 2, "m_largest": 2, "left_out": 0,
 }  # fmt: skip
 NULL = {"nominal": 0.05, "unit": None, "family": 0.1, "n": 9}

@@ -23,6 +23,7 @@ def examples() -> lp.Examples:
     """Twelve word types in six passages, six examples each."""
     rng = np.random.default_rng(0)
     rows = rng.integers(1, 400, (72, 12))
+    rows[:, -1] = 1 + np.arange(72) % 12  # each word is its own token, and so its own group
     words = [f"w{i % 12}" for i in range(72)]
     return lp.Examples.from_tokens(
         rows, -1, np.arange(72) % 2, words, [f"s{i % 6}" for i in range(72)]

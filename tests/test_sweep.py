@@ -97,9 +97,10 @@ def test_rigorous_answer_sets_words_beside_tokens(
     assert best["auc_heldout_passage"] > 0.65
     assert best["log10_word_p"] < -5
     said = " ".join(answer(result))
-    assert "max-T permutation of word types over 480 units" in said
-    assert "counting words; counting tokens it would be" in said
-    assert "the test counts 12 v 12 word types" in said
+    assert "max-T permutation of groups over 480 units" in said
+    assert "Counting tokens as independent it would be" in said
+    assert "which makes 12 v 12; tested: 12 v 12" in said
+    assert "with untrained weights 0 units" in said
     layer = result.layers.set_index(["layer", "site"]).loc[(1, "mlp_pre")]
     assert layer["best_unit_auc_heldout"] > 0.65
     assert layer["best_unit_refound"] in (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -146,11 +147,10 @@ def test_without_words_the_result_says_why(tiny_model: LensModel, examples: lp.E
 @pytest.mark.parametrize(
     ("word", "why"),
     [
-        ([f"w{i // 2}" for i in range(60)], "word 'w0' has examples of both classes"),
-        ([f"w{i % 2} {i // 2 % 15}" for i in range(60)], "0 v 0 word types have 5 examples or"),
-        ([f"w{i % 3}" for i in range(60)], "word 'w0' has examples of both classes"),
-        ([f"w{i % 2}" for i in range(60)], "1 v 1 word types have 5 examples"),
-        ([f"w{i % 4}" for i in range(60)], "the smallest p is 0.333, but max_t needs 0.05"),
+        ([f"w{i // 2}" for i in range(60)], "60 examples of groups with both classes are set"),
+        ([f"w{i % 3}" for i in range(60)], "0 v 0 replication groups have 1 example or more"),
+        ([f"w{i % 2}" for i in range(60)], "1 v 1 replication groups have 1 example or more"),
+        ([f"w{i % 10 // 4 * 2 + i % 2}" for i in range(60)], "the smallest p is"),
         (None, "no word types were given"),
     ],
 )
@@ -167,7 +167,7 @@ def test_where_words_cannot_decide_tokens_do_and_the_result_says_why(
     assert why in result.validation["resolution"]
     assert word is None or why in answer(result)[-1]
     assert result.units["t"].notna().all()
-    with pytest.raises(lp.InputError, match="decide at token level with method holm"):
+    with pytest.raises(lp.InputError, match="Or decide with level token"):
         lp.sweep(tiny_model, given, sites=["q"], layers=0, method="max_t")
 
 
@@ -211,7 +211,7 @@ def test_units_table_has_the_named_columns(tiny_model: LensModel, examples: lp.E
 
 @pytest.mark.model
 def test_layers_table_counts_what_units_say(tiny_model: LensModel, ten_words: lp.Examples) -> None:
-    result = lp.sweep(tiny_model, ten_words, sites=["mlp_pre", "q"], method="bh")
+    result = lp.sweep(tiny_model, ten_words, sites=["mlp_pre", "q"], method="bh", level="token")
     for row in result.layers.itertuples():
         group = result.units[(result.units.layer == row.layer) & (result.units.site == row.site)]
         significant = group[group.significant]
@@ -277,7 +277,8 @@ def made_units(p: np.ndarray, status: str = "ok") -> pd.DataFrame:
 )
 def test_families(preset: str, scope: str | None, sizes: set[int], families: int) -> None:
     units = made_units(np.full(16, 0.001))
-    decision = preset_decision(preset, method="bonferroni", scope=scope)
+    level = None if preset == "course" else "token"
+    decision = preset_decision(preset, method="bonferroni", level=level, scope=scope)
     table, said = decide(units, decision, [], NO_EXAMPLES)
     assert set((table["p_corrected"] / 0.001).round().astype(int)) == sizes
     assert said["n_families"] == families
@@ -302,12 +303,12 @@ def test_course_counts_units_without_a_wald_p_as_not_significant() -> None:
     ("options", "message"),
     [
         ({"preset": "rigourous"}, "unknown preset 'rigourous'.*Did you mean 'rigorous'"),
-        ({"method": "fdr"}, "unknown method 'fdr': choose from max_t, bonferroni, holm, bh, by"),
-        ({"method": "max_t", "preset": "course"}, "the course preset has no max_t"),
+        ({"method": "fdr"}, "unknown method 'fdr': choose from max_t, max_adjusted, bonferroni"),
+        ({"method": "max_t", "preset": "course"}, "the course preset counts tokens, without max_t"),
         ({"n_permutations": 0}, "n_permutations must be 1 or more"),
         (
             {"n_permutations": 9, "method": "max_t"},
-            "the smallest p is 0.1, but max_t needs 0.05.*method holm",
+            "the smallest p is 0.1, but max_t needs 0.05.*level token",
         ),
         ({"scope": "all"}, "unknown scope 'all'"),
         ({"alpha": 0.0}, "alpha must lie between 0 and 1"),
@@ -332,7 +333,9 @@ def test_a_class_needs_two_examples(tiny_model: LensModel) -> None:
 
 @pytest.fixture(scope="module")
 def result(tiny_models: dict[str, LensModel], ten_words: lp.Examples) -> lp.SweepResult:
-    return lp.sweep(tiny_models["llama"], ten_words, sites=["mlp_pre", "k"], method="bh")
+    return lp.sweep(
+        tiny_models["llama"], ten_words, sites=["mlp_pre", "k"], method="bh", level="token"
+    )
 
 
 @pytest.mark.model
@@ -409,7 +412,7 @@ def test_paintings_show_the_unit_on_the_tokens(
     assert joined == tiny_model.tokenizer.decode(examples.tokens[examples.label == 0][0])
     with pytest.raises(lp.InputError, match="no unit 128 at mlp_pre"):
         lp.paint(tiny_model, [[1, 2]], layer=0, site="mlp_pre", unit=128)
-    with pytest.raises(lp.InputError, match="a passage has 0 tokens"):
+    with pytest.raises(lp.InputError, match="must be a non-empty row of whole numbers"):
         lp.paint(tiny_model, [[]], layer=0, site="mlp_pre", unit=1)
 
 
@@ -423,18 +426,20 @@ def test_top_and_answer(result: lp.SweepResult) -> None:
         with pytest.raises(lp.InputError, match=message):
             result.top(**options)
     sentences = answer(result)
-    assert len(sentences) == 6
-    assert sentences[-2].startswith("Verdict: ")
-    table = result.layers[result.layers.site == "k"]
-    high = table.loc[table["share_significant"].idxmax()]
-    assert f"k highest in layer {high['layer']} ({high['share_significant']:.0%})" in sentences[1]
-    assert result.top(1)["name"][0] in sentences[2]
-    assert "count tokens (60), not words (5 v 5 types)" in sentences[-1]
+    said = " ".join(sentences)
+    high = result.layers.loc[result.layers["n_significant"].idxmax()]
+    most = f"most in layer {high['layer']} of {high['site']} ({high['n_significant']:,} of "
+    assert most in said
+    n = int(result.units["significant"].sum())
+    assert f"{n:,} units ({n / len(result.units):.1%})" in said
+    assert result.top(1)["name"][0] in said
+    assert "Verdict" not in said
+    assert "count tokens (60), not groups of words (5 v 5)" in sentences[-1]
     blind = replace(
         result,
         provenance={
             **result.provenance,
-            "examples": {**result.provenance["examples"], "n_words_per_class": [0, 0]},
+            "examples": {**result.provenance["examples"], "n_groups_per_class": [0, 0]},
         },
     )
     assert "word identity alone" in answer(blind)[-1]

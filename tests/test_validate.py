@@ -14,6 +14,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import lens_probes as lp
 from lens_probes import stats
+from lens_probes.adjustment import Adjustment
 from lens_probes.cli import main
 from lens_probes.decision import preset_decision
 from lens_probes.model import LensModel
@@ -117,6 +118,7 @@ def test_cross_fitting_takes_the_flattery_away() -> None:
 
 def made_examples(n: int = 120, **given: object) -> lp.Examples:
     tokens = np.random.default_rng(0).integers(1, 300, (n, 6))
+    tokens[:, -1] = 1 + np.arange(n) % 12  # each word type is read at its own token
     examples = lp.Examples.from_tokens(
         tokens, -1, np.arange(n) % 2, [f"w{i % 12}" for i in range(n)]
     )
@@ -133,6 +135,14 @@ def test_folds_hold_out_whole_words_and_whole_passages() -> None:
             assert len(set(fold[groups == name])) == 1
         for k in set(fold):
             assert set(examples.label[fold == k]) == {0, 1}
+    # Two word types read at each token: they are one group, and held out together.
+    tokens = examples.tokens.copy()
+    read = tokens[:, -1] = examples.label + 2 * (np.arange(120) % 12 // 4)
+    shared = make_folds(replace(examples, tokens=tokens)).word
+    assert shared is not None
+    for token in set(read.tolist()):
+        assert len(set(examples.word[read == token])) == 2
+        assert len(set(shared[read == token])) == 1
     two_words = replace(examples, word=np.array([f"w{i % 2}" for i in range(120)], dtype=object))
     folds = make_folds(two_words)
     assert folds.word is None
@@ -233,11 +243,16 @@ def test_only_too_few_words_count_as_nothing_found_a_broken_array_is_an_error() 
     decision = preset_decision("rigorous")
     x = np.random.default_rng(7).normal(size=(120, 5))
     family = np.zeros(5, dtype=np.int64)
-    one_word = examples.word == "w0"
-    few = one_word | (examples.label == 1)
-    assert not significant_units([x], examples, decision, family, few)[0].any()
+    x[:, 1] += 20 * examples.label
+    given = ([x], examples, decision, family, Adjustment.of(examples, None))
+    assert significant_units(*given)[0].tolist() == [False, True, False, False, False]
+    ones, words = examples.label == 1, examples.word
+    for few in (ones, ones | (words == "w0")):
+        assert not significant_units(*given, rows=few)[0].any()
+    enough = ones | np.isin(words, ["w0", "w2", "w4"])
+    assert significant_units(*given, rows=enough)[0][1]
     x[3, 2] = np.nan
     with pytest.raises(ValueError, match="unit 2"):
-        significant_units([x], examples, decision, family)
+        significant_units(*given)
     with pytest.raises(ValueError, match="unit 2"):
-        significant_units([x], examples, decision, family, np.ones(120, dtype=bool))
+        significant_units(*given, rows=np.ones(120, dtype=bool))

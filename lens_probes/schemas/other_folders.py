@@ -67,7 +67,7 @@ class CardProvenance(Saved):
 class CardManifest(Saved):
     """`causal.json`."""
 
-    verdict: Literal["encoded and used", "encoded, no measured use", "undecided"]
+    verdict: Literal["used", "no more than a typical unit", "undecided"]
     why: str
     provenance: CardProvenance
     timings: dict[str, float]

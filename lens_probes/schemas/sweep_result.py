@@ -48,7 +48,7 @@ class Origin(Saved):
     word_set: str | None = None
     by_default: list[str] = Field(default_factory=list)
     text: OneText | None = None
-    words: dict[str, list[str]] | None = None
+    words: dict[str, list[str]] | list[str] | None = None
     seed: int | None = None
     max_per_class: int | None = None
     max_words: int | None = None
@@ -137,6 +137,7 @@ class Decided(Saved):
     threshold_low: list[Number] | None = None
     threshold_high: list[Number] | None = None
     simes_level: Number = None
+    share_p: Number = None
     level_at_this_design: list[float] | None = None
     adjusted: Adjusted | None = None
 

@@ -17,6 +17,8 @@ from lens_probes.stats.inputs import Floats, Ints, InTurn, Numbers, chunks, refu
 
 # Two values of the statistic closer than this share are one: rounding must not part ties.
 TIE = 1e-9
+# Units beyond this |z| are counted by share_p.
+BEYOND = 2.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,15 @@ class Maxima:
         levels = (min(alpha + half, 0.99), max(alpha - half, 1e-12))
         return np.stack([self.p_values(exact=False, alpha=level)[1] for level in levels])
 
+    def share_p(self, *, exact: bool) -> float:
+        """p of as many units beyond |z| = BEYOND as under the real labels, among relabellings."""
+        first = round((BEYOND - FIRST) / STEP)
+        many = self.tops.counts[:, first:].sum(axis=1)
+        edge = FIRST + STEP * first
+        real = int((np.abs(self.value[~np.isnan(self.value)]) >= edge).sum())
+        reached = int((many >= real).sum())
+        return reached / len(many) if exact else (1 + reached) / (1 + len(many))
+
     def simes_level(self, *, exact: bool, alpha: float) -> float:
         """The calibrated level of Blanchard, Neuvial and Roquain (2020) over all tested units.
 
@@ -79,6 +90,7 @@ class Maxima:
         m = int((~np.isnan(self.value)).sum())
         counts, best = self.tops.counts, self.tops.best.max(axis=0)
         edges = np.minimum(FIRST + STEP * (np.arange(N_BINS) + 1)[None, :], best[:, None])
+        edges[:, -1] = np.maximum(edges[:, -1], best)
         p = 2 * special.ndtr(-edges)
         at_least = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
         with np.errstate(divide="ignore"):

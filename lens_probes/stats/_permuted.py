@@ -22,6 +22,9 @@ from lens_probes.stats.inputs import Bools, Floats, Ints
 FIRST, STEP, LAST = 1.6448536269514722, 0.002, 12.0
 # From this ceiling of the studentised r on it is used: thresholds lie near 5.
 CEILING = 6.0
+# Beyond this t^2 classes are apart: all such are one, as rounding decides how far. Units of few
+# values are apart under many relabellings, and must tie with themselves.
+APART = 1e10
 N_BINS = math.ceil((LAST - FIRST) / STEP)
 
 
@@ -60,8 +63,8 @@ class Statistic(Protocol):
 def normalised_welch(x: Floats, y: Bools) -> Floats:
     """Welch's t of x [item, unit] between two classes y [item], on the scale of a normal z [unit].
 
-    From both classes' own deviations, so that separated classes lose nothing; infinite where
-    neither varies, 0 where their means are equal. Each class needs two items.
+    From both classes' own deviations, so that separated classes lose nothing; t^2 counts up to
+    1e10. 0 where the means are equal. Each class needs two items.
     """
     sides = [x[~y], x[y]]
     centres = [side.mean(axis=0) for side in sides]
@@ -75,7 +78,9 @@ def normalised_welch(x: Floats, y: Bools) -> Floats:
         squared = gap**2 / both
         share = variances[0] / both
         dof = 1 / (share**2 / (len(sides[0]) - 1) + (1 - share) ** 2 / (len(sides[1]) - 1))
-        dof = np.where(np.isfinite(dof), dof, last)
+        apart = squared >= APART
+        squared = np.where(apart, APART, squared)
+        dof = np.where(apart | ~np.isfinite(dof), last, dof)
         size = (8 * dof + 1) / (8 * dof + 3) * np.sqrt(dof * np.log1p(squared / dof))
     return np.where(gap == 0, 0.0, np.copysign(size, gap))
 
@@ -181,7 +186,8 @@ class StudentisedSlope:
         rest = means if self.imposed else means - np.outer(label, slope)
         with np.errstate(divide="ignore", invalid="ignore"):
             t = slope * squares / np.sqrt(self._weights(label[None])[0] @ np.square(rest))
-        return np.where(slope == 0, 0.0, t)
+        limit = math.sqrt(APART)
+        return np.where(slope == 0, 0.0, np.clip(t, -limit, limit))
 
     def same(self) -> Bools:
         """The real labels, and labels that are their negative."""
@@ -260,7 +266,10 @@ def _raise_welch(
             if gap * gap > least[f, b] * both:
                 dof = both * both / max(v0 * v0 / (n0 - 1.0) + v1 * v1 / (n1 - 1.0), 1e-300)
                 dof = min(max(dof, 1e-3), most)
-                z = math.sqrt(dof * math.log1p(gap * gap / both / dof))
+                squared = gap * gap / both
+                if squared >= APART:
+                    squared, dof = APART, most
+                z = math.sqrt(dof * math.log1p(squared / dof))
                 z *= (8.0 * dof + 1.0) / (8.0 * dof + 3.0)
                 if counting:
                     _count(counts, b, z)
@@ -282,7 +291,7 @@ def _raise_ratio(
             top = min(best[f, b], FIRST) if counting else best[f, b]
             a, under = above[unit, b], max(below[unit, b], 1e-300)
             if a * a > top * top * under:
-                z = math.sqrt(a * a / under)
+                z = math.sqrt(min(a * a / under, APART))
                 if counting:
                     _count(counts, b, z)
                 best[f, b] = max(best[f, b], z)

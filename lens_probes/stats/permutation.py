@@ -56,8 +56,9 @@ class MaxPermutation:
     can be that small); threshold_low and threshold_high: where other draws of as many relabellings
     could have put it (95 %). exact: all n_distinct_relabellings were used; otherwise a sample of
     n_permutations, and p = (1 + b) / (1 + n_permutations). A unit whose group means are constant
-    is NaN. simes_level: for `tuned_at_least`, NaN where it was not asked for. n_groups1 is 0 with
-    a continuous label.
+    is NaN. simes_level: for `tuned_at_least`; share_p: p of as many units with |value| of 2 or
+    more, all units together; both NaN unless bound= was asked for and the statistic is the
+    normalised Welch t. n_groups1 is 0 with a continuous label.
     """
 
     value: PerUnit
@@ -74,6 +75,7 @@ class MaxPermutation:
     n_permutations: int
     exact: bool
     simes_level: float
+    share_p: float
 
 
 def max_permutation(
@@ -136,6 +138,7 @@ def max_permutation(
     else:
         table = sample_relabellings(design.codes, design.stratum, n=n_permutations, seed=seed)
     permuted = design.statistic(table, statistic)
+    bound = bound and isinstance(permuted, NormalisedWelch)
     maxima = family_maxima(arrays, design.items, design.stratum, permuted, family, count=bound)
     p, threshold = maxima.p_values(exact=exact, alpha=alpha)
     low, high = maxima.thresholds_nearby(exact=exact, alpha=alpha)
@@ -155,6 +158,7 @@ def max_permutation(
         n_permutations=len(table),
         exact=exact,
         simes_level=maxima.simes_level(exact=exact, alpha=alpha) if bound else float("nan"),
+        share_p=maxima.share_p(exact=exact) if bound else float("nan"),
     )
 
 

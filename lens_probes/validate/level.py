@@ -8,49 +8,86 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
+from scipy import special
 
 from lens_probes import stats
 from lens_probes.adjustment import Adjustment
 from lens_probes.decision import Decision, tested_rows
 from lens_probes.examples import Examples
+from lens_probes.replication_groups import groups_per_class
 
-N_FAMILIES, N_UNITS, N_DRAWS = 500, 20, 400
-SHARES_OF_WORDS = (0.1, 0.5)
+N_FAMILIES, MOST_UNITS, N_DRAWS = 200, 1000, 300
+SHARES_OF_WORDS = (0.02, 0.5)
 
 
 def level_at_this_design(
-    units: pd.DataFrame, examples: Examples, decision: Decision, adjustment: Adjustment
+    units: pd.DataFrame,
+    examples: Examples,
+    decision: Decision,
+    adjustment: Adjustment,
+    threshold: float,
 ) -> tuple[float, float] | None:
-    """Lowest and highest family-wise error over four kinds of null units; None at token level.
+    """Lowest and highest family-wise error over kinds of null units; None at token level.
 
     Units without any effect are drawn for the groups of these examples, with their sizes: normal
-    group effects that are 10 % or 50 % of the variance between examples, and a spread of class 1's
-    against class 0's that 5 % of the sweep's units fall below, or exceed. Each of N_FAMILIES
-    families of N_UNITS units is tested as the sweep is. The Monte Carlo error of each number is
-    about 0.01.
+    group effects that are 2 % or 50 % of the variance between examples, and a spread of class 1's
+    against class 0's as low, or as high, as the sweep's units have it (5 % beyond, without what is
+    chance in few groups). Families are of as
+    many independent units as the test's threshold says there are, MOST_UNITS at most: where spreads
+    differ the error grows with their number. The Monte Carlo error of each number is 0.015.
     """
     if decision.level != "word" or examples.group is None:
         return None
     use = tested_rows(examples, decision.min_per_group)
+    n_units = _independent_units(decision, threshold)
+    ratios = _ratios(units, *groups_per_class(examples, use))
     errors = [
-        _error(examples, use, decision, adjustment, share, ratio, seed=decision.seed + i)
+        _error(
+            examples,
+            use,
+            decision,
+            adjustment,
+            share,
+            ratio,
+            n_units=n_units,
+            seed=decision.seed + i,
+        )
         for i, (share, ratio) in enumerate(
-            (share, ratio) for share in SHARES_OF_WORDS for ratio in _ratios(units)
+            (share, ratio) for share in SHARES_OF_WORDS for ratio in ratios
         )
     ]
     return min(errors), max(errors)
 
 
-def _ratios(units: pd.DataFrame) -> tuple[float, ...]:
-    """Low and high ratio of the classes' sds of group means, among the units of the sweep."""
+def _independent_units(decision: Decision, threshold: float) -> int:
+    """How many independent units would set this threshold of |z|; 20 where it is not known.
+
+    alpha = 1 - (1 - p)^m, with the two-sided normal p of the threshold.
+    """
+    if decision.method == "max_adjusted" or not np.isfinite(threshold):
+        return 20
+    p = 2 * special.ndtr(-threshold)
+    m = np.log1p(-decision.alpha) / np.log1p(-p) if p > 0 else MOST_UNITS
+    return int(np.clip(m, 20, MOST_UNITS))
+
+
+def _ratios(units: pd.DataFrame, k0: int, k1: int) -> tuple[float, ...]:
+    """Low and high ratio of the classes' sds of group means, among the units of the sweep.
+
+    sds of few groups differ by chance: what normal means would give, 1 / 2(k - 1) in each log, is
+    taken from the variance of the log ratios before its ends (5 and 95 % of a normal) are formed.
+    """
     if "word_sd0" not in units:
         return (1.0,)
     sd0, sd1 = units["word_sd0"].to_numpy(float), units["word_sd1"].to_numpy(float)
     known = (sd0 > 0) & (sd1 > 0)
     if not known.any():
         return (1.0,)
-    low, high = np.quantile(sd1[known] / sd0[known], [0.05, 0.95])
-    return float(low), float(high)
+    logs = np.log(sd1[known] / sd0[known])
+    chance = 0.5 / max(k0 - 1, 1) + 0.5 / max(k1 - 1, 1)
+    half = 1.645 * np.sqrt(max(float(logs.var()) - chance, 0.0))
+    middle = float(np.median(logs))
+    return tuple(dict.fromkeys(float(np.exp(middle + side)) for side in (-half, half)))
 
 
 def _error(
@@ -61,17 +98,18 @@ def _error(
     share: float,
     ratio: float,
     *,
+    n_units: int,
     seed: int,
 ) -> float:
     """Family-wise error over families of null units drawn for these groups."""
     assert examples.group is not None
     rng = np.random.default_rng(seed)
     _, first, group = np.unique(examples.group[use], return_index=True, return_inverse=True)
-    label, n = examples.label[use][first], N_FAMILIES * N_UNITS
+    label, n = examples.label[use][first], N_FAMILIES * n_units
     values = None if examples.value is None else examples.value[use][first]
     scale = np.where(label == 1, ratio, 1.0)[:, None] if values is None else 1.0
     word = np.sqrt(share) * rng.normal(size=(len(label), n))
-    noise, family = np.sqrt(1 - share), np.repeat(np.arange(N_FAMILIES), N_UNITS)
+    noise, family = np.sqrt(1 - share), np.repeat(np.arange(N_FAMILIES), n_units)
     draws: dict[str, Any] = {"family": family, "seed": seed, "alpha": decision.alpha}
     n_draws = min(decision.n_permutations, N_DRAWS)
     if decision.method == "max_adjusted":
@@ -97,5 +135,5 @@ def _error(
 
 def _share_of_families(p: Float[np.ndarray, " unit"], alpha: float) -> float:
     """Share of families in which a unit passes."""
-    lowest = np.nan_to_num(p, nan=1.0).reshape(N_FAMILIES, N_UNITS).min(axis=1)
+    lowest = np.nan_to_num(p, nan=1.0).reshape(N_FAMILIES, -1).min(axis=1)
     return float((lowest <= alpha).mean())

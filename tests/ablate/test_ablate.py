@@ -12,7 +12,7 @@ from planted import DECOY, FILLER, READ, WORDS, planted_examples, planted_model
 
 from lens_probes.ablate import CausalCard, ablate, steer
 from lens_probes.ablate.card import METHOD
-from lens_probes.ablate.verdict import UNDECIDED, UNUSED, USED
+from lens_probes.ablate.verdict import UNDECIDED, UNUSED, USED, VERDICTS
 from lens_probes.errors import InputError
 from lens_probes.examples import Examples
 from lens_probes.model import LensModel
@@ -112,6 +112,9 @@ def test_a_saved_card_is_read_as_it_was(card: CausalCard, tmp_path: Path) -> Non
     for name in ("sets", "units", "doses", "nulls", "steering"):
         pd.testing.assert_frame_equal(getattr(again, name), getattr(card, name))
     assert again.provenance["options"]["top"] == PLANTED
+    for number, verdict in enumerate(VERDICTS):
+        other = replace(card, verdict=verdict).save(tmp_path / str(number))
+        assert CausalCard.load(other).verdict == verdict
     replace(card, steering=pd.DataFrame()).save(tmp_path / "no steering")
     assert CausalCard.load(tmp_path / "no steering").steering.empty
     with pytest.raises(InputError, match="already holds files"):

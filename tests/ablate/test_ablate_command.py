@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,18 @@ def test_the_card_is_printed_kept_and_shown(run: Path, capsys: Captured) -> None
     assert lines[-1] == f"Report: {run / 'report.html'}"
     after = (run / "report.html").read_text()
     assert after != before
-    assert card.units["why"].iloc[0][:40] in after
+    assert escape(f"{card.verdict.capitalize()}: {card.why}.") in after
+    shown = lp.SweepResult.load(run).evidence.columns  # units that have a card in the report
+    away = card.units[card.units["name"].isin(shown)]
+    assert 0 < len(away) < len(shown)
+    for row in away.to_dict("records"):
+        assert escape(f"{row['verdict'].capitalize()}: {row['why']}.") in after
+    for name in set(shown) - set(away["name"]):
+        layer, site, _ = name.split(".")
+        row = card.sets[card.sets["layer"] == int(layer[1:])].iloc[0]
+        said = f"not taken away: it is not among the {row['k']} top units of {layer}.{site} on the"
+        assert said in after
+        assert escape(f"{row['verdict']}: {row['why']}.") in after
     assert card.provenance["command"].startswith("lens-probes ablate ")
     stamps = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     assert main(["ablate", str(run), *QUICK]) == 0

@@ -15,8 +15,9 @@ RNG = np.random.default_rng(0)
 
 
 def sample(words: list[str], label: list[int], x: np.ndarray) -> Sample:
-    _, copy = np.unique(words, return_inverse=True)
-    return Sample({(0, "mlp_pre"): x}, np.array(label), np.array(words, object), copy)
+    _, group = np.unique(words, return_inverse=True)
+    names = np.array(words, object)
+    return Sample({(0, "mlp_pre"): x}, np.array(label), names, group, group)
 
 
 def test_length_given_frequency_equals_ordinary_least_squares() -> None:
@@ -61,7 +62,7 @@ def test_too_few_word_types_are_said(types: tuple[int, int], rejects: bool) -> N
     passed = np.abs(word_z(found, (0, "mlp_pre"), 5)) > max_t_threshold(found)
     assert passed.any() == rejects
     if not rejects:
-        assert f"{types[1]} v {types[0]} word types" in too_few_words(found)
+        assert f"{types[1]} v {types[0]} groups of words" in too_few_words(found)
 
 
 def test_a_second_batch_is_judged_over_word_types_where_asked() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,9 @@ def planted(
     rng = np.random.default_rng(seed)
     word = np.repeat([f"w{k}" for k in range(16)], 12)
     label = np.repeat([0, 1], 96)
-    examples = Examples.from_tokens(np.ones((192, 3), int), -1, label, word=word.tolist())
+    tokens = np.ones((192, 3), int)
+    tokens[:, -1] = np.repeat(np.arange(16), 12)  # each word type is read at its own token
+    examples = Examples.from_tokens(tokens, -1, label, word=word.tolist())
     arrays: dict[tuple[int, str], Any] = {}
     for layer, n in tuned.items():
         x = rng.normal(size=(192, 40)) + words * np.repeat(rng.normal(size=(16, 40)), 12, axis=0)
@@ -89,12 +92,18 @@ def test_word_identity_alone_passes_the_course_and_not_the_words() -> None:
     assert found["share"] == pytest.approx(0.5, abs=0.05)
 
 
-def test_word_t_is_students_t_of_word_means() -> None:
+def test_word_z_is_welchs_t_of_word_means_as_a_normal_z() -> None:
     sample = planted({0: 5}, words=1.0).sample()
     x = sample.arrays[0, "mlp_pre"].astype(float)
     means = x.reshape(16, 12, 40).mean(1)
-    expected = scipy_stats.ttest_ind(means[8:], means[:8]).statistic
-    np.testing.assert_allclose(word_z(sample, (0, "mlp_pre"), 5), expected, rtol=1e-6)
+    welch = scipy_stats.ttest_ind(means[8:], means[:8], equal_var=False)
+    v = welch.df
+    expected = (8 * v + 1) / (8 * v + 3) * np.sqrt(v * np.log1p(welch.statistic**2 / v))
+    expected *= np.sign(welch.statistic)
+    z = word_z(sample, (0, "mlp_pre"), 5)
+    np.testing.assert_allclose(z, expected, rtol=1e-6)
+    exact = np.sign(z) * scipy_stats.norm.isf(welch.pvalue / 2)
+    np.testing.assert_allclose(z, exact, rtol=5e-3)
     few = sample.take(np.arange(0, 192, 12))
     assert np.isnan(word_z(few, (0, "mlp_pre"), 5)).all()
     assert max_t_threshold(few) == np.inf
@@ -127,6 +136,26 @@ def test_draws_of_a_part_are_of_its_own_words() -> None:
     for drawn in bootstrap(part, 5, 0):
         assert set(drawn.word) <= set(part.word)
         assert [len(set(drawn.copy[drawn.label == k])) for k in (0, 1)] == [2, 6]
+
+
+def test_words_read_at_one_token_are_drawn_and_relabelled_together() -> None:
+    reading = planted({0: 0})
+    tokens = np.array(reading.examples.tokens)
+    tokens[:, -1] = np.repeat(np.arange(16) // 2, 12)  # w0 and w1 share a token, w2 and w3, ...
+    pairs = replace(reading, examples=replace(reading.examples, tokens=tokens)).sample()
+    assert (pairs.group == tokens[:, -1]).all()
+    for drawn in bootstrap(pairs, 5, 0):
+        assert [len(set(drawn.copy[drawn.label == k])) for k in (0, 1)] == [4, 4]
+        for copy in set(drawn.copy):
+            assert len(set(drawn.word[drawn.copy == copy])) == 2
+    for shuffled in shuffles(pairs, 5, 0):
+        for group in set(pairs.group):
+            assert len(set(shuffled.label[pairs.group == group])) == 1
+    # A group with both classes is drawn as two, one in each class.
+    tokens[:, -1] = np.repeat(np.arange(16) % 8, 12)
+    mixed = replace(reading, examples=replace(reading.examples, tokens=tokens)).sample()
+    for drawn in (mixed, *bootstrap(mixed, 5, 0)):
+        assert [len(set(drawn.copy[drawn.label == k])) for k in (0, 1)] == [8, 8]
 
 
 def test_the_null_is_kept_draw_by_draw_and_never_the_real_split() -> None:

@@ -262,10 +262,20 @@ def test_a_batch_of_sinks_only_is_refused(sink_at_1: LensModel) -> None:
 
 
 def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    """Those at positions that loading reads refuse the model, those beyond are found when read."""
     save_tiny("gpt2", tmp_path)
     raw = AutoModelForCausalLM.from_pretrained(tmp_path)
     with torch.no_grad():
+        raw.transformer.wpe.weight[20, 3] = float("nan")
+    raw.save_pretrained(tmp_path)
+    model = lp.load_model(tmp_path)
+    assert len(top_contexts(model, TEXT, site="mlp_pre", layer=0, length=16).table(0))
+    with pytest.raises(lp.InputError, match=r"not finite in .*float32: load the model"):
+        top_contexts(model, TEXT, site="mlp_pre", layer=0, length=32)
+    with torch.no_grad():
         raw.transformer.h[0].mlp.c_fc.bias[3] = float("nan")
     raw.save_pretrained(tmp_path)
-    with pytest.raises(lp.InputError, match=r"not finite in .*float32: load the model"):
-        top_contexts(lp.load_model(tmp_path), TEXT, site="mlp_pre", layer=0, length=32)
+    with pytest.raises(lp.InputError, match=r"in torch\.float32 its logits are not finite; its we"):
+        lp.load_model(tmp_path)
+    with pytest.raises(lp.InputError, match=r"float16 its logits are not finite; load it with dt"):
+        lp.load_model(tmp_path, dtype="float16")

@@ -83,7 +83,7 @@ def with_checks(result):
         untrained_share_significant=0.025,
     )
     changed = {"p_column": "p_family", "method": "max_t", "level": "word"}
-    changed |= {"n_permutations": 1000, "min_per_group": 5, "seed": 0, "threshold_t": [3.25, 4.5]}
+    changed |= {"n_permutations": 1000, "min_per_group": 5, "seed": 0, "threshold": [3.25, 4.5]}
     changed |= {"n_words_tested": [4, 3]}
     nulls = {
         "tokens": {"nominal": 0.05, "unit": 0.051, "family": 0.045, "n": 200},
@@ -98,6 +98,13 @@ def with_checks(result):
             "resolution": "7 v 5 word types: 792 relabellings, smallest p 0.0013",
             "notes": ["no passages are known: no held-out scores by passage"],
             "held_out_by": "word",
+            "nested_best": {
+                "unit": {"auc": 0.75, "low": 0.6, "high": 0.9},
+                "mean_difference": {"auc": 0.8, "low": 0.65, "high": 0.95},
+                "logistic_probe": {"auc": 0.85, "low": 0.7, "high": 0.95},
+                "chosen_unit": ["L3.mlp_pre.1"],
+                "chosen_array": [[3, "mlp_pre"]],
+            },
             "nulls": nulls,
             "confounds": {"n_characters": {"mean0": 4.25, "mean1": 3.0, "auc": 0.25}},
         },
@@ -139,8 +146,10 @@ def _decide(units, preset):
         "m_smallest": n,
         "m_largest": n,
         "n_permutations": 99,
-        "min_per_word": 5,
+        "min_per_group": 5,
         "seed": 0,
+        "n_set_aside": 0,
+        "families": [0],
         "left_out": len(units) - n,
     }
 
@@ -177,6 +186,9 @@ def _provenance(n_per_class, layers, decided):
             "class_names": list(CLASSES),
             "n_per_class": list(n_per_class),
             "n_words_per_class": [4, 3],
+            "n_read_tokens_per_class": [4, 3],
+            "n_groups_per_class": [4, 3],
+            "set_aside": {},
             "n_sources": 5,
             "by_source": [],
             "tokens_up_to_target": [91, 91],

@@ -42,7 +42,7 @@ def test_nulls_are_shown_as_nominal_and_measured(checked, result):
     assert null_table(result) is None
     tokens, words = null_table(checked).rows
     assert tokens[1:] == ("5.0%", "5.1%", "4.5%", "200")
-    assert words[0].startswith("classes shuffled over word types")
+    assert words[0].startswith("classes shuffled over groups of words")
     assert words[1:] == ("5.0%", "33.3%", "–", "200")
 
 
@@ -73,8 +73,8 @@ def test_held_out_figure_is_the_layers_table(checked):
     assert np.isnan(lines[1].y[0])
     assert [trace.name for trace in figure.data].count("control task") == 4
     assert figure.layout.meta["title"] == (
-        "On held-out examples the best single unit reaches AUC 0.750 (layer 3 of mlp_pre); a "
-        "probe on all units there 0.850"
+        "Chosen in training folds, the sweep's best unit reaches AUC 0.750 held out; a probe on "
+        "all units of its best layer 0.850"
     )
 
 

@@ -1,5 +1,7 @@
 """Family-wise error of the permutation tests in designs where an unstudentised one fails."""
 
+from itertools import combinations, product
+
 import numpy as np
 import pytest
 
@@ -70,3 +72,52 @@ def test_pairs_keep_their_level():
     pair, y = np.tile(np.arange(10), 2), np.repeat([0, 1], 10)
     x = normal(20, seed=4) + 3 * normal(10, seed=5)[pair]
     assert 0.01 < error(x, y, within=pair) <= 0.08
+
+
+def test_units_of_few_values_tie_with_every_relabelling_that_separates_them():
+    """All 70 splits of 8 groups as binary units: under each relabelling one of them is apart."""
+    y = np.repeat([0, 1], 4)
+    splits = np.array([np.isin(np.arange(8), chosen) for chosen in combinations(range(8), 4)])
+    x = splits.T.astype(float)
+    noise = np.random.default_rng(6).normal(size=(3, 70))
+    each = np.repeat(x, 3, axis=0) + 1e-3 * np.tile(noise - noise.mean(axis=0), (8, 1))
+    for units, groups in ((x, None), (each, np.repeat(np.arange(8), 3))):
+        labels = y if groups is None else y[groups]
+        test = stats.max_permutation(units, labels, groups=groups)
+        assert test.exact
+        np.testing.assert_array_equal(test.p_family, 1.0)
+
+
+def test_pairs_of_few_values_tie_as_well():
+    signs = np.array(list(product([-1.0, 1.0], repeat=6))).T
+    x = np.concatenate([0 * signs, signs])
+    test = stats.max_permutation(x, np.repeat([0, 1], 6), within=np.tile(np.arange(6), 2))
+    np.testing.assert_array_equal(test.p_family, 1.0)
+
+
+@pytest.mark.parametrize(("k0", "k1", "sd1"), [(30, 10, 2.0), (12, 12, 1.0)])
+def test_the_number_of_units_that_differ_keeps_its_level_where_counting_tokens_does_not(
+    k0, k1, sd1
+):
+    y = np.repeat([0, 1], [k0, k1])
+    word = np.repeat(np.arange(k0 + k1), 5)
+    of_groups, of_tokens = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        means = rng.normal(size=(k0 + k1, 100)) * np.where(y == 1, sd1, 1)[:, None]
+        test = stats.max_permutation(means, y, n_permutations=200, bound=True, seed=seed)
+        of_groups.append(test.share_p)
+        x = means[word] + 0.5 * rng.normal(size=(len(word), 100))
+        of_tokens.append(stats.split_test(x, y[word], word, alpha_unit=0.05 / 100, n=100).p)
+    assert np.mean(np.array(of_groups) <= 0.05) <= 0.15
+    if sd1 > 1:
+        assert np.mean(np.array(of_tokens) <= 0.05) > 0.5
+
+
+def test_where_many_units_differ_a_little_their_number_says_so():
+    rng = np.random.default_rng(9)
+    y = np.repeat([0, 1], 12)
+    means = rng.normal(size=(24, 400)) + 0.9 * np.outer(y, np.arange(400) < 120)
+    test = stats.max_permutation(means, y, bound=True)
+    assert test.share_p <= 0.005
+    assert test.p_family.min() > 0.005

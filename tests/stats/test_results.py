@@ -2,6 +2,8 @@
 
 import dataclasses
 import re
+import subprocess
+import sys
 import typing
 from pathlib import Path
 
@@ -70,8 +72,20 @@ def test_a_constant_unit_has_no_p_value_and_beside_each_p_stands_its_log(name):
 
 
 def test_the_statistics_import_nothing_else_of_the_package_and_never_print():
-    for path in Path(stats.__file__).parent.glob("*.py"):
+    """But errors, and what makes arrays of a user's numbers, which import nothing else either."""
+    folder = Path(stats.__file__).parent
+    beneath = [folder.parent / f"{name}.py" for name in ("arrays", "errors")]
+    for path in [*folder.glob("*.py"), *beneath]:
         source = path.read_text()
-        assert not re.findall(r"lens_probes(?!\.stats)[. ]", source), path
+        named = set(re.findall(r"\blens_probes\b(?:\.\w+)?", source))
+        allowed = {f"lens_probes.{one.stem}" for one in beneath}
+        assert named <= (allowed if path in beneath else allowed | {"lens_probes.stats"}), path
         assert "print(" not in source
+    loaded = (
+        "import sys, lens_probes.stats; of = {name.partition('.')[0] for name in sys.modules}; "
+        "ours = {name.split('.')[1] for name in sys.modules if name.startswith('lens_probes.')}; "
+        "print(*sorted(ours), *(of & {'torch', 'transformers', 'transformer_lens', 'plotly'}))"
+    )
+    run = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["arrays", "errors", "stats"]
     assert stats.__all__ == sorted(stats.__all__)

@@ -56,8 +56,19 @@ def test_several_arrays_share_the_relabellings():
         assert have.share_by_array[k] == one.share == one.share_by_array[0]
         assert have.p_by_array[k] == one.p
         np.testing.assert_array_equal(have.null_shares_by_array[k], one.null_shares)
+
+
+def test_the_null_is_the_other_splits_of_what_the_real_one_leaves():
+    x, y, word = words(6, 7, units=90, effect=0.3)
+    x[:, 5] = 1.0
     null = stats.relabel_words_null(x, y, word, alpha_unit=0.01, n=150, seed=2)
-    np.testing.assert_allclose(null.share, have.null_shares)
+    means = np.stack([x[y == 0].mean(axis=0), x[y == 1].mean(axis=0)])
+    left = stats.split_test(x - means[y], y, word, alpha_unit=0.01, n=150, seed=2)
+    assert left.share == 0
+    np.testing.assert_allclose(null.share, left.null_shares)
+    tuned = np.where(np.arange(90) == 5, x, x + 9 * y[:, None])
+    same = stats.relabel_words_null(tuned, y, word, alpha_unit=0.01, n=150, seed=2)
+    np.testing.assert_allclose(same.share, null.share)
 
 
 def test_word_identity_is_told_from_a_category():
