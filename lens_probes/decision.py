@@ -24,6 +24,7 @@ OF_GROUPS = ("max_t", "max_adjusted")
 SCOPES = ("layer", "site", "model")
 LEVELS = ("word", "token")
 MIN_PER_WORD = 5
+ENOUGH_GROUPS = 20
 
 
 @dataclass(frozen=True)
@@ -160,18 +161,19 @@ def _token_p(examples: Examples) -> str:
 def _least(examples: Examples) -> int:
     """Examples that a group needs: MIN_PER_WORD where half of each class's groups have them.
 
-    Else 1: means of few examples are noisy, but nothing in the test needs equal noise, and a test
-    that drops most of its groups answers another question.
+    Else 1: means of few examples are noisy, but Welch's t needs no equal noise, and a test that
+    drops most of its groups answers another question. For a value the noise must not follow the
+    value (long words are rare, and their means noisy), so there ENOUGH_GROUPS that have them do.
     """
     if examples.group is None:
         return MIN_PER_WORD
     use = tested_rows(examples, MIN_PER_WORD)
-    some, every = groups_per_class(examples, use), groups_per_class(examples)
     if examples.value is not None:
-        some = (len(np.unique(examples.group[use])),) * 2
-        every = (len(np.unique(examples.group)),) * 2
-    kept = all(2 * few >= many for few, many in zip(some, every, strict=True))
-    return MIN_PER_WORD if kept and min(some) > 1 else 1
+        some, every = (len(np.unique(part)) for part in (examples.group[use], examples.group))
+        return MIN_PER_WORD if some >= min(ENOUGH_GROUPS, max(3, every / 2)) else 1
+    few, many = groups_per_class(examples, use), groups_per_class(examples)
+    kept = all(2 * a >= b for a, b in zip(few, many, strict=True))
+    return MIN_PER_WORD if kept and min(few) > 1 else 1
 
 
 def pairs_of_words(examples: Examples) -> bool:

@@ -102,7 +102,8 @@ def sweep(
         groups cannot decide (unknown, too few), the rigorous preset falls back to tokens and says
         why; with a method or level="word" asked for, that is an error.
     min_per_group
-        Examples that a group needs to count; None: 5 where half of the groups have them, else 1.
+        Examples that a group needs to count; None: 5 where half of the groups (of a value: 20)
+        have them, else 1.
     n_permutations, seed
         Of the permutation test; the seed also draws folds, nulls and the untrained weights.
     untrained

@@ -431,7 +431,7 @@ def test_top_and_answer(result: lp.SweepResult) -> None:
     most = f"most in layer {high['layer']} of {high['site']} ({high['n_significant']:,} of "
     assert most in said
     n = int(result.units["significant"].sum())
-    assert f"{n:,} units ({n / len(result.units):.1%})" in said
+    assert f"{n:,} unit{'' if n == 1 else 's'} ({n / len(result.units):.1%})" in said
     assert result.top(1)["name"][0] in said
     assert "Verdict" not in said
     assert "count tokens (60), not groups of words (5 v 5)" in sentences[-1]

@@ -32,7 +32,9 @@ OF_A_SWEEP: dict[str, Values] = {
         "", "x", "0", "1", "-0.1", "nan", "inf", "5%",
         ("1.5", "alpha must lie between 0 and 1; got 1.5"),
     ),
-    "--method": ("", "bonferoni", "fdr", ("max_t", "the course preset counts tokens, without max_t")),
+    "--method": (
+        "", "bonferoni", "fdr", ("max_t", "the course preset counts tokens, without max_t"),
+    ),
     "--scope": ("", "block", "Layer"),
     "--permutations": (
         *NOT_COUNTS, "9" * 30, ("1.7", "--permutations takes a whole number, not '1.7'"),
