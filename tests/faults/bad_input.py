@@ -33,7 +33,7 @@ OF_A_SWEEP: dict[str, Values] = {
         ("1.5", "alpha must lie between 0 and 1; got 1.5"),
     ),
     "--method": (
-        "", "bonferoni", "fdr", ("max_t", "the course preset counts tokens, without max_t"),
+        "", "bonferoni", "fdr", ("max_t", "course preset counts tokens, without max_t"),
     ),
     "--scope": ("", "block", "Layer"),
     "--permutations": (

@@ -23,7 +23,7 @@ EFFECTS = {"kl": 0.000123, "kl_low": 0.0001, "kl_high": 0.0016, "loss_after": -0
 
 def card():
     """What a causal card holds of one unit and of one set."""
-    unit = {"name": PLANTED, "verdict": "encoded and used", "why": f"it {SCRIPT} matters"}
+    unit = {"name": PLANTED, "verdict": "used", "why": f"it {SCRIPT} matters"}
     one_set = {"layer": 3, "site": "q", "k": 20, "verdict": "undecided", "why": "too few"}
     units = pd.DataFrame([unit | EFFECTS])
     sets = pd.DataFrame([one_set | EFFECTS | {"p": np.nan, "loss_after": np.nan}])
