@@ -39,24 +39,7 @@ class Maxima:
         Without `exact` the real labels count as one relabelling more: p = (1 + b) / (1 + B).
         The threshold is infinite where no p can be as small as alpha, NaN where none is tested.
         """
-        extra = 0 if exact else 1
-        total = self.tops.best.shape[1] + extra
-        p = np.full(len(self.value), np.nan)
-        threshold = np.full(len(self.members), np.nan)
-        for k, units in enumerate(self.members):
-            ordered = np.sort(self.tops.best[k])
-            tested = units[~np.isnan(self.value[units])]
-            if len(tested) == 0:
-                continue
-            size = np.abs(self.value[tested])
-            with np.errstate(invalid="ignore"):
-                lowest = np.where(np.isinf(size), size, size * (1 - TIE) - 1e-12)
-            reached = len(ordered) - np.searchsorted(ordered, lowest, side="left")
-            p[tested] = (reached + extra) / total
-            allowed = int(np.floor(alpha * total + 1e-9))
-            rank = max(len(ordered) - 1 - (allowed - extra), 0)
-            threshold[k] = ordered[rank] if allowed >= 1 else np.inf
-        return p, threshold
+        return family_p(self.value, self.tops.best, self.members, exact=exact, alpha=alpha)
 
     def thresholds_nearby(self, *, exact: bool, alpha: float) -> Floats:
         """[2, family] thresholds that other draws of as many relabellings could have set (95 %).
@@ -99,6 +82,36 @@ class Maxima:
         extra = 0 if exact else 1
         allowed = int(np.floor(alpha * (len(pivot) + extra) + 1e-9)) - extra
         return float(np.sort(pivot)[allowed]) if allowed >= 0 else 0.0
+
+
+def family_p(
+    value: Floats,
+    best: Floats,
+    members: list[npt.NDArray[np.intp]],
+    *,
+    exact: bool,
+    alpha: float,
+) -> tuple[Floats, Floats]:
+    """Family-wise p [unit] of |value|, and the threshold [family] that it sets at alpha.
+
+    best [family, draw] are the largest |value| of each draw. Without `exact` the real labels count
+    as one draw more: p = (1 + b) / (1 + B).
+    """
+    extra = 0 if exact else 1
+    total = best.shape[1] + extra
+    p, threshold = np.full(len(value), np.nan), np.full(len(members), np.nan)
+    for k, units in enumerate(members):
+        ordered = np.sort(best[k])
+        tested = units[~np.isnan(value[units])]
+        if len(tested) == 0:
+            continue
+        lowest = np.abs(value[tested]) * (1 - TIE) - 1e-12
+        reached = len(ordered) - np.searchsorted(ordered, lowest, side="left")
+        p[tested] = (reached + extra) / total
+        allowed = int(np.floor(alpha * total + 1e-9))
+        rank = max(len(ordered) - 1 - (allowed - extra), 0)
+        threshold[k] = ordered[rank] if allowed >= 1 else np.inf
+    return p, threshold
 
 
 def check_draws(n_permutations: int, alpha: float) -> None:

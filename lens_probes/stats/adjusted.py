@@ -15,6 +15,7 @@ import numpy.typing as npt
 from jaxtyping import Float64, Shaped
 
 from lens_probes.stats._adjustment import GroupModel, group_model
+from lens_probes.stats._maxima import family_p
 from lens_probes.stats.corrections import families
 from lens_probes.stats.inputs import (
     Floats,
@@ -36,8 +37,6 @@ from lens_probes.stats.relabel import (
 
 Method = Literal["sign flips", "permutation"]
 
-# Two values of |r| closer than this are one: rounding must not part ties.
-TIE = 1e-11
 # Below this many groups that carry the comparison, sign flips have clearly less power.
 FEW = 8
 
@@ -122,7 +121,7 @@ def adjusted_test(
     draws = _signs(model, n_draws, seed) if used == "sign flips" else _deals(model, n_draws, seed)
     members = list(families(family, sum(arrays.widths)))
     r, tops = _correlations(arrays, model, draws, members)
-    p, threshold = _family_p(np.abs(r), tops, members, exact=draws.exact, alpha=alpha)
+    p, threshold = family_p(r, tops.T, members, exact=draws.exact, alpha=alpha)
     return AdjustedTest(
         adjusted_t=_student(r, model.dof),
         p_family=p,
@@ -237,29 +236,6 @@ def _raise_tops(
         best = np.maximum.reduceat(np.abs(size, out=size), starts, axis=0)
         part = tops[rows]
         part[:, here] = np.maximum(part[:, here], best.T)
-
-
-def _family_p(
-    size: Floats, tops: Floats, members: list[npt.NDArray[np.intp]], *, exact: bool, alpha: float
-) -> tuple[Floats, Floats]:
-    """Family-wise p [unit] of |r|, and the |r| [family] beyond which p is at most alpha.
-
-    Without `exact` the real contrast counts as one draw more: p = (1 + b) / (1 + B).
-    """
-    extra = 0 if exact else 1
-    total = len(tops) + extra
-    p, threshold = np.full(len(size), np.nan), np.full(len(members), np.nan)
-    for k, units in enumerate(members):
-        ordered = np.sort(tops[:, k])
-        tested = units[~np.isnan(size[units])]
-        if len(tested) == 0:
-            continue
-        reached = len(ordered) - np.searchsorted(ordered, size[tested] - TIE, side="left")
-        p[tested] = (reached + extra) / total
-        allowed = int(np.floor(alpha * total + 1e-9))
-        rank = max(len(ordered) - 1 - (allowed - extra), 0)
-        threshold[k] = ordered[rank] if allowed >= 1 else np.inf
-    return p, threshold
 
 
 def _student(r: Floats, dof: int) -> Floats:
