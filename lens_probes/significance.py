@@ -73,7 +73,7 @@ def decide(
             "threshold_low": [float(value) for value in test.threshold_low],
             "threshold_high": [float(value) for value in test.threshold_high],
             "simes_level": test.simes_level,
-            "share_p": test.share_p,
+            "p_beyond": test.p_beyond,
         }
     else:
         corrected, log10_corrected = _adjusted(units, decision, family)

@@ -23,17 +23,17 @@ def verdict(result: SweepResult) -> str:
     would have been seen stands beside it. No verdict where max-T over groups did not decide.
     """
     decision, units = result.provenance["decision"], result.units
-    share_p = decision.get("share_p")
-    if decision["level"] != "word" or share_p is None or not math.isfinite(share_p):
+    p_beyond = decision.get("p_beyond")
+    if decision["level"] != "word" or p_beyond is None or not math.isfinite(p_beyond):
         return ""
     half, smallest = decision["alpha"] / 2, float(units["p_corrected"].min())
     unit_p = min(1.0, smallest * decision["n_families"])
     n_beyond = int((units["permuted_value"].abs() >= 2).sum())
     evidence = (
         f"smallest p of a single unit {unit_p:.3f}; p of {n_beyond:,} units beyond |z| = 2 "
-        f"{share_p:.3f} (each counts at {half:g})"
+        f"{p_beyond:.3f} (each counts at {half:g})"
     )
-    if min(unit_p, share_p) <= half:
+    if min(unit_p, p_beyond) <= half:
         return f"Verdict: more than word identity: {evidence}."
     least = _least_p(decision)
     if least > half:

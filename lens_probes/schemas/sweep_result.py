@@ -137,7 +137,7 @@ class Decided(Saved):
     threshold_low: list[Number] | None = None
     threshold_high: list[Number] | None = None
     simes_level: Number = None
-    share_p: Number = None
+    p_beyond: Number = None
     level_at_this_design: list[float] | None = None
     adjusted: Adjusted | None = None
 

@@ -17,7 +17,7 @@ from lens_probes.stats.inputs import Floats, Ints, InTurn, Numbers, chunks, refu
 
 # Two values of the statistic closer than this share are one: rounding must not part ties.
 TIE = 1e-9
-# Units beyond this |z| are counted by share_p.
+# Units beyond this |z| are counted by p_beyond.
 BEYOND = 2.0
 
 
@@ -54,7 +54,7 @@ class Maxima:
         levels = (min(alpha + half, 0.99), max(alpha - half, 1e-12))
         return np.stack([self.p_values(exact=False, alpha=level)[1] for level in levels])
 
-    def share_p(self, *, exact: bool) -> float:
+    def p_beyond(self, *, exact: bool) -> float:
         """p of as many units beyond |z| = BEYOND as under the real labels, among relabellings."""
         first = round((BEYOND - FIRST) / STEP)
         many = self.tops.counts[:, first:].sum(axis=1)

@@ -56,7 +56,7 @@ class MaxPermutation:
     can be that small); threshold_low and threshold_high: where other draws of as many relabellings
     could have put it (95 %). exact: all n_distinct_relabellings were used; otherwise a sample of
     n_permutations, and p = (1 + b) / (1 + n_permutations). A unit whose group means are constant
-    is NaN. simes_level: for `tuned_at_least`; share_p: p of as many units with |value| of 2 or
+    is NaN. simes_level: for `tuned_at_least`; p_beyond: p of as many units with |value| of 2 or
     more, all units together; both NaN unless bound= was asked for and the statistic is the
     normalised Welch t. n_groups1 is 0 with a continuous label.
     """
@@ -75,7 +75,7 @@ class MaxPermutation:
     n_permutations: int
     exact: bool
     simes_level: float
-    share_p: float
+    p_beyond: float
 
 
 def max_permutation(
@@ -158,7 +158,7 @@ def max_permutation(
         n_permutations=len(table),
         exact=exact,
         simes_level=maxima.simes_level(exact=exact, alpha=alpha) if bound else float("nan"),
-        share_p=maxima.share_p(exact=exact) if bound else float("nan"),
+        p_beyond=maxima.p_beyond(exact=exact) if bound else float("nan"),
     )
 
 

@@ -106,7 +106,7 @@ def test_the_number_of_units_that_differ_keeps_its_level_where_counting_tokens_d
         rng = np.random.default_rng(seed)
         means = rng.normal(size=(k0 + k1, 100)) * np.where(y == 1, sd1, 1)[:, None]
         test = stats.max_permutation(means, y, n_permutations=200, bound=True, seed=seed)
-        of_groups.append(test.share_p)
+        of_groups.append(test.p_beyond)
         x = means[word] + 0.5 * rng.normal(size=(len(word), 100))
         of_tokens.append(stats.split_test(x, y[word], word, alpha_unit=0.05 / 100, n=100).p)
     assert np.mean(np.array(of_groups) <= 0.05) <= 0.15
@@ -119,5 +119,5 @@ def test_where_many_units_differ_a_little_their_number_says_so():
     y = np.repeat([0, 1], 12)
     means = rng.normal(size=(24, 400)) + 0.9 * np.outer(y, np.arange(400) < 120)
     test = stats.max_permutation(means, y, bound=True)
-    assert test.share_p <= 0.005
+    assert test.p_beyond <= 0.005
     assert test.p_family.min() > 0.005
