@@ -103,7 +103,7 @@ def run(setting: Setting) -> Outcome:
             "share": lines(
                 {"trained": (layers, share), "untrained": (layers, bare)},
                 title=f"Significant units: {share.max():.0%} at most, {share[-1]:.0%} in the last "
-                "layer", x="layer", y="share of units", percent=True,
+                "layer", x="layer", y="share of tested units", percent=True,
                 caption=f"{n}. The course: up to 70 % in early layers, about 25 % in late ones.",
             ),
             "accuracy": lines(

@@ -109,8 +109,8 @@ def test_numbers_that_do_not_exist_stay_out_of_the_file(tmp_path: Path) -> None:
 
 
 def test_what_an_interval_and_a_null_are_is_said(tmp_path: Path) -> None:
-    early = estimate(0.7, [0.65, 0.7, 0.76], null=[0.7, 0.1])
-    late = estimate(0.25, [0.2, 0.25, 0.2], null=[0.2, 0.1])
+    early = estimate(0.7, [0.5, 0.7, 0.76, 0.9], null=[0.7, 0.1])
+    late = estimate(0.25, [0.2, 0.25, 0.2, 0.3], null=[0.2, 0.1])
     one = record(tmp_path, "L22.b", "course", "an interval", "a null", early=early, late=late)
     for page in (markdown((Findings("b", "machine", (one,)),)), "\n".join(record_lines(one))):
         assert "interval: an interval" in page
