@@ -79,6 +79,21 @@ def test_what_is_planted_has_an_interval_and_null_and_untrained_have_nothing() -
     assert share.untrained < 0.02
 
 
+def test_shares_are_of_tested_units_as_in_a_result() -> None:
+    reading = planted({0: 20, 1: 20}, effect=4.0)
+    for key in reading.activations:
+        reading.activations[key][:, 20:30] = key[0]  # constant: 20 of 30 tested units are tuned
+    sample = reading.sample()
+    threshold = max_t_threshold(sample)
+    for decide in (student, words_beyond(threshold)):
+        found = share_profile(decide)(sample)
+        assert found["share"] == pytest.approx(2 / 3, abs=0.02)
+        assert (found["share_of"], found["early_of"]) == (60, 30)
+    values = spread(share_profile(student), reading, draws=4)
+    assert values["share"].of == 60
+    assert not any(name.endswith("_of") for name in values)
+
+
 def test_word_identity_alone_passes_the_course_and_not_the_words() -> None:
     reading = planted({0: 0, 1: 0, 2: 0}, words=2.0)
     course = spread(share_profile(wald), reading, draws=10)["share"]
