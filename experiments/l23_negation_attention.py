@@ -63,7 +63,7 @@ def run(setting: Setting) -> Outcome:
     )
     honest = negation.held_out_values(setting, extended, keys)
     few_words = too_few_words(extended.sample())
-    few = max(5, setting.draws // 4)
+    few = setting.few_draws
 
     def over_words(of: Sample) -> Profile:
         return by_site(words_beyond(max_t_threshold(of, seed=setting.seed)))
@@ -95,7 +95,8 @@ def run(setting: Setting) -> Outcome:
             Measured("L23.b", "course", pick(course, "low_layers", "highest"), n,
                      f"in-sample accuracy of significant positive units; {low}", by_word, null),
             Measured("L23.b", "rigorous", pick(honest, "low_layers", "highest"), n_extended,
-                     f"chosen on some word types, scored on others; {low}", by_word, null),
+                     f"chosen on some word types, scored on others; {low}",
+                     INTERVAL["word"].format(n=few), NULL.format(n=few)),
             Measured("L23.c", "course", sites["course"], n, "Wald p, a family a site and layer",
                      INTERVAL["word"].format(n=few), NULL.format(n=few)),
             Measured("L23.c", "rigorous", sites["rigorous"], n_extended, "max-T over groups",

@@ -184,7 +184,7 @@ def summary(findings: Findings) -> str:
         len({row["claim"] for row in part})
         for part in (rows, [row for row in rows if row["word"] != "not testable here"])
     )
-    said = [f"{tested} of {claims} claims tested, {len(rows)} verdicts: {_counted(rows)}"]
+    said = [f"{tested} of {claims} claims tested, {len(rows)} verdicts: {_in_all(rows)}"]
     for side, part in sides.items():
         head = "decided once" if side == "both" else f"{side} preset"
         said += [f"{head}, {len(part)}: {_counted(part)}"] if part else []
@@ -192,6 +192,17 @@ def summary(findings: Findings) -> str:
         lessons = ", ".join(findings.others)
         said.append(f"not shown, as they were run with other settings or older code: {lessons}")
     return ". ".join(said)
+
+
+def _in_all(rows: Sequence[Mapping[str, Any]]) -> str:
+    """`26 reproduced (12 of them in the null or the untrained model too); 5 true of any model`."""
+    said = []
+    for word in WORDS:
+        here = [row for row in rows if _first(row["said"]) == word]
+        too = sum(bool(row["also"]) for row in here if word != IDENTITY)
+        rest = f" ({too} of them in the null or the untrained model too)" if too else ""
+        said += [f"{len(here)} {word}{rest}"] if here else []
+    return "; ".join(said)
 
 
 def _counted(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -202,8 +213,11 @@ def _counted(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _order(said: str) -> tuple[int, int, str]:
     """Reproduced, the same with less to say for it, true of any model, partly, the rest."""
-    word = said.partition(",")[0]
-    return WORDS.index(word), len(said), said
+    return WORDS.index(_first(said)), len(said), said
+
+
+def _first(said: str) -> str:
+    return said.partition(",")[0]
 
 
 def doubts(findings: Iterable[Findings]) -> list[tuple[str, str, str]]:
@@ -260,12 +274,12 @@ _READING = (
     "A verdict comes from a rule that is written beside the claim and follows the course's words: "
     "reproduced (all its conditions hold), partly (some hold, or hold only in the point value "
     "because the interval reaches the bound), contradicted (none), not testable here (with the "
-    "reason). 'And so it is with shuffled labels': what holds here holds in more than 5 % of the "
-    "null's draws (in its numbers, where there are no draws); 'and so it is in the untrained "
-    "model': in its numbers. Such a claim says little about what the model has learned. 'True of "
-    "any model': an identity of the architecture or of the statistics; reproduced, it says that "
-    "the code is right. Conditions: ✓ holds, ~ uncertain, ✗ fails, ? has no value. Brackets: 95 % "
-    "interval. In brackets behind the null and the untrained model stands what the same rule says "
+    "reason). 'And so it is with shuffled labels' (or in another null, by its name): what holds "
+    "here holds in more than 5 % of the null's draws (in its numbers, where there are no draws); "
+    "'and so it is in the untrained model': in its numbers. Such a claim says little about what "
+    "the model has learned. 'True of any model': an identity of the architecture or of the "
+    "statistics, which says that the code is right. Conditions: ✓ holds, ~ uncertain, ✗ fails, "
+    "? has no value. Brackets: 95 % interval. In brackets behind the null and the untrained model stands what the same rule says "
     "to their numbers, the null's draw by draw. Shares of significant units are shares of tested "
     "units: constant ones are left out, as in results."
 )

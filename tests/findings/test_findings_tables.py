@@ -160,7 +160,9 @@ def test_a_verdict_that_holds_elsewhere_too_is_counted_apart(tmp_path: Path) -> 
     assert kept == {("reproduced", ()), ("reproduced", ("null",)), ("not testable here", ())}
     said = "reproduced, and so it is with shuffled labels"
     assert summary(one).startswith(
-        f"1 of 2 claims tested, 3 verdicts: 1 reproduced; 1 {said}; 1 not testable here. "
+        "1 of 2 claims tested, 3 verdicts: 2 reproduced (1 of them in the null or the untrained "
+        f"model too); 1 not testable here. course preset, 1: 1 reproduced. rigorous preset, 1: 1 "
+        f"{said}. decided once, 1: 1 not testable here"
     )
     page = markdown((one,))
     assert f"**{said}**: early 70.0 %" in page
