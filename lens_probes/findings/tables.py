@@ -279,7 +279,7 @@ _READING = (
     "'and so it is in the untrained model': in its numbers. Such a claim says little about what "
     "the model has learned. 'True of any model': an identity of the architecture or of the "
     "statistics, which says that the code is right. Conditions: ✓ holds, ~ uncertain, ✗ fails, "
-    "? has no value. Brackets: 95 % interval. In brackets behind the null and the untrained model stands what the same rule says "
-    "to their numbers, the null's draw by draw. Shares of significant units are shares of tested "
-    "units: constant ones are left out, as in results."
+    "? has no value. Brackets: 95 % interval. In brackets behind the null and the untrained model "
+    "stands what the same rule says to their numbers, the null's draw by draw. Shares of "
+    "significant units are shares of tested units: constant ones are left out, as in results."
 )
