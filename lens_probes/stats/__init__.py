@@ -19,6 +19,7 @@ from lens_probes.stats.heldout import Heldout, HeldoutR, heldout_direction, held
 from lens_probes.stats.hierarchical import adjust_hierarchical_log10
 from lens_probes.stats.inputs import InTurn
 from lens_probes.stats.logistic import Logistic, logistic
+from lens_probes.stats.mean_auc import MeanAuc, mean_auc
 from lens_probes.stats.moments import Moments, count_distinct, moments
 from lens_probes.stats.nulls import (
     NullShares,
@@ -56,6 +57,7 @@ __all__ = [
     "InTurn",
     "Logistic",
     "MaxPermutation",
+    "MeanAuc",
     "Moments",
     "NullShares",
     "Paired",
@@ -85,6 +87,7 @@ __all__ = [
     "heldout_r",
     "logistic",
     "max_permutation",
+    "mean_auc",
     "moments",
     "normal_tail",
     "normalised_welch",
