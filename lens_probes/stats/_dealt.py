@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,8 +13,15 @@ import numpy.typing as npt
 from lens_probes.errors import InputError
 from lens_probes.stats.group_effects import share_interval
 from lens_probes.stats.groups import centred_scaled, group_examples, group_labels, group_values
-from lens_probes.stats.inputs import Bools, Floats, Ints, Numbers, check_labels, check_values
-from lens_probes.stats.inputs import to_numpy
+from lens_probes.stats.inputs import (
+    Bools,
+    Floats,
+    Ints,
+    Numbers,
+    check_labels,
+    check_values,
+    to_numpy,
+)
 from lens_probes.stats.relabel import (
     all_relabellings,
     code_values,
@@ -153,6 +161,14 @@ class Dealt:
         half = 0.5 * (k - 1) ** 2 / k * left.var(keepdims=True, ddof=1)
         size: Any = (k + 1) / 2
         return _ends(share_interval(np.array([share]), half, half, size, size))
+
+
+def against(real: float, null: Floats) -> tuple[float, float, float]:
+    """Middle 95 % of a null, and the p of what is as high; NaN and 1 without a relabelling."""
+    if not len(null):
+        return math.nan, math.nan, 1.0
+    low, high = (float(end) for end in np.quantile(null, [0.025, 0.975]))
+    return low, high, (1 + float((null >= real).sum())) / (1 + len(null))
 
 
 def _ends(interval: tuple[Floats, Floats, Floats]) -> tuple[float, float]:

@@ -13,13 +13,13 @@ from jaxtyping import Float64
 
 from lens_probes.stats import _group_rows as rows
 from lens_probes.stats._compile import EXACT, compiled
-from lens_probes.stats._dealt import Dealt, over_units
+from lens_probes.stats._dealt import Dealt, against, over_units
 from lens_probes.stats.group_effects import SplitGroups, share_interval, split_groups
 from lens_probes.stats.groups import centred_scaled
 from lens_probes.stats.inputs import (
     Floats,
-    InTurn,
     Ints,
+    InTurn,
     Labels,
     Numbers,
     Units,
@@ -141,6 +141,4 @@ def _found(
     in_order, null = np.argsort(dealt.contrast > 0, kind="stable"), np.empty(len(dealt.labels))
     for block, contrast in dealt.contrasts():
         null[block] = ((contrast[:, in_order] > 0) @ ranks - 0.5 * k1**2) / (k0 * k1)
-    null_low, null_high = (float(end) for end in np.quantile(null, [0.025, 0.975]))
-    p = (1 + float((null >= auc).sum())) / (1 + len(null))
-    return MeanAuc(auc, float(low[0]), float(top[0]), null, null_low, null_high, p, n_units)
+    return MeanAuc(auc, float(low[0]), float(top[0]), null, *against(auc, null), n_units)

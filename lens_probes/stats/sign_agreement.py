@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from lens_probes.stats._dealt import Dealt, Kind, over_units
+from lens_probes.stats._dealt import Dealt, Kind, against, over_units
 from lens_probes.stats.inputs import (
     Floats,
     InTurn,
@@ -110,7 +110,7 @@ def _agreement(real: Floats, null: Floats, n_units: int, dealt: Dealt) -> SignAg
         )
     share, shares = float(real[0]) / n_units, null / n_units
     low, high = dealt.interval(share, real[1:] / n_units)
-    null_low, null_high = (float(end) for end in np.quantile(shares, [0.025, 0.975]))
+    null_low, null_high, p = against(share, shares)
     return SignAgreement(
         share=share,
         low=low,
@@ -118,7 +118,7 @@ def _agreement(real: Floats, null: Floats, n_units: int, dealt: Dealt) -> SignAg
         null_shares=shares,
         null_low=null_low,
         null_high=null_high,
-        p=(1 + float((shares >= share).sum())) / (1 + len(shares)),
+        p=p,
         exact=dealt.exact,
         n_units=n_units,
         n_groups0=dealt.k0,

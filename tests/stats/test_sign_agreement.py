@@ -131,9 +131,8 @@ def test_effects_and_those_without_each_group_by_hand(kind):
         rows = np.isin(group, use)
         part, label, one = x[rows], y[rows], group[rows]
         if kind == "pair":
-            gaps = [part[(one == g) & (label == 1)].mean(0) - part[(one == g) & (label == 0)].mean(0)
-                    for g in use]  # fmt: skip
-            return np.sign(np.mean(gaps, axis=0))
+            sides = [[part[(one == g) & (label == k)].mean(0) for g in use] for k in (0, 1)]
+            return np.sign(np.mean(sides[1], axis=0) - np.mean(sides[0], axis=0))
         means = np.array([part[one == g].mean(0) for g in use])
         of = np.array([label[one == g][0] for g in use])
         return np.sign((of - of.mean()) @ means)
