@@ -72,7 +72,9 @@ def test_profile_titles_name_the_layer_and_site(result):
     layers.loc[(layers["layer"] == 2) & (layers["site"] == "q"), "share_significant"] = 0.01
     layers.loc[(layers["layer"] == 3) & (layers["site"] == "q"), "share_significant"] = 0.02
     moved = title(share_by_layer(replace(result, layers=layers)))
-    assert moved.startswith("Significant units are most common in layer 2 of mlp_pre: 8.3% of 12 tested")
+    assert moved.startswith(
+        "Significant units are most common in layer 2 of mlp_pre: 8.3% of 12 tested"
+    )
     assert "layer 2 of mlp_pre" in title(accuracy_by_layer(result))
 
 
