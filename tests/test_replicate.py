@@ -21,6 +21,7 @@ from lens_probes.validate.toy import TUNED, toy_model
 pytestmark = pytest.mark.model
 
 FILLER = 40
+ENDS = ("low", "high", "null_low", "null_high", "p")
 
 
 def toy_examples(words: range, seed: int, source: str = "one") -> lp.Examples:
@@ -139,16 +140,22 @@ def test_each_line_is_what_the_statistics_say_of_its_examples(
         ("sign_agreement", lp.stats.sign_agreement(*given, n_permutations=200)),
         ("auc_heldout", lp.stats.mean_auc(*given, n_permutations=200)),
     ):
-        for end in ("low", "high", "null_low", "null_high", "p"):
+        for end in ENDS:
             assert row[f"{name}_{end}"] == getattr(found, end)
+    effects = lp.stats.effect_agreement(
+        arrays, examples.label, examples.group, first.units["hedges_g"], n_permutations=200
+    )
+    assert row["effect_correlation"] == effects.r
+    assert row["effect_correlation_low"] < effects.r < row["effect_correlation_high"]
+    assert row["effect_correlation_p"] == effects.p < 0.05
     said = next(text for text in again.text_lines() if text.startswith("new words"))
     low, high, p = (row[f"sign_agreement_{end}"] for end in ("null_low", "null_high", "p"))
     assert f"[at random {low:.0%} to {high:.0%}, p = {p:.3f}] keep their sign" in said
     assert "8 v 8 word types in 8 v 8 groups" in said
     (table,) = [t for t in [replication_table(again)] if t.rows]
     headers = [column.header for column in table.columns]
-    assert headers.count("95 % over groups") == 3
-    assert headers.count("at random") == 2
+    assert headers.count("95 % over groups") == 4
+    assert headers.count("at random") == 3
 
 
 def test_where_groups_cannot_be_counted_the_line_says_so(

@@ -93,6 +93,7 @@ def replication_table(replication: Replicated) -> Table:
         Column(f"{score}, best unit", ("best_auc_heldout",), auc),
         *_beside("best_auc_heldout", _range(auc))[:1],
         Column("r of effects", ("effect_correlation",), auc),
+        *_beside("effect_correlation", _range(auc)),
         Column("concordance", ("concordance",), auc),
         Column("note", ("note",), text, number=False),
     )

@@ -11,6 +11,7 @@ from lens_probes.stats.agreement import Concordance, concordance
 from lens_probes.stats.auc import Auc, auc
 from lens_probes.stats.corrections import adjust, adjust_log10
 from lens_probes.stats.correlation import Correlation, correlation
+from lens_probes.stats.effect_agreement import EffectAgreement, effect_agreement
 from lens_probes.stats.firth import Firth, firth
 from lens_probes.stats.folds import folds_by_passage, folds_by_value, folds_by_word
 from lens_probes.stats.group_effects import GroupEffects, group_effects
@@ -49,6 +50,7 @@ __all__ = [
     "Auc",
     "Concordance",
     "Correlation",
+    "EffectAgreement",
     "Firth",
     "GroupEffects",
     "Heldout",
@@ -77,6 +79,7 @@ __all__ = [
     "concordance",
     "correlation",
     "count_distinct",
+    "effect_agreement",
     "firth",
     "folds_by_passage",
     "folds_by_value",

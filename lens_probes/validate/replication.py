@@ -28,7 +28,9 @@ LINES = (
     "auc_heldout", "auc_heldout_low", "auc_heldout_high", "auc_heldout_null_low",
     "auc_heldout_null_high", "auc_heldout_p",
     "best_auc_heldout", "best_auc_heldout_low", "best_auc_heldout_high",
-    "effect_correlation", "concordance", "level", "note",
+    "effect_correlation", "effect_correlation_low", "effect_correlation_high",
+    "effect_correlation_null_low", "effect_correlation_null_high", "effect_correlation_p",
+    "concordance", "level", "note",
 )  # fmt: skip
 KINDS = ("all new examples", "new sentences", "new words", "new passages", "new corpus")
 
@@ -44,11 +46,12 @@ class Replication:
         groups of class 0 v class 1 (groups of pairs and values: all of them).
         Over the units significant in the first sweep: sign_agreement, share_significant_again
         and auc_heldout, the mean AUC in the first sweep's direction (r with a continuous label);
-        best_auc_heldout: that of the first sweep's best unit. Signs and AUC count groups where
-        these are known and 2 a class (3 of pairs and values; r counts examples), else examples.
+        best_auc_heldout: that of the first sweep's best unit. Signs, AUC and effects count groups
+        where these are known and 2 a class (signs of pairs and values: 3), else examples.
         Beside them _low and _high, the 95 % interval over groups; _null_low and _null_high, the
         middle 95 % with labels dealt out again over groups, and _p against it; NaN where groups
-        are not counted, which note says. Over all units: effect_correlation of Hedges' g (of r).
+        are not counted, which note says. Over all units: effect_correlation of Hedges' g
+        with the second effects over groups (of r with r).
         concordance: units with the same sign and significant in both, of those significant in
         either (lesson L16). level: what the second test counts.
     units
@@ -80,7 +83,7 @@ class Replication:
                 f"{_percent(row['share_significant_again'])} are significant again (counting "
                 f"{row['level']}s); {score} {_with_null(row, 'auc_heldout', _number)}; first best "
                 f"unit {_with_null(row, 'best_auc_heldout', _number)}; effects correlate at "
-                f"{_number(row['effect_correlation'])}; concordance "
+                f"{_with_null(row, 'effect_correlation', _number)}; concordance "
                 f"{_number(row['concordance'])}{note}"
             )
         return tuple(said)

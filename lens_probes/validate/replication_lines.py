@@ -142,6 +142,8 @@ def _over_groups(
         return said, ""
     every = stats.mean_auc(arrays, label, group, direction, found, **drawn)
     said |= _said("auc_heldout", every.auc, every)
+    again = stats.effect_agreement(arrays, label, group, first["hedges_g"].to_numpy(float), **drawn)
+    said |= _said("effect_correlation", again.r, again)
     best = _best(result)
     if best is not None and np.isfinite(effect[best]) and direction[best]:
         row = first.iloc[best]
