@@ -1,4 +1,7 @@
-"""A sweep's answer in plain sentences: what was asked, where, how well, what it does not show."""
+"""A sweep's answer in plain sentences: what was asked, where, how well, what it does not show.
+
+A sentence has at most two numbers, or one with its interval; the rest is in the result's tables.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from lens_probes.result import SweepResult
 from lens_probes.verdict import conditions, verdict
@@ -17,49 +21,15 @@ def answer(result: SweepResult) -> tuple[str, ...]:
     lines = (
         _what_was_measured(result),
         _independent(result),
-        _where_the_share_is(result),
+        _significant(result),
         _how_many_are_tuned(result),
         _best_correlation(result) if continuous else _best_unit(result),
         _correlations(result) if continuous else _accuracy(result),
         conditions(result),
         verdict(result),
-        _caveat(result),
+        _caution(result),
     )
     return tuple(line for line in lines if line)
-
-
-def _best_correlation(result: SweepResult) -> str:
-    top = result.top(1)
-    if top.empty:
-        return "No unit could be tested: all are constant."
-    best = top.iloc[0]
-    name = result.provenance["examples"]["value_name"]
-    said = f"The strongest single unit is {best['name']}: r = {best['r']:+.3f} with {name}"
-    if np.isfinite(best["partial_r"]):
-        said += f", {best['partial_r']:+.3f} given the covariates"
-    if np.isfinite(best.get("r_heldout", np.nan)):
-        said += (
-            f"; on held-out {_held_out_by(result)} r = {best['r_heldout']:.3f} in its training "
-            "direction"
-        )
-    return said + "."
-
-
-def _correlations(result: SweepResult) -> str:
-    layers = result.layers.dropna(subset="median_r")
-    if layers.empty:
-        return ""
-    low = layers.iloc[int(layers["median_r"].argmin())]
-    high = layers.iloc[int(layers["median_r"].argmax())]
-    wide = layers.assign(width=layers["q95_r"] - layers["q05_r"])
-    narrow = wide.iloc[int(wide["width"].argmin())]
-    return (
-        f"Median r over units: from {low['median_r']:+.3f} ({low['site']}, layer {low['layer']}; "
-        f"partial {low['median_partial_r']:+.3f}) to {high['median_r']:+.3f} ({high['site']}, "
-        f"layer {high['layer']}; partial {high['median_partial_r']:+.3f}). The distribution is "
-        f"narrowest in layer {narrow['layer']} of {narrow['site']} (90 % of units between "
-        f"{narrow['q05_r']:+.2f} and {narrow['q95_r']:+.2f})."
-    )
 
 
 def _what_was_measured(result: SweepResult) -> str:
@@ -67,40 +37,35 @@ def _what_was_measured(result: SweepResult) -> str:
     origin = examples["origin"]
     (n0, n1), (class0, class1) = examples["n_per_class"], examples["class_names"]
     text = f" from {origin['text']['name']!r}" if "text" in origin else ""
-    layers, sites = result.provenance["layers"], result.provenance["sites"]
+    n_layers, sites = len(result.provenance["layers"]), result.provenance["sites"]
     question = origin.get("question", f"Which units tell {class1} from {class0}?")
     if "r" in result.units:
         counted = f"{n0 + n1:,} tokens{text}, label {examples['value_name']}"
     else:
         counted = f"{n1} examples of {class1} against {n0} of {class0}{text}"
     return (
-        f"{question} {counted}; "
-        f"{len(result.units):,} units of model {model['source']!r} in {len(layers)} "
-        f"layer{_s(layers)} and {len(sites)} site{_s(sites)} ({', '.join(sites)})."
+        f"{question} {counted}. {len(result.units):,} units of model {model['source']!r} in "
+        f"{n_layers} layer{_s(n_layers)} ({', '.join(sites)})."
     )
 
 
 def _independent(result: SweepResult) -> str:
-    """What counts as independent: word types, the tokens they are read at, groups of both."""
+    """What counts as independent, and which of it is tested."""
     examples, decision = result.provenance["examples"], result.provenance["decision"]
     if not any(examples["n_groups_per_class"]):
         return ""
-    types, tokens, groups = (
-        _against(examples[f"n_{what}_per_class"]) for what in ("words", "read_tokens", "groups")
-    )
-    mean = "read_token" in result.examples and (result.examples["read_token"] < 0).all()
-    where = "averaged over their tokens" if mean else f"read at {tokens} tokens"
-    said = f"Independent groups: {groups}"
-    if any(examples["n_words_per_class"]):
-        said = f"Independent groups: {types} word types are {where}, which makes {groups}"
+    groups = _against(examples["n_groups_per_class"])
+    said = f"Independent groups of words: {groups}."
     if decision["level"] != "token":
-        said += f"; tested: {_against(decision['n_words_tested'])}"
+        tested = _against(decision["n_words_tested"])
+        said += f" Tested: {tested}." if tested != groups else ""
     if aside := examples["set_aside"]:
+        n = len(aside)
         said += (
-            f"; {sum(aside.values())} examples of {len(aside)} group{_s(list(aside))} with both "
-            f"classes are set aside ({', '.join(list(aside)[:3])})"
+            f" {sum(aside.values())} examples of {n} group{_s(n)} with both classes are set aside "
+            f"({', '.join(list(aside)[:3])})."
         )
-    return said + "."
+    return said
 
 
 def _against(counts: Sequence[int]) -> str:
@@ -108,23 +73,22 @@ def _against(counts: Sequence[int]) -> str:
     return " v ".join(f"{n:,}" for n in reversed(counts))
 
 
-def _where_the_share_is(result: SweepResult) -> str:
+def _significant(result: SweepResult) -> str:
+    """How many units pass, where most of them are, by which test, beside what else would pass."""
     decision, units, layers = result.provenance["decision"], result.units, result.layers
-    n = int(units["significant"].sum())
-    said = f"Significant at {decision['alpha']:g}, {_test(decision)}: {_units(n, len(units))}"
+    n, n_tested = int(units["significant"].sum()), int(layers["n_tested"].sum())
+    said = f"{n:,} of {n_tested:,} tested units {'is' if n == 1 else 'are'} significant"
     if n:
         best = layers.iloc[int(layers["n_significant"].argmax())]
-        said += (
-            f", most in layer {best['layer']} of {best['site']} "
-            f"({best['n_significant']:,} of {best['n_tested']:,} tested)"
-        )
+        said += f", most in layer {best['layer']} of {best['site']}"
+    said += f". Test: {_test(decision)}, alpha {decision['alpha']:g}."
     if decision["level"] != "token":
         tokens = int(units["significant_token_level"].sum())
-        said += f". Counting tokens as independent it would be {_units(tokens, len(units))}"
+        said += f" Counting tokens it would be {_units(tokens)}."
     if "untrained_n_significant" in layers:
         again = int(layers["untrained_n_significant"].sum())
-        said += f"; with untrained weights {_units(again)}"
-    return said + "."
+        said += f" With untrained weights: {_units(again)}."
+    return said
 
 
 def _how_many_are_tuned(result: SweepResult) -> str:
@@ -132,28 +96,22 @@ def _how_many_are_tuned(result: SweepResult) -> str:
     units, tuned = result.units, result.validation.get("tuned")
     if "q_word" not in units or result.provenance["decision"]["preset"] == "course":
         return ""
-    alpha, n_tested = result.provenance["decision"]["alpha"], int(units["q_word"].notna().sum())
-    if not n_tested:
+    alpha = result.provenance["decision"]["alpha"]
+    if not units["q_word"].notna().any():
         return ""
-    n = int((units["q_word"] <= alpha).sum())
-    said = f"With a false discovery rate of {alpha:g} over groups: {_units(n, n_tested)}"
+    said = f"False discovery rate {alpha:g}: {_units(int((units['q_word'] <= alpha).sum()))}."
     if tuned:
         said += (
-            f". Tuned are at least {_units(tuned['at_least'])} "
-            f"({tuned['confidence']:.0%} confidence, all layers and sites at once)"
+            f" Tuned are at least {_units(tuned['at_least'])} ({tuned['confidence']:.0%} "
+            "confidence)."
         )
     if "adjusted_p" in units and units["adjusted_p"].notna().any():
-        given = result.provenance["decision"]["adjusted"]["given"]
-        n = int((units["adjusted_p"] <= alpha).sum())
-        named = ", ".join(name.removeprefix("n_").replace("_", " ") for name in given)
-        said += f". Given {named}: {_units(n)} in a family-wise test"
-    return said + "."
+        said += f" Given the confounds: {_units(int((units['adjusted_p'] <= alpha).sum()))}."
+    return said
 
 
-def _units(n: int, of: int = 0) -> str:
-    """A count, with its share where that says something; never "0.0 %"."""
-    share = f" ({n / of:.1%})" if of and n / of >= 0.001 else ""
-    return f"{n:,} unit{'' if n == 1 else 's'}{share}"
+def _units(n: int) -> str:
+    return f"{n:,} unit{_s(n)}"
 
 
 def _best_unit(result: SweepResult) -> str:
@@ -163,30 +121,31 @@ def _best_unit(result: SweepResult) -> str:
     best = top.iloc[0]
     class0, class1 = result.provenance["examples"]["class_names"]
     higher = class1 if best["direction"] > 0 else class0
-    status = "" if best["status"] == "ok" else f"; status {best['status']}"
-    said = f"The strongest single unit is {best['name']}, higher for {higher}{status}. In sample "
-    if np.isfinite(best.get("auc_group_low", np.nan)):
-        auc, *ends = (best[f"auc_group{end}"] for end in ("", "_low", "_high"))
-        low, high = sorted(ends if auc >= 0.5 else (1 - end for end in ends))
-        said += f"its AUC over groups is {max(auc, 1 - auc):.3f} ({low:.2f} to {high:.2f})"
-    else:
-        said += f"its AUC over examples is {max(best['auc'], 1 - best['auc']):.3f}"
-    return said + "." + _where_not_chosen(result)
-
-
-def _where_not_chosen(result: SweepResult) -> str:
-    """What the best unit and layer are worth on examples that had no part in choosing them."""
+    said = f"Strongest unit: {best['name']}, higher for {higher}."
+    if np.isfinite(best.get("g_group_shrunk", np.nan)):
+        g, low, high = (best[f"g_group_shrunk{end}"] for end in ("", "_low", "_high"))
+        said += (
+            f" Its effect, shrunk, is g = {g:.2f} ({low:.2f} to {high:.2f})."
+            if low < high
+            else " Its effect, shrunk, cannot be told from none."
+        )
     nested = result.validation.get("nested_best")
     if not nested or nested["unit"]["auc"] is None:
-        return ""
-    unit, difference, probe = (
-        _estimate(nested[name]) for name in ("unit", "mean_difference", "logistic_probe")
-    )
+        return f"{said} {_in_sample(best)}"
+    unit, probe = (_estimate(nested[name]) for name in ("unit", "logistic_probe"))
     return (
-        f" Chosen on some {_held_out_by(result)} and scored on others, the best unit of the sweep "
-        f"has AUC {unit}. The best layer has {difference} for the direction between the class "
-        f"means. A logistic probe on all its units has {probe}."
+        f"{said} Chosen and scored on different {_held_out_by(result)}, the best unit has AUC "
+        f"{unit}. A logistic probe on the best layer has {probe}."
     )
+
+
+def _in_sample(best: pd.Series) -> str:
+    if not np.isfinite(best.get("auc_group_low", np.nan)):
+        return f"Its in-sample AUC is {max(best['auc'], 1 - best['auc']):.3f}."
+    auc, *ends = (best[f"auc_group{end}"] for end in ("", "_low", "_high"))
+    low, high = sorted(ends if auc >= 0.5 else (1 - end for end in ends))
+    found = _estimate({"auc": max(auc, 1 - auc), "low": low, "high": high})
+    return f"Its in-sample AUC over groups is {found}."
 
 
 def _estimate(found: Mapping[str, float | None]) -> str:
@@ -203,49 +162,70 @@ def _accuracy(result: SweepResult) -> str:
     known = result.layers.dropna(subset=column)
     class1 = result.provenance["examples"]["class_names"][1]
     if known.empty:
-        return f"No unit that is higher for {class1} is significant, so there is no mean accuracy."
-    high = known.iloc[int(known[column].argmax())]
-    low = known.iloc[int(known[column].argmin())]
-    how = (
-        f"units chosen on some {_held_out_by(result)} and scored on others"
-        if cross_fitted
-        else "units were chosen and scored on the same examples, which flatters them"
+        where = " in training folds" if cross_fitted else ""
+        return f"No unit that is higher for {class1} is significant{where}."
+    ends = dict.fromkeys((int(known[column].argmin()), int(known[column].argmax())))
+    shown = " to ".join(
+        f"{known[column].iloc[row]:.0%} ({_place(known.iloc[row])})" for row in ends
     )
-    return (
-        f"Mean {'held-out' if cross_fitted else 'in-sample'} accuracy of the significant units "
-        f"higher for {class1}: from {low[column]:.0%} ({low['site']}, layer {low['layer']}) to "
-        f"{high[column]:.0%} ({high['site']}, layer {high['layer']}); {how}."
-    )
+    how = "held-out accuracy" if cross_fitted else "in-sample accuracy (flattering)"
+    return f"Mean {how} of significant units higher for {class1}: {shown}."
 
 
-def _caveat(result: SweepResult) -> str:
+def _best_correlation(result: SweepResult) -> str:
+    top = result.top(1)
+    if top.empty:
+        return "No unit could be tested: all are constant."
+    best = top.iloc[0]
+    name = result.provenance["examples"]["value_name"]
+    said = f"Strongest unit: {best['name']}, r = {best['r']:+.3f} with {name}"
+    if np.isfinite(best["partial_r"]):
+        said += f", {best['partial_r']:+.3f} given the covariates"
+    said += "."
+    if np.isfinite(best.get("r_heldout", np.nan)):
+        said += f" On held-out {_held_out_by(result)} r = {best['r_heldout']:.3f}."
+    return said
+
+
+def _correlations(result: SweepResult) -> str:
+    layers = result.layers.dropna(subset="median_r")
+    if layers.empty:
+        return ""
+    ends = dict.fromkeys((int(layers["median_r"].argmin()), int(layers["median_r"].argmax())))
+    rows = [layers.iloc[end] for end in ends]
+    shown = " to ".join(f"{row['median_r']:+.3f} ({_place(row)})" for row in rows)
+    return f"Median r over units: {shown}."
+
+
+def _place(row: pd.Series) -> str:
+    return f"layer {row['layer']} of {row['site']}"
+
+
+def _caution(result: SweepResult) -> str:
     examples, decision = result.provenance["examples"], result.provenance["decision"]
-    w0, w1 = examples["n_groups_per_class"]
-    n = sum(examples["n_per_class"])
-    if not (w0 and w1):
+    groups = examples["n_groups_per_class"]
+    if not all(groups):
         return (
-            f"Caution: no word types were given, so the {n} tokens count as independent; if few "
-            "words make up a class, word identity alone can produce these shares."
+            "Caution: no word types were given: tokens count as independent, and word identity "
+            "alone can produce these shares."
         )
     if decision["level"] == "word":
         return _crossed(result)
     if decision["level"] == "pair":
         return (
-            f"Caution: each of the {decision['n_words_tested'][0]} groups is its own control "
-            f"({decision['n_pairs']} pairs; the pairs of a group are swapped together), so word "
-            "identity cannot make these differences; position and what the token sees can. A unit "
-            "that differs need not be used."
+            f"Caution: each of {decision['n_words_tested'][0]} groups is its own control "
+            f"({decision['n_pairs']} pairs): word identity cannot make these differences, position "
+            "can. A unit that differs need not be used."
         )
     if decision["p_column"] == "paired_p":
         return (
-            f"Caution: these p-values count {n // 2} pairs; paired_t_low and paired_t_high say how "
-            "much t depends on who is paired with whom."
+            f"Caution: p-values count {sum(examples['n_per_class']) // 2} pairs; who is paired "
+            "with whom matters (paired_t_low, paired_t_high)."
         )
-    why = f" because {decision['why']}" if decision["why"] else ""
+    why = ", which cannot decide (the report says why)" if decision["why"] else ""
     return (
-        f"Caution: these p-values count tokens ({n}), not groups of words ({w1} v {w0}){why}: "
-        "tokens of few words are no evidence about a category, and the share of significant units "
-        "grows with the number of examples."
+        f"Caution: p-values count tokens, not the {_against(groups)} groups of words{why}: few "
+        "words are no evidence about a category."
     )
 
 
@@ -257,32 +237,26 @@ def _crossed(result: SweepResult) -> str:
         name: max(values["auc"], 1 - values["auc"])
         for name, values in result.validation.get("confounds", {}).items()
     }
-    worst = sorted(confounds, key=lambda name: -confounds[name])[:2]
+    worst = [name for name in sorted(confounds, key=lambda n: -confounds[n])[:2]]
     if worst and confounds[worst[0]] >= 0.6:
         named = " and ".join(
             f"{name.removeprefix('n_').replace('_', ' ')} (AUC {confounds[name]:.2f})"
             for name in worst
         )
-        said.append(f"What else tells the classes apart by itself: {named}")
+        said.append(f"the classes also differ in {named}")
     level = decision.get("level_at_this_design")
     if level is not None and level[1] > 1.4 * decision["alpha"]:
-        said.append(
-            f"in this design the test errs in {level[0]:.0%} to {level[1]:.0%} of sweeps of nothing"
-        )
-    said.append("A unit that differs need not be used")
-    return "Caution: " + ". ".join(part[:1].upper() + part[1:] for part in said) + "."
+        said.append(f"in this design the test errs in {level[0]:.0%} to {level[1]:.0%} of sweeps")
+    said.append("a unit that differs need not be used")
+    return f"Caution: {said[0]}." + "".join(f" {part[:1].upper()}{part[1:]}." for part in said[1:])
 
 
 def _test(decision: Mapping[str, Any]) -> str:
-    low, high = decision["m_smallest"], decision["m_largest"]
-    size = f"{low:,}" if low == high else f"{low:,} to {high:,}"
-    n = decision["n_families"]
-    family = f"{size} units" if n == 1 else f"each of {n} families of {size} units"
+    """The test by name; its families, their sizes and alpha are in the decision."""
     if decision["method"] == "max_t":
-        where = "within groups" if decision["level"] == "pair" else "of groups"
-        return f"max-T permutation {where} over {family}"
+        return f"max-T permutation {'within' if decision['level'] == 'pair' else 'of'} groups"
     what = "groups" if decision["level"] != "token" else "tokens"
-    return f"{decision['p_column']} of {what}, {decision['method']} over {family}"
+    return f"{decision['p_column']} of {what}, {decision['method']}"
 
 
 def _held_out_by(result: SweepResult) -> str:
@@ -291,5 +265,5 @@ def _held_out_by(result: SweepResult) -> str:
     return "groups of words" if by == "word" else f"{by}s"
 
 
-def _s(things: list[Any]) -> str:
-    return "" if len(things) == 1 else "s"
+def _s(n: int) -> str:
+    return "" if n == 1 else "s"

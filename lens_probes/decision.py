@@ -207,7 +207,8 @@ def _problem(decision: Decision, examples: Examples) -> tuple[str, str]:
     if decision.method != "max_t":
         if decision.method != "max_adjusted":
             if examples.value is not None:
-                return f"{decision.method} needs exact p of single units, which values have not", ""
+                what = f"method {decision.method} needs an exact p of each unit"
+                return f"{what}, which values have not: use method max_t or max_adjusted", ""
             line = f"{said}: Welch's t of their means, {decision.method}"
             return ("", line) if enough and n >= 3 else (f"{said}, too few to test", "")
         smallest = max(0.5 ** (n - 1), 1 / (1 + decision.n_permutations))

@@ -46,7 +46,7 @@ from lens_probes.significance import decide, families
 from lens_probes.sites import check_layers, check_sites
 from lens_probes.tuned import tuned_by_layer, tuned_in_all
 from lens_probes.unit_contexts import unit_details
-from lens_probes.unit_table import covariates_of, in_turn, unit_tables
+from lens_probes.unit_table import covariates_of, in_turn, unit_tables, with_shrunk_effects
 from lens_probes.validate.checks import (
     layer_checks,
     significant_units,
@@ -167,6 +167,7 @@ def sweep(
         activations, examples, covariates, folds if rigorous else None,
         decision.min_per_group if rigorous else None,
     )  # fmt: skip
+    units = with_shrunk_effects(units)
     adjustment = Adjustment.of(examples, model.tokenizer) if rigorous else None
     units, decided = decide(units, decision, in_turn(activations), examples, adjustment)
     validation: dict[str, Any] = {"resolution": resolution, "notes": [*folds.notes, *missing]}

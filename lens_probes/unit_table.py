@@ -18,6 +18,7 @@ from lens_probes.sites import unit_name
 from lens_probes.validate.confounds import confound_table, independent_covariates
 from lens_probes.validate.folds import Folds
 
+SHRUNK = ("g_group_shrunk", "g_group_shrunk_low", "g_group_shrunk_high")
 _EFFECTS = ("g", "auc", "accuracy")
 
 
@@ -168,6 +169,24 @@ def group_statistics(
         found = vars(stats.word_level(part, y, group, min_per_word=min_per_group))
         found = found | vars(stats.group_effects(part, y, group))
     return {name: found[name] for name in names}
+
+
+def with_shrunk_effects(units: pd.DataFrame) -> pd.DataFrame:
+    """Units with `g_group` shrunk over all of them (`stats.shrink`), if they have it.
+
+    The standard error is the width of the interval over 2 x 1.96; NaN where it has no end.
+    """
+    if "g_group" not in units:
+        return units
+    g, low, high = (units[f"g_group{end}"].to_numpy(float) for end in ("", "_low", "_high"))
+    with np.errstate(invalid="ignore"):
+        se = (high - low) / (2 * 1.96)
+    se[~(se > 0)] = np.nan
+    if not (np.isfinite(g) & np.isfinite(se)).any():
+        return units.assign(**dict.fromkeys(SHRUNK, np.nan))
+    found = stats.shrink(g, se)
+    values = found.shrunk, found.shrunk_low, found.shrunk_high
+    return units.assign(**dict(zip(SHRUNK, values, strict=True)))
 
 
 def covariates_of(examples: Examples, tokenizer: Any) -> pd.DataFrame | None:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from lens_probes import stats
 from lens_probes.result import SweepResult
 
 # Two looks at the same groups share alpha.
 SHARED_BY = 2
+POWER = 0.8
 
 
 def more_than_identity(unit_p: float, p_beyond: float, alpha: float) -> bool:
@@ -36,22 +36,20 @@ def verdict(result: SweepResult) -> str:
         return ""
     half, smallest = decision["alpha"] / SHARED_BY, float(units["p_corrected"].min())
     unit_p = min(1.0, smallest * decision["n_families"])
-    n_beyond = int((units["permuted_value"].abs() >= 2).sum())
     evidence = (
-        f"smallest p of a single unit {unit_p:.3f}; p of {n_beyond:,} units beyond |z| = 2 "
-        f"{p_beyond:.3f} (each counts at {half:g})"
+        f"The strongest unit has p = {unit_p:.2g}, all units together p = {p_beyond:.2g}. Each "
+        f"counts at half of alpha, {half:g}."
     )
     if more_than_identity(unit_p, p_beyond, decision["alpha"]):
-        return f"Verdict: more than word identity: {evidence}."
-    least = _least_p(decision)
-    if least > half:
+        return f"Verdict: more than word identity. {evidence}"
+    if _least_p(decision) > half:
         w1, w0 = reversed(decision["n_words_tested"])
-        return f"Verdict: undecided, {w1} v {w0} groups are too few to tell: {evidence}."
-    said = f"Verdict: not shown to be more than word identity: {evidence}."
+        return f"Verdict: undecided, {w1} v {w0} groups are too few to tell. {evidence}"
+    said = f"Verdict: not shown to be more than word identity. {evidence}"
     if (seen := smallest_effect(result)) is not None:
         said += (
-            f" A unit whose classes differ by {seen:.1f} standard deviations of group means would "
-            "have been significant in 80 % of such sweeps."
+            f" A difference of {seen:.1f} standard deviations of group means would have been "
+            f"significant in {POWER:.0%} of such sweeps."
         )
     return said
 
@@ -65,7 +63,7 @@ def _least_p(decision: Mapping[str, Any]) -> float:
 
 
 def smallest_effect(result: SweepResult) -> float | None:
-    """Difference of class means, in sds of group means, that is significant in 80 % of sweeps.
+    """Difference of class means, in sds of group means, that is significant in `POWER` of sweeps.
 
     By simulation: 4,000 units with normal group means of equal spread, for as many groups, against
     the largest threshold of a family; None where max-T over groups of two classes did not decide.
@@ -80,7 +78,7 @@ def smallest_effect(result: SweepResult) -> float | None:
 
     def missed(difference: float) -> float:
         z = stats.normalised_welch(noise + difference * high[:, None], high)
-        return 0.8 - float((z > max(threshold)).mean())
+        return POWER - float((z > max(threshold)).mean())
 
     low, top = 0.0, 1.0
     while missed(top) > 0 and top < 1000:
@@ -99,22 +97,13 @@ def conditions(result: SweepResult) -> str:
         top = result.top(1)
         if len(top):
             said.append(
-                f"Specificity: against a further negative set ({validation['others']['what']}; "
-                f"{validation['others']['n']} examples) {top.iloc[0]['name']} has AUC "
-                f"{top.iloc[0]['auc_others']:.3f} in its direction."
+                f"Against a further negative set ({validation['others']['what']}) "
+                f"{top.iloc[0]['name']} has AUC {top.iloc[0]['auc_others']:.3f}."
             )
     if "pair_similarity" in layers:
-        class0, class1 = result.provenance["examples"]["class_names"]
+        one, two = (layers[name].median() for name in ("pair_similarity", "other_pair_similarity"))
         said.append(
-            f"Activations of one word in the two conditions ({class0}, {class1}) correlate over "
-            f"units at {_range(layers['pair_similarity'])}; of two different words at "
-            f"{_range(layers['other_pair_similarity'])}."
+            f"Over units, activations of one word in the two conditions correlate at {one:.2f}, of "
+            f"two different words at {two:.2f} (medians of layers and sites)."
         )
     return " ".join(said)
-
-
-def _range(values: pd.Series) -> str:
-    return (
-        f"{values.median():.2f} (median of layers and sites; {values.min():.2f} to "
-        f"{values.max():.2f})"
-    )

@@ -14,11 +14,14 @@ import pytest
 import lens_probes as lp
 from lens_probes import shards
 from lens_probes.cli import main
+from lens_probes.report.replication_figures import replication_table
+from lens_probes.validate.replication import KINDS
 from lens_probes.validate.toy import TUNED, toy_model
 
 pytestmark = pytest.mark.model
 
 FILLER = 40
+ENDS = ("low", "high", "null_low", "null_high", "p")
 
 
 def toy_examples(words: range, seed: int, source: str = "one") -> lp.Examples:
@@ -52,7 +55,15 @@ def test_planted_units_come_back_on_new_words(model: lp.LensModel, first: lp.Swe
     again = lp.replicate(first, toy_examples(range(12, 20), 1, "two"), model=model)
     new_words = line(again, "new words")
     assert new_words["n_words"] == "8 v 8"
+    assert new_words["n_groups"] == "8 v 8"
     assert new_words["sign_agreement"] == 1
+    assert new_words["sign_agreement_low"] > 0.7
+    assert new_words["sign_agreement_null_low"] < 0.4
+    assert new_words["sign_agreement_null_high"] < 1
+    assert new_words["sign_agreement_p"] == pytest.approx(1 / 1001, abs=0.002)
+    assert new_words["auc_heldout_low"] > 0.7
+    assert new_words["auc_heldout_null_high"] < 0.8
+    assert new_words["best_auc_heldout_low"] > 0.7
     assert new_words["share_significant_again"] == 1
     assert new_words["auc_heldout"] > 0.99
     assert new_words["level"] == "word"
@@ -108,6 +119,59 @@ def test_word_identity_comes_back_in_new_sentences_and_not_in_new_words(
     assert same["effect_correlation"] > 0.9
     assert new["sign_agreement"] < same["sign_agreement"] - 0.2
     assert abs(new["effect_correlation"]) < 0.4
+    assert new["sign_agreement_p"] > 0.05
+    assert (
+        new["sign_agreement_null_low"] <= new["sign_agreement"] <= new["sign_agreement_null_high"]
+    )
+    assert new["auc_heldout_null_low"] < 0.5 < new["auc_heldout_null_high"]
+
+
+def test_each_line_is_what_the_statistics_say_of_its_examples(
+    model: lp.LensModel, first: lp.SweepResult
+) -> None:
+    examples = toy_examples(range(12, 20), 1, "two")
+    again = lp.replicate(first, examples, model=model, n_permutations=200)
+    row = line(again, "new words")
+    x = lp.collect(model, examples, sites=["mlp_pre"])
+    arrays = [x[key] for key in x]
+    given = (arrays, examples.label, examples.group, first.units["direction"],
+             first.units["significant"])  # fmt: skip
+    for name, found in (
+        ("sign_agreement", lp.stats.sign_agreement(*given, n_permutations=200)),
+        ("auc_heldout", lp.stats.mean_auc(*given, n_permutations=200)),
+    ):
+        for end in ENDS:
+            assert row[f"{name}_{end}"] == getattr(found, end)
+    effects = lp.stats.effect_agreement(
+        arrays, examples.label, examples.group, first.units["hedges_g"], n_permutations=200
+    )
+    assert row["effect_correlation"] == effects.r
+    assert row["effect_correlation_low"] < effects.r < row["effect_correlation_high"]
+    assert row["effect_correlation_p"] == effects.p < 0.05
+    said = next(text for text in again.text_lines() if text.startswith("new words"))
+    low, high, p = (row[f"sign_agreement_{end}"] for end in ("null_low", "null_high", "p"))
+    assert f"[at random {low:.0%} to {high:.0%}, p = {p:.3f}] keep their sign" in said
+    assert "8 v 8 word types in 8 v 8 groups" in said
+    (table,) = [t for t in [replication_table(again)] if t.rows]
+    headers = [column.header for column in table.columns]
+    assert headers.count("95 % over groups") == 4
+    assert headers.count("at random") == 3
+
+
+def test_where_groups_cannot_be_counted_the_line_says_so(
+    model: lp.LensModel, first: lp.SweepResult
+) -> None:
+    new = toy_examples(range(12, 20), 1, "two")
+    blind = line(lp.replicate(first, replace(new, word=None), model=model), KINDS[0])
+    assert np.isnan(blind["sign_agreement_low"])
+    assert blind["sign_agreement"] == 1
+    assert blind["n_groups"] == ""
+    assert str(blind["note"]).endswith("no interval: no groups are known")
+    one = new.select(np.flatnonzero(np.isin(new.tokens[:, -1], [12, 13, 32])))
+    few = line(lp.replicate(first, one, model=model), KINDS[0])
+    assert few["n_groups"] == "1 v 2"
+    assert np.isnan(few["auc_heldout_p"])
+    assert "no interval: too few groups (1 v 2)" in str(few["note"])
 
 
 def test_windows_read_before_are_left_out(model: lp.LensModel, first: lp.SweepResult) -> None:
@@ -152,6 +216,8 @@ def test_pairs_replicate_whole(tiny_model: lp.LensModel) -> None:
     again = lp.replicate(result, more, model=tiny_model)
     assert line(again, "all new examples")["n"] == "6 v 6"
     assert line(again, "new words")["level"] == "pair"
+    assert line(again, "new words")["n_groups"] == "6"
+    assert np.isnan(line(again, "new words")["auc_heldout_low"])
     nouns = {"noun": ["river", "road", "cat"], "verb": ["go", "see", "say"]}
     lone = lp.sweep(
         tiny_model, lp.GrammarProbe(words=nouns), sites=["v"], layers=0, untrained=False
@@ -172,6 +238,10 @@ def test_a_continuous_label_replicates(model: lp.LensModel) -> None:
     row = line(again, "new words")
     assert row["sign_agreement"] == 1
     assert row["auc_heldout"] > 0.8
+    assert row["n_groups"] == "16"
+    assert row["sign_agreement_low"] > 0.5
+    assert row["sign_agreement_p"] < 0.05
+    assert np.isnan(row["auc_heldout_low"])
 
 
 def test_the_command(

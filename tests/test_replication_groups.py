@@ -10,6 +10,7 @@ import pytest
 
 import lens_probes as lp
 from lens_probes.answer import answer
+from lens_probes.cli.running import words_of
 from lens_probes.model import LensModel
 from lens_probes.replication_groups import (
     group_names,
@@ -132,10 +133,9 @@ def test_what_a_sweep_says_of_its_groups(swept: tuple[lp.Examples, lp.SweepResul
     assert said["n_read_tokens_per_class"] == [12, 9]
     assert said["n_groups_per_class"] == [12, 9]
     assert result.provenance["decision"]["n_words_tested"] == [12, 9]
-    text = " ".join(answer(result))
-    assert (
-        "16 v 12 word types are read at 9 v 12 tokens, which makes 9 v 12; tested: 9 v 12" in text
-    )
+    assert "Independent groups of words: 9 v 12." in " ".join(answer(result))
+    words = "Words: 16 v 12 types, read at 9 v 12 tokens, make 9 v 12 replication groups"
+    assert words_of(result) == words
     low, high = result.provenance["decision"]["level_at_this_design"]
     assert 0.01 <= low <= high <= 0.13
     units = result.units.dropna(subset="word_p")
@@ -212,7 +212,7 @@ def test_the_adjusted_test_decides_where_it_is_asked_for(tiny_model: LensModel) 
     units = result.units
     np.testing.assert_array_equal(units["p_corrected"], units["adjusted_p"])
     assert result.provenance["decision"]["level_at_this_design"][1] <= 0.15
-    assert "max_adjusted over" in " ".join(answer(result))
+    assert "Test: adjusted_p of groups, max_adjusted, alpha 0.05." in " ".join(answer(result))
 
 
 @pytest.mark.model

@@ -97,10 +97,15 @@ def test_rigorous_answer_sets_words_beside_tokens(
     assert best["auc_heldout_passage"] > 0.65
     assert best["log10_word_p"] < -5
     said = " ".join(answer(result))
-    assert "max-T permutation of groups over 480 units" in said
-    assert "Counting tokens as independent it would be" in said
-    assert "which makes 12 v 12; tested: 12 v 12" in said
-    assert "with untrained weights 0 units" in said
+    assert "Test: max-T permutation of groups, alpha 0.05." in said
+    assert "Counting tokens it would be" in said
+    assert "Independent groups of words: 12 v 12." in said
+    assert "With untrained weights: 0 units." in said
+    g, low, high = (result.units[f"g_group{end}"].to_numpy() for end in ("", "_low", "_high"))
+    shrunk = lp.stats.shrink(g, (high - low) / 3.92)
+    np.testing.assert_array_equal(result.units["g_group_shrunk"], shrunk.shrunk)
+    np.testing.assert_array_equal(result.units["g_group_shrunk_high"], shrunk.shrunk_high)
+    assert 0 < abs(best["g_group_shrunk"]) < abs(best["g_group"])
     layer = result.layers.set_index(["layer", "site"]).loc[(1, "mlp_pre")]
     assert layer["best_unit_auc_heldout"] > 0.65
     assert layer["best_unit_refound"] in (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -165,7 +170,8 @@ def test_where_words_cannot_decide_tokens_do_and_the_result_says_why(
     )  # fmt: skip
     assert why in decision["why"]
     assert why in result.validation["resolution"]
-    assert word is None or why in answer(result)[-1]
+    said = "no word types were given" if word is None else "which cannot decide"
+    assert said in answer(result)[-1]
     assert result.units["t"].notna().all()
     with pytest.raises(lp.InputError, match="Or decide with level token"):
         lp.sweep(tiny_model, given, sites=["q"], layers=0, method="max_t")
@@ -428,13 +434,12 @@ def test_top_and_answer(result: lp.SweepResult) -> None:
     sentences = answer(result)
     said = " ".join(sentences)
     high = result.layers.loc[result.layers["n_significant"].idxmax()]
-    most = f"most in layer {high['layer']} of {high['site']} ({high['n_significant']:,} of "
-    assert most in said
+    assert f"most in layer {high['layer']} of {high['site']}." in said
     n = int(result.units["significant"].sum())
-    assert f"{n:,} unit{'' if n == 1 else 's'} ({n / len(result.units):.1%})" in said
+    assert f"{n:,} of {result.layers['n_tested'].sum():,} tested units" in said
     assert result.top(1)["name"][0] in said
     assert "Verdict" not in said
-    assert "count tokens (60), not groups of words (5 v 5)" in sentences[-1]
+    assert "count tokens, not the 5 v 5 groups of words" in sentences[-1]
     blind = replace(
         result,
         provenance={

@@ -149,6 +149,10 @@ def _show(result: SweepResult, out: Path) -> None:
             for row in sources[:3]
         )
         print(f"Sources: {len(sources)}; most come from {most}")
+    if any(result.provenance["examples"]["n_groups_per_class"]):
+        print(words_of(result))
+    if why := result.provenance["decision"]["why"]:
+        print(f"Tokens are counted: {why}")
     tokens, n = result.provenance["examples"]["tokens_computed"], len(result.examples)
     print(f"Forward passes: {tokens:,} tokens, {tokens / n:.1f} for each of {n:,} examples")
     print()
@@ -156,3 +160,14 @@ def _show(result: SweepResult, out: Path) -> None:
         print(f"* {sentence}")
     print()
     print(f"Report: {out / REPORT}")
+
+
+def words_of(result: SweepResult) -> str:
+    """How word types and the tokens they are read at make replication groups."""
+    types, read, groups = (
+        " v ".join(f"{n:,}" for n in reversed(result.provenance["examples"][f"n_{what}_per_class"]))
+        for what in ("words", "read_tokens", "groups")
+    )
+    mean = "read_token" in result.examples and (result.examples["read_token"] < 0).all()
+    where = "averaged over their tokens" if mean else f"read at {read} tokens"
+    return f"Words: {types} types, {where}, make {groups} replication groups"

@@ -235,7 +235,7 @@ def _share_title(table: pd.DataFrame) -> str:
     also = "" if not others else f", and as many in {others} more place{'s' * (others > 1)}"
     return (
         f"Significant units are most common in layer {best['layer']} of {best['site']}: "
-        f"{percent(best[SHARE])} of {whole(best['n_tested'])}{also}"
+        f"{percent(best[SHARE])} of {whole(best['n_tested'])} tested{also}"
     )
 
 

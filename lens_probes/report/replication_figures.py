@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from lens_probes.report.frame import frame, plain
-from lens_probes.report.numbers import fixed, percent, whole
+from lens_probes.report.numbers import NONE, fixed, missing, percent, whole
 from lens_probes.report.palette import BLUE, GREEN, GREY, ORANGE, VERMILLION
 from lens_probes.report.tables import Column, Table, auc, text
 from lens_probes.report.unit_figures import thin
@@ -81,18 +81,41 @@ def replication_table(replication: Replicated) -> Table:
         Column("new", ("kind",), text, "what differs from the first round", number=False),
         Column("examples", ("n",), text),
         Column("word types", ("n_words",), text),
+        Column("groups", ("n_groups",), text, "replication groups: what intervals count"),
         Column("units compared", ("units_compared",), whole),
         Column("significant before", ("n_significant1",), whole),
         Column("sign agrees", ("sign_agreement",), percent),
+        *_beside("sign_agreement", _range(percent)),
         Column("significant again", ("share_significant_again",), percent),
         Column("counting", ("level",), text, number=False),
         Column(score, ("auc_heldout",), auc),
+        *_beside("auc_heldout", _range(auc)),
         Column(f"{score}, best unit", ("best_auc_heldout",), auc),
+        *_beside("best_auc_heldout", _range(auc))[:1],
         Column("r of effects", ("effect_correlation",), auc),
+        *_beside("effect_correlation", _range(auc)),
         Column("concordance", ("concordance",), auc),
         Column("note", ("note",), text, number=False),
     )
     return Table.of("Replication, one line for each kind", replication.lines, columns)
+
+
+def _beside(name: str, ends: Callable[[Any, Any], str]) -> tuple[Column, ...]:
+    """Interval over groups, what labels dealt at random give, and p against it."""
+    return (
+        Column("95 % over groups", (f"{name}_low", f"{name}_high"), ends),
+        Column(
+            "at random",
+            (f"{name}_null_low", f"{name}_null_high"),
+            ends,
+            "middle 95 % with labels dealt out again over the second sample's groups",
+        ),
+        Column("p", (f"{name}_p",), auc, "share of those that are as high"),
+    )
+
+
+def _range(form: Callable[[Any], object]) -> Callable[[Any, Any], str]:
+    return lambda low, high: NONE if missing(low) else f"{form(low)} to {form(high)}"
 
 
 def _measure(replication: Replicated) -> str:

@@ -120,13 +120,17 @@ def _verdict(row: Any) -> str:
 
 
 def _measured(what: str, row: Any, nulls: str) -> str:
+    """Each effect with its interval in a sentence of its own."""
     effects = [
-        f"{words} {_two(row[m])} nats [95 %: {_two(row[f'{m}_low'])} to {_two(row[f'{m}_high'])}]"
+        f"{words} {_two(row[m])} nats [95 %: {_two(row[f'{m}_low'])} to {_two(row[f'{m}_high'])}]."
         for m, words in _EFFECTS.items()
         if pd.notna(row.get(m))
     ]
-    p = f"; p = {_two(row['p'])} against {row['n_nulls']} {nulls}" if pd.notna(row.get("p")) else ""
-    return f"{what} {' and '.join(effects) or 'nothing was measured'}{p}."
+    said = [f"{what} {effects[0] if effects else 'nothing was measured.'}"]
+    said += [f"{effect[:1].upper()}{effect[1:]}" for effect in effects[1:]]
+    if pd.notna(row.get("p")):
+        said.append(f"Against {row['n_nulls']} {nulls} p = {_two(row['p'])}.")
+    return " ".join(said)
 
 
 def _two(value: float) -> str:

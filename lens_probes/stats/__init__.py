@@ -11,6 +11,7 @@ from lens_probes.stats.agreement import Concordance, concordance
 from lens_probes.stats.auc import Auc, auc
 from lens_probes.stats.corrections import adjust, adjust_log10
 from lens_probes.stats.correlation import Correlation, correlation
+from lens_probes.stats.effect_agreement import EffectAgreement, effect_agreement
 from lens_probes.stats.firth import Firth, firth
 from lens_probes.stats.folds import folds_by_passage, folds_by_value, folds_by_word
 from lens_probes.stats.group_effects import GroupEffects, group_effects
@@ -19,6 +20,7 @@ from lens_probes.stats.heldout import Heldout, HeldoutR, heldout_direction, held
 from lens_probes.stats.hierarchical import adjust_hierarchical_log10
 from lens_probes.stats.inputs import InTurn
 from lens_probes.stats.logistic import Logistic, logistic
+from lens_probes.stats.mean_auc import MeanAuc, mean_auc
 from lens_probes.stats.moments import Moments, count_distinct, moments
 from lens_probes.stats.nulls import (
     NullShares,
@@ -48,6 +50,7 @@ __all__ = [
     "Auc",
     "Concordance",
     "Correlation",
+    "EffectAgreement",
     "Firth",
     "GroupEffects",
     "Heldout",
@@ -56,6 +59,7 @@ __all__ = [
     "InTurn",
     "Logistic",
     "MaxPermutation",
+    "MeanAuc",
     "Moments",
     "NullShares",
     "Paired",
@@ -75,6 +79,7 @@ __all__ = [
     "concordance",
     "correlation",
     "count_distinct",
+    "effect_agreement",
     "firth",
     "folds_by_passage",
     "folds_by_value",
@@ -85,6 +90,7 @@ __all__ = [
     "heldout_r",
     "logistic",
     "max_permutation",
+    "mean_auc",
     "moments",
     "normal_tail",
     "normalised_welch",

@@ -14,22 +14,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from lens_probes.stats.group_effects import share_interval, split_groups
-from lens_probes.stats.groups import centred_scaled
+from lens_probes.stats._dealt import Dealt, Kind, against, over_units
 from lens_probes.stats.inputs import (
-    Bools,
     Floats,
     InTurn,
     Labels,
     Numbers,
     Units,
-    check_labels,
     chunks,
     refuse_nonfinite,
     several_arrays,
-    to_numpy,
 )
-from lens_probes.stats.relabel import all_relabellings, count_relabellings, sample_relabellings
 
 
 @dataclass(frozen=True)
@@ -40,6 +35,7 @@ class SignAgreement:
     (jackknife). null_shares [relabelling]: the same share with the second sample's labels dealt
     out again over its groups, in all other ways if exact; null_low, null_high: their middle 95 %;
     p: (1 + b) / (1 + n) for the b of n that agree at least as much. NaN without a unit.
+    n_groups0 and n_groups1: groups of each class; of values and pairs all are n_groups0.
     """
 
     share: float
@@ -62,6 +58,7 @@ def sign_agreement(
     direction: Numbers,
     selected: Numbers,
     *,
+    kind: Kind = "class",
     n_permutations: int = 1000,
     seed: int = 0,
 ) -> SignAgreement:
@@ -74,88 +71,56 @@ def sign_agreement(
     counts as it should. Class means are taken out before labels are dealt out again: otherwise a
     strong effect that all units share would make its own null agree.
 
-    Raises ValueError for a group with both labels, fewer than 2 groups of a class, and direction
+    kind: "value" takes a continuous y, one value a group: the sign is that of the slope over group
+    means, and values are dealt out again. "pair" takes groups with both labels: the sign is that of
+    the mean difference inside groups, which are turned round at random.
+
+    Memory is bounded: units are read some at a time, relabellings likewise. Raises ValueError for
+    a group with both labels, fewer than 2 groups of a class (3 of values or pairs), and direction
     or selected not over the units of x.
     """
     arrays = several_arrays(x)
-    positive = check_labels(y, arrays.n_examples)
-    split = split_groups(groups, positive)
-    k0, k1 = split.k0, split.k1
-    signs, use = _over_units(direction, selected, sum(arrays.widths))
-    labels = np.arange(k0 + k1) >= k0
-    stratum = np.zeros(k0 + k1, dtype=np.int64)
-    exact = count_relabellings(labels, stratum, most=n_permutations + 1) <= n_permutations
-    if exact:
-        dealt = all_relabellings(labels, stratum)
-    else:
-        dealt = sample_relabellings(labels, stratum, n=n_permutations, seed=seed)
-    one = np.where(labels, 1.0 / k1, -1.0 / k0)
-    same = (dealt == labels).all(axis=1) | (dealt != labels).all(axis=1)
-    null = np.where(dealt[~same], 1.0 / k1, -1.0 / k0)
-    real = np.concatenate([one[None], _without_each(k0, k1)])
-    belongs = np.zeros((k0 + k1, len(positive)))
-    belongs[split.group, np.arange(len(positive))] = split.weight
-    agree, first_unit = np.zeros(len(real) + len(null)), 0
+    dealt = Dealt.of(y, groups, kind, n_permutations=n_permutations, seed=seed)
+    signs, use = over_units(direction, selected, sum(arrays.widths))
+    real, null = np.zeros(1 + len(dealt.contrast)), np.zeros(len(dealt.labels))
+    first_unit = 0
     for array in arrays:
-        for first, part in chunks(array, max_units=1024):
-            if not np.isfinite(part).all():
-                refuse_nonfinite(part, first)
+        for first, part in chunks(array, max_units=dealt.max_units):
             units = slice(first_unit + first, first_unit + first + part.shape[1])
             chosen = use[units]
-            means = belongs @ centred_scaled(part[:, chosen])
-            rest = means.copy()
-            for side in (labels, ~labels):
-                rest[side] -= means[side].mean(axis=0)
-            gaps = np.concatenate([real @ means, null @ rest])
-            agree += (np.sign(gaps) * signs[units][chosen] > 0).sum(axis=1)
+            if not chosen.any():
+                continue
+            if not np.isfinite(part).all():
+                refuse_nonfinite(part, first)
+            means, sign = dealt.means(part[:, chosen]), signs[units][chosen]
+            real += (dealt.effects(means) * sign > 0).sum(axis=1)
+            rest = dealt.without_label(means) * sign
+            for block, contrast in dealt.contrasts():
+                null[block] += (contrast @ rest > 0).sum(axis=1)
         first_unit += int(array.shape[1])
-    n_units = int(use.sum())
-    shares = agree / n_units if n_units else np.full(len(agree), np.nan)
-    return _agreement(shares, k0, k1, exact=exact, n_units=n_units)
+    return _agreement(real, null, int(use.sum()), dealt)
 
 
-def _without_each(k0: int, k1: int) -> Floats:
-    """Weights of the group means in a difference that leaves out one group [group, group]."""
-    rows = np.repeat(np.r_[np.full(k0, -1.0 / k0), np.full(k1, 1.0 / k1)][None], k0 + k1, axis=0)
-    rows[:k0, :k0], rows[k0:, k0:] = -1.0 / (k0 - 1), 1.0 / (k1 - 1)
-    np.fill_diagonal(rows, 0.0)
-    return rows
-
-
-def _agreement(shares: Floats, k0: int, k1: int, *, exact: bool, n_units: int) -> SignAgreement:
-    """The result from the shares of the real labels, each group left out, and relabellings."""
-    share, left, null = float(shares[0]), shares[1 : 1 + k0 + k1], shares[1 + k0 + k1 :]
-    v0, v1 = (
-        (k - 1) ** 2 / k * part.var(keepdims=True, ddof=1)
-        for k, part in ((k0, left[:k0]), (k1, left[k0:]))
-    )
-    _, least, most = share_interval(shares[:1], v0, v1, k0, k1)
-    p = (1 + float((null >= share).sum())) / (1 + len(null))
-    low, high = (float(end) for end in np.quantile(null, [0.025, 0.975]))
+def _agreement(real: Floats, null: Floats, n_units: int, dealt: Dealt) -> SignAgreement:
+    """The result from the units that agree: really, without each group, under relabellings."""
+    if not n_units:
+        nothing = np.full(len(null), np.nan)
+        return SignAgreement(
+            *(math.nan,) * 3, nothing, *(math.nan,) * 3, dealt.exact, 0, dealt.k0, dealt.k1
+        )
+    share, shares = float(real[0]) / n_units, null / n_units
+    low, high = dealt.interval(share, real[1:] / n_units)
+    null_low, null_high, p = against(share, shares)
     return SignAgreement(
         share=share,
-        low=float(least[0]),
-        high=float(most[0]),
-        null_shares=null.copy(),
-        null_low=low,
-        null_high=high,
-        p=p if n_units else math.nan,
-        exact=exact,
+        low=low,
+        high=high,
+        null_shares=shares,
+        null_low=null_low,
+        null_high=null_high,
+        p=p,
+        exact=dealt.exact,
         n_units=n_units,
-        n_groups0=k0,
-        n_groups1=k1,
+        n_groups0=dealt.k0,
+        n_groups1=dealt.k1,
     )
-
-
-def _over_units(direction: Numbers, selected: Numbers, width: int) -> tuple[Floats, Bools]:
-    """Signs, and which units count: selected ones whose direction is known."""
-    signs, use = to_numpy(direction).astype(np.float64), to_numpy(selected)
-    if signs.shape != (width,) or use.shape != (width,):
-        raise ValueError(
-            f"direction has shape {signs.shape} and selected {use.shape}: both must be [unit] over "
-            f"the {width} units of x"
-        )
-    if not np.isin(use, (0, 1)).all():
-        raise ValueError("selected must be True or False (or 1 or 0) for each unit")
-    known: Bools = (use == 1) & np.isfinite(signs) & (signs != 0)
-    return np.sign(signs), known

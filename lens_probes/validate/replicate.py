@@ -4,34 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool
-from numpy.typing import NDArray
 
-from lens_probes import stats
-from lens_probes.activations import Activations, check_work, collect
-from lens_probes.adjustment import Adjustment
-from lens_probes.decision import (
-    Decision,
-    course_p,
-    pairs_of_words,
-    preset_decision,
-    resolve,
-)
+from lens_probes.activations import check_work, collect
+from lens_probes.decision import pairs_of_words
 from lens_probes.errors import InputError, at_least, given_as
 from lens_probes.examples import Examples
 from lens_probes.model import LensModel, check_model, load_model
 from lens_probes.probes.base import NO_CORPUS, Probe, examples_of
 from lens_probes.replication_groups import seen_groups
 from lens_probes.result import SweepResult
-from lens_probes.significance import decide
-from lens_probes.unit_table import covariates_of, in_turn, unit_tables
 from lens_probes.validate.replication import KINDS, LINES, Replication
+from lens_probes.validate.replication_lines import line_of
 
 
 def replicate(
@@ -102,7 +90,7 @@ def replicate(
     )
     lines, whole = [], None
     for kind, rows, note in _kinds(result, examples):
-        line, units = _line(result, read, examples, rows, n_permutations, model.tokenizer)
+        line, units = line_of(result, read, examples, rows, n_permutations, model.tokenizer)
         said = "; ".join(filter(None, (note, line["note"])))
         lines.append(line | {"kind": kind, "note": said})
         whole = units if kind == KINDS[0] else whole
@@ -136,14 +124,6 @@ def _same_classes(result: SweepResult, examples: Examples) -> None:
             )
 
 
-def _whole_pairs(examples: Examples) -> Examples:
-    """Examples without their pairs, if a pair has lost a side."""
-    if examples.pair is None:
-        return examples
-    sides = [sorted(examples.pair[examples.label == label]) for label in (0, 1)]
-    return examples if sides[0] == sides[1] else replace(examples, pair=None)
-
-
 def _same_model(result: SweepResult, model: LensModel | None) -> LensModel:
     said = result.provenance["model"]
     if model is None:
@@ -162,20 +142,6 @@ def _same_model(result: SweepResult, model: LensModel | None) -> LensModel:
             f"settings (of positions or norms?) than {said['source']!r}: load that one."
         )
     return model
-
-
-def _asked(result: SweepResult, examples: Examples, n_permutations: int) -> Decision:
-    said = result.provenance["decision"]
-    return preset_decision(
-        said["preset"],
-        alpha=said["alpha"],
-        method=said["method"],
-        level="token" if said["preset"] == "rigorous" and said["level"] == "token" else None,
-        scope=said["scope"],
-        n_permutations=n_permutations,
-        seed=said["seed"],
-        course_p=course_p(examples),
-    )
 
 
 def _kinds(
@@ -209,70 +175,6 @@ def _kinds(
     else:
         kinds.append((KINDS[4], every, ""))
     return kinds
-
-
-def _line(
-    result: SweepResult,
-    read: Activations,
-    examples: Examples,
-    rows: Bool[np.ndarray, " example"],
-    n_permutations: int,
-    tokenizer: Any,
-) -> tuple[dict[str, Any], pd.DataFrame | None]:
-    chosen = _whole_pairs(examples.select(np.flatnonzero(rows))) if rows.any() else None
-    n0, n1 = (int(np.sum(rows & (examples.label == label))) for label in (0, 1))
-    line: dict[str, Any] = dict.fromkeys(LINES, np.nan)
-    line |= {"n": f"{n0} v {n1}", "n_words": _words(examples, rows), "level": "", "note": ""}
-    if chosen is None or min(n0, n1) < 2:
-        return line | {"note": "2 examples of each class or more are needed"}, None
-    if chosen.value is not None and len(set(chosen.value.tolist())) < 2:
-        return line | {"note": "all values are the same"}, None
-    part = read.some(rows)
-    decision, _ = resolve(_asked(result, chosen, n_permutations), chosen)
-    covariates = covariates_of(chosen, tokenizer)
-    least = None if decision.level == "token" else decision.min_per_group
-    table = unit_tables(part, chosen, covariates, None, least)
-    given = Adjustment.of(chosen, tokenizer) if decision.method == "max_adjusted" else None
-    units, _ = decide(table, decision, in_turn(part), chosen, given)
-    return line | _compare(result, units) | {"level": decision.level, "note": decision.why}, units
-
-
-def _compare(result: SweepResult, units: pd.DataFrame) -> dict[str, Any]:
-    first = result.units
-    effect, score = ("r", "r") if "r" in first else ("hedges_g", "auc")
-    agreement = stats.concordance(
-        first[effect].to_numpy(float), first["significant"], units[effect].to_numpy(float),
-        units["significant"],
-    )  # fmt: skip
-    oriented = _oriented(first["direction"].to_numpy(float), units[score].to_numpy(float), score)
-    significant = first["significant"].to_numpy(bool) & np.isfinite(oriented)
-    best = first[result.rank_column].argmin() if first[result.rank_column].notna().any() else None
-    return {
-        "units_compared": agreement.n_units,
-        "n_significant1": agreement.n_significant1,
-        "n_significant2": agreement.n_significant2,
-        "sign_agreement": agreement.sign_agreement,
-        "share_significant_again": agreement.significant_again,
-        "auc_heldout": float(oriented[significant].mean()) if significant.any() else np.nan,
-        "best_auc_heldout": np.nan if best is None else float(oriented[int(best)]),
-        "effect_correlation": agreement.pearson_r,
-        "concordance": agreement.concordance,
-    }
-
-
-def _oriented(
-    direction: NDArray[np.float64], values: NDArray[np.float64], score: str
-) -> NDArray[np.float64]:
-    """AUC or r of the second examples, in the direction that the first gave."""
-    turned = -values if score == "r" else 1 - values
-    return np.where(direction < 0, turned, values)
-
-
-def _words(examples: Examples, rows: Bool[np.ndarray, " example"]) -> str:
-    if examples.word is None:
-        return ""
-    counts = (len(set(examples.word[rows & (examples.label == label)])) for label in (0, 1))
-    return " v ".join(map(str, counts))
 
 
 def _side_by_side(result: SweepResult, second: pd.DataFrame | None) -> pd.DataFrame:

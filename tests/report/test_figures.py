@@ -66,13 +66,15 @@ def test_lines_differ_in_more_than_colour(result):
 
 def test_profile_titles_name_the_layer_and_site(result):
     assert title(share_by_layer(result)) == (
-        "Significant units are most common in layer 2 of q: 100.0% of 12"
+        "Significant units are most common in layer 2 of q: 100.0% of 12 tested"
     )
     layers = result.layers.copy()
     layers.loc[(layers["layer"] == 2) & (layers["site"] == "q"), "share_significant"] = 0.01
     layers.loc[(layers["layer"] == 3) & (layers["site"] == "q"), "share_significant"] = 0.02
     moved = title(share_by_layer(replace(result, layers=layers)))
-    assert moved.startswith("Significant units are most common in layer 2 of mlp_pre: 8.3% of 12")
+    assert moved.startswith(
+        "Significant units are most common in layer 2 of mlp_pre: 8.3% of 12 tested"
+    )
     assert "layer 2 of mlp_pre" in title(accuracy_by_layer(result))
 
 

@@ -47,8 +47,8 @@ def test_a_unit_of_the_causal_card():
     assert verdict == f"Used: it {SCRIPT} matters."
     assert measured == (
         "Without this unit the next-token distribution moves by 0.00012 nats [95 %: 0.0001 to "
-        "0.0016] and the loss after it changes by −0.5 nats [95 %: – to 0.25]; p = 0.012 against "
-        "79 random units."
+        "0.0016]. The loss after it changes by −0.5 nats [95 %: – to 0.25]. Against 79 random "
+        "units p = 0.012."
     )
 
 

@@ -1,10 +1,12 @@
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import integrate
 from scipy import stats as scipy_stats
 
 from lens_probes import stats
 from lens_probes.stats import shrinkage
+from lens_probes.unit_table import SHRUNK, with_shrunk_effects
 
 
 def planted_effects(seed, *, null=0.8, units=3000, sd=0.4):
@@ -136,3 +138,36 @@ def test_errors():
         stats.shrink([1.0, 2.0], [1.0, 0.0])
     with pytest.raises(ValueError, match="no unit has both"):
         stats.shrink([np.nan, 2.0], [1.0, np.nan])
+
+
+def test_effects_over_groups_are_shrunk_to_what_is_true_of_the_top_units():
+    said = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        group = np.repeat(np.arange(24), 8)
+        y = (group >= 12).astype(int)
+        truth = np.where(rng.random(3000) < 0.7, 0.0, rng.normal(0, 0.5, 3000))
+        x = np.sqrt(0.2) * rng.normal(size=(24, 3000))[group]
+        x += np.sqrt(0.8) * rng.normal(size=x.shape) + y[:, None] * truth
+        found = stats.group_effects(x, y, group)
+        names = ("g_group", "g_group_low", "g_group_high")
+        units = with_shrunk_effects(pd.DataFrame({name: getattr(found, name) for name in names}))
+        top = np.argsort(-np.abs(found.g_group))[:20]
+        sign, (g, low, high) = np.sign(found.g_group[top]), units[list(SHRUNK)].to_numpy()[top].T
+        measured = inside(found.g_group_low[top], truth[top], found.g_group_high[top])
+        means = [np.mean(sign * values) for values in (found.g_group[top], truth[top], g)]
+        said.append([*means, measured, inside(low, truth[top], high)])
+    measured, true, shrunk, plain, covered = np.mean(said, axis=0)
+    assert measured > true + 0.15
+    assert shrunk == pytest.approx(true, abs=0.12)
+    assert covered > max(plain, 0.88)
+
+
+def test_units_without_an_interval_or_any_effect_stay_without():
+    nan, inf = np.nan, np.inf
+    table = pd.DataFrame({"g_group": [1.0, nan, inf, 2.0], "g_group_low": [0.5, nan, inf, -inf]})
+    units = with_shrunk_effects(table.assign(g_group_high=[1.5, nan, inf, inf]))
+    assert units[SHRUNK[0]].notna().tolist() == [True, False, False, False]
+    nothing = with_shrunk_effects(units[1:3])
+    assert nothing[list(SHRUNK)].isna().all(axis=None)
+    assert SHRUNK[0] not in with_shrunk_effects(pd.DataFrame({"r": [0.5]}))
