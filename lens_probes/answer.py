@@ -243,7 +243,8 @@ def _crossed(result: SweepResult) -> str:
             f"{name.removeprefix('n_').replace('_', ' ')} (AUC {confounds[name]:.2f})"
             for name in worst
         )
-        said.append(f"the classes also differ in {named}")
+        sides = "high and low values" if "r" in result.units else "the classes"
+        said.append(f"{sides} also differ in {named}")
     level = decision.get("level_at_this_design")
     if level is not None and level[1] > 1.4 * decision["alpha"]:
         said.append(f"in this design the test errs in {level[0]:.0%} to {level[1]:.0%} of sweeps")

@@ -159,7 +159,8 @@ CLAIMS: dict[str, Callable[[SweepResult], Said] | Callable[[SweepResult, Said], 
     rf"A difference of {N} standard deviations of group means would have been significant in {N} "
     r"of such sweeps\.": _missed,
     r"Caution: no word types were given: .+ alone can produce these shares\.": lambda _: (),
-    rf"Caution: the classes also differ in .+? \(AUC {N}\)(?: and .+ \(AUC {N}\))?\.": _confounds,
+    rf"Caution: (?:the classes|high and low values) also differ in .+? \(AUC {N}\)"
+    rf"(?: and .+ \(AUC {N}\))?\.": _confounds,
     rf"(?:Caution: i|I)n this design the test errs in {N} to {N} of sweeps\.": lambda r: tuple(
         f"{v:.0%}" for v in r.provenance["decision"]["level_at_this_design"]),
     r"(?:Caution: a|A) unit that differs need not be used\.": lambda _: (),

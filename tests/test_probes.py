@@ -237,6 +237,9 @@ def test_a_continuous_sweep_has_r_in_place_of_classes(tiny_model: LensModel) -> 
     ]
     assert units["partial_r"].iloc[5] == pytest.approx(np.corrcoef(*rest)[0, 1], abs=1e-8)
     assert "auc" not in units
+    confounds = result.validation["confounds"]
+    assert "log_frequency" in confounds
+    assert "n_characters" not in confounds, "the label is no confound of itself"
     assert result.provenance["decision"]["level"] == "word"
     assert result.top(1)["log10_r_p"].notna().all()
     course = lp.sweep(tiny_model, probe, sites=["mlp_pre"], layers=0, preset="course")

@@ -115,6 +115,9 @@ def sweep_checks(
             said["splits"] = word_splits(chosen, part, alpha=alpha, seed=seed)
     if tokenizer is not None:
         table = confound_table(examples, tokenizer)
+        if examples.value is not None:  # what is the label itself is no confound of it
+            same = stats.correlation(table.to_numpy(float), examples.value).r ** 2 > 1 - 1e-9
+            table = table.loc[:, ~same]
         if min(examples.n_per_class) >= 2:
             own = tuple(examples.covariates or ())
             said["confounds"] = confound_differences(table, examples.label, own=own)
