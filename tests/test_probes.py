@@ -350,6 +350,24 @@ def test_some_documents_are_drawn_whole_and_in_order() -> None:
     assert some_documents(text, None, 0) is text
 
 
+def test_what_every_probe_says_of_itself_can_be_read_again(tiny_model: LensModel) -> None:
+    pytest.importorskip("denckring_en_pos")
+    text = text_of(PROSE * 30)
+    for probe in (
+        NegationProbe(text, max_per_class=9, before=5, after=2),
+        GrammarProbe(),
+        GrammarProbe(text, tagger="perceptron", context="sentence"),
+        ProperNounProbe(text_of(NAMES * 4), **PLAIN),
+        CategoryProbe(),
+        CategoryProbe("random_words"),
+        TokenLengthProbe(text, n_sequences=2, length=20),
+        ContextProbe("space"),
+        ContextProbe("context", n_tokens=20),
+    ):
+        saved = plain(dict(probe.examples(tiny_model).origin))
+        assert check_origin(saved) == saved
+
+
 def test_a_saved_probe_can_be_made_again(tiny_model: LensModel, prose_file: Path) -> None:
     text = load_text(prose_file)
     words = {"affirmation": ["can", "will"], "negation": ["cannot", "never"]}

@@ -48,7 +48,7 @@ class Origin(Saved):
     word_set: str | None = None
     by_default: list[str] = Field(default_factory=list)
     text: OneText | None = None
-    words: dict[str, list[str]] | list[str] | None = None
+    words: dict[str, list[str]] | list[str] | str | int | None = None
     seed: int | None = None
     max_per_class: int | None = None
     max_words: int | None = None
