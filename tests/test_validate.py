@@ -29,7 +29,7 @@ from lens_probes.validate.confounds import (
 )
 from lens_probes.validate.controls import control_task, relabelling_null
 from lens_probes.validate.folds import make_folds, passage_ids
-from lens_probes.validate.heldout import baselines, cross_fitted_accuracy
+from lens_probes.validate.heldout import baselines, cross_fitted_accuracy, fold_scores
 from lens_probes.validate.toy import plant_toy
 
 
@@ -213,6 +213,22 @@ def test_audit_keeps_its_promises_and_notices_a_broken_method(
 
 
 @pytest.mark.model
+@pytest.mark.parametrize("outlier", [1.0, 300.0])
+def test_a_layers_probe_is_the_l2_logistic_regression_of_scikit_learn(outlier: float) -> None:
+    rng = np.random.default_rng(5)
+    y = np.repeat([0, 1], [50, 70])
+    x = rng.normal(size=(120, 300)) + 0.3 * y[:, None]
+    x[::17] *= outlier
+    fold = rng.permutation(np.arange(120) % 4)
+    have = fold_scores(x, y, fold).score[:, 2]
+    for k in range(4):
+        train = fold != k
+        z = (x - x[train].mean(0)) / x[train].std(0) / np.sqrt(x.shape[1])
+        fit = LogisticRegression(C=1.0, tol=1e-10, max_iter=10_000).fit(z[train], y[train])
+        want = fit.decision_function(z[~train])
+        np.testing.assert_allclose(have[~train], want, atol=2e-5, rtol=1e-4)
+
+
 def test_audit_of_numbers_keeps_its_bounds_and_notices_broken_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

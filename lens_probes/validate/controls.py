@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lens_probes import stats
 from lens_probes.examples import Examples
 from lens_probes.stats.inputs import several_arrays
+from lens_probes.validate.heldout import FoldSums
 
 Array = Float[np.ndarray, "example unit"]
 Labels = Int[np.ndarray, " example"]
@@ -126,15 +127,13 @@ def control_task(
     is 0.5 by construction.)
     """
     labels = np.stack([y, *_random_group_labels(y, group, n, seed)])
-    aucs = np.full((len(labels), len(np.unique(fold))), np.nan)
-    for j, k in enumerate(np.unique(fold)):
-        train, test = fold != k, fold == k
-        values = x[train].astype(np.float64)
-        values -= values.mean(0)
-        size = np.linalg.norm(values, axis=0)
-        values /= np.where(size > 0, size, np.inf)
-        inside = labels[:, train].astype(np.float64)
-        association = (inside - inside.mean(1, keepdims=True)) @ values
+    sums = FoldSums.of(x, y, fold)
+    aucs = np.full((len(labels), len(sums.count)), np.nan)
+    for j in range(len(sums.count)):
+        test = sums.fold == j
+        # Centred labels need no centred units; what is held out has label 0.
+        inside = np.where(test, 0.0, labels - labels[:, ~test].mean(1, keepdims=True))
+        association = (inside @ sums.centred) / sums.without(j)[1]
         best = np.abs(association).argmax(1)
         for i, unit in enumerate(best):
             held_out = labels[i, test]

@@ -16,7 +16,7 @@ from lens_probes.decision import Decision, tested_rows
 from lens_probes.examples import Examples
 from lens_probes.replication_groups import groups_per_class
 
-N_FAMILIES, MOST_UNITS, MOST_VALUES = 200, 1000, 10_000_000
+N_FAMILIES, MOST_UNITS, MOST_VALUES = 200, 500, 5_000_000
 SHARES_OF_WORDS = (0.02, 0.5)
 
 
