@@ -163,9 +163,9 @@ Test = Callable[[Design, Sample, npt.NDArray[np.float32], npt.NDArray[np.int64]]
 
 
 def _maximum(design: Design, sample: Sample, x: Any, family: Any) -> Any:
-    test: Any = stats.max_permutation_r if design.value else stats.max_permutation
-    options = {"groups": sample.group, "family": family, "n_permutations": DRAWS}
-    return test(x, sample.label, **options).p_family
+    return stats.max_permutation(
+        x, sample.label, groups=sample.group, family=family, n_permutations=DRAWS
+    ).p_family
 
 
 def _groups(method: Any) -> Test:

@@ -12,7 +12,7 @@ from transformers import GPT2Config, GPT2Model
 from lens_probes.findings import Doubt, Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.claim import Value
 from lens_probes.findings.drawings import lines
-from lens_probes.findings.spread import interval
+from lens_probes.findings.intervals import ERROR, halves, interval
 from lens_probes.maximize import Maximized, maximize
 
 LESSON = Lesson("L02", "Maximisation by gradient", "gpt2", ("L02.a", "L02.b", "L02.c"),
@@ -63,17 +63,18 @@ def run(setting: Setting) -> Outcome:
     found, untrained = each_start(made), each_start(bare)
     rng = np.random.default_rng(setting.seed)
     n = len(made.activation)
-    picks = rng.integers(0, n, (5 * setting.draws, n))
+    picks = list(halves(n, 5 * setting.draws, rng))
     null = {"best_cosine": float(made.start_decoded.cosine.max(1).mean())}
     values = {
         name: Value(
             float(np.median(each)),
-            *interval(np.median(each[picks], axis=1).tolist(), float(np.median(each))),
+            *interval([float(np.median(each[k])) for k in picks], float(np.median(each))),
             null.get(name, float("nan")), float(np.median(untrained[name])),
+            of=len(made.neighbours) if name == "share_rising" else 0,
         )
         for name, each in found.items()
     }  # fmt: skip
-    by = "95 % of draws of starts, centred on the value"
+    by = ERROR.format(n=len(picks)) + "the starts"
     said = f"{made.name}, {steps} steps of Adam, lr 0.001; positions: {made.settings['positions']}"
     n_text = f"{n} starts of 5 tokens"
     text = made.decoded.text[0] if made.decoded.text else ()
@@ -87,7 +88,7 @@ def run(setting: Setting) -> Outcome:
                      f"rise relative to the target's; {said}", by),
             Measured("L02.c", "both", {"best_cosine": values["best_cosine"]}, n_text,
                      f"median start; decodes to {' '.join(map(repr, text))}", by,
-                     "the random starts themselves"),
+                     "the random starts themselves", null_in="at the random starts"),
         ),
         {
             "path": lines(

@@ -9,7 +9,7 @@ import numpy as np
 
 from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.drawings import lines
-from lens_probes.findings.intervals import ERROR, estimate, without_replacement
+from lens_probes.findings.intervals import ERROR, estimate, halves
 from lens_probes.maximize import Winners, batch_winners
 from lens_probes.model import LensModel
 
@@ -52,25 +52,23 @@ def run(setting: Setting) -> Outcome:
     unit = UNIT if named else int(first.top_share.argmax())
     rng = np.random.default_rng(setting.seed)
     n = first.n_batches
-    # Batches that are drawn twice would be ties: winners would look commoner than they are.
-    half = n // 2
-    picks = [rng.choice(n, half, replace=False) for _ in range(setting.draws)]
-    scale = without_replacement(half / n)
+    picks = list(halves(n, setting.draws, rng))
     drawn = [float(shares(first.token_id[rows][:, [unit]])[0]) for rows in picks]
     plain = float(bare[0].top_share[unit] if named else bare[0].top_share.max())
-    value = estimate(first.top_share[unit], drawn, untrained=plain, lower=0, upper=1, scale=scale)
+    value = estimate(first.top_share[unit], drawn, untrained=plain, lower=0, upper=1)
     value = replace(value, null=float(np.median(first.top_share)))
     found, untrained = scattered(second.top_share), scattered(bare[1].top_share)
     again = [scattered(shares(second.token_id[rows])) for rows in picks]
     parts = {
-        name: estimate(v, [d[name] for d in again], untrained=untrained[name], scale=scale)
+        name: estimate(v, [d[name] for d in again], untrained=untrained[name],
+                       of=len(second.units) if name == "share_scattered" else 0)
         for name, v in found.items()
-    }
+    }  # fmt: skip
     table = first.counts(unit).head(5)
     tokens = ", ".join(
         f"{t!r} {s:.0%}" for t, s in zip(table["token"], table["share"], strict=True)
     )
-    by = ERROR.format(n=setting.draws) + "half of the batches without replacement, rescaled"
+    by = ERROR.format(n=len(picks)) + "the batches"
     size = f"{n} batches of {first.batch} x {first.length} tokens"
     ordered = {
         f"layer {layer}": (np.linspace(0, 1, len(w.units)), np.sort(w.top_share)[::-1])
@@ -82,7 +80,7 @@ def run(setting: Setting) -> Outcome:
             Measured("L03.a", "both", {"top_share": value}, size,
                      f"L{early}.resid_pre.{unit}{'' if named else ', the dimension with the most '}"
                      f"{'' if named else 'frequent winner'}: {tokens}; position 0 left out", by,
-                     "the median dimension"),
+                     "the median dimension", null_in="in the median dimension"),
             Measured("L03.b", "both", parts, size,
                      f"layer {later}, all dimensions; position 0 left out", by,
                      null_reason="no labels to shuffle: the untrained model is the comparison"),

@@ -8,7 +8,7 @@ import numpy as np
 
 from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.drawings import lines
-from lens_probes.findings.intervals import ERROR, estimate, without_replacement
+from lens_probes.findings.intervals import ERROR, estimate, halves
 from lens_probes.maximize import reproducibility
 
 LESSON = Lesson("L04", "Reproducibility of the optimum", "gpt2", ("L04.a",), (22_000, 1_000))
@@ -39,22 +39,19 @@ def run(setting: Setting) -> Outcome:
     )  # fmt: skip
     tokens, embeddings = found.maximized.decoded.tokens, found.maximized.embeddings
     rng = np.random.default_rng(setting.seed)
-    # Pairs share restarts, and a restart drawn twice would repeat its tokens.
-    m, draws = max(2, restarts - restarts // 4), 5 * setting.draws
-    picks = [rng.choice(restarts, m, replace=False) for _ in range(draws)]
-    scale = without_replacement(m / restarts)
+    picks = list(halves(restarts, 5 * setting.draws, rng))
     share = found.optima.n_distinct / found.n_decoded
     cosine = float(found.optima.embedding_cosine.mean())
     values = {
         "share_distinct": estimate(
             share, [distinct(tokens[rows]) for rows in picks],
             null=[n / found.n_decoded for n in found.null_distinct],
-            untrained=bare.optima.n_distinct / bare.n_decoded, scale=scale,
+            untrained=bare.optima.n_distinct / bare.n_decoded, of=found.n_decoded,
         ),
         "cosine": estimate(
             cosine, [mean_cosine(embeddings[rows]) for rows in picks],
             null=[float(one.embedding_cosine.mean()) for one in found.null],
-            untrained=float(bare.optima.embedding_cosine.mean()), scale=scale,
+            untrained=float(bare.optima.embedding_cosine.mean()),
         ),
     }  # fmt: skip
     path = found.maximized.path
@@ -66,8 +63,9 @@ def run(setting: Setting) -> Outcome:
                 f"{found.maximized.name}, {restarts} restarts of {steps} steps; p of optima more "
                 f"alike than random embeddings: tokens {found.p_distinct:.2f}, embeddings "
                 f"{found.p_embedding:.2f}",
-                ERROR.format(n=draws) + f"{m} of {restarts} restarts without replacement, rescaled",
+                ERROR.format(n=len(picks)) + "the restarts",
                 f"mean of {n_null} sets of random embeddings of the same norms",
+                "with random embeddings",
             ),
         ),
         {

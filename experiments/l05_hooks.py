@@ -11,7 +11,7 @@ import torch
 from lens_probes.findings import Doubt, Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.claim import Value
 from lens_probes.findings.drawings import points
-from lens_probes.findings.spread import interval
+from lens_probes.findings.intervals import ERROR, halves, interval
 from lens_probes.report.frame import frame
 from lens_probes.residual import prefix_difference, token_correlations
 
@@ -39,11 +39,11 @@ def run(setting: Setting) -> Outcome:
     found = [token_correlations(model, ids(text), layer, "mlp_pre") for text in TEXTS]
     bare = [token_correlations(setting.untrained, ids(t), layer, "mlp_pre") for t in TEXTS]
     rng = np.random.default_rng(setting.seed)
-    picks = rng.integers(0, len(TEXTS), (5 * setting.draws, len(TEXTS)))
+    picks = list(halves(len(TEXTS), 5 * setting.draws, rng))
     values = {}
     for name in ("first_with_others", "among_others"):
         each = np.array([getattr(one, name) for one in found])
-        drawn = each[picks].mean(1).tolist()
+        drawn = [float(each[k].mean()) for k in picks]
         value = float(each.mean())
         plain = float(np.mean([getattr(b, name) for b in bare]))
         values[name] = Value(value, *interval(drawn, value), untrained=plain)
@@ -69,7 +69,7 @@ def run(setting: Setting) -> Outcome:
         (
             Measured("L05.a", "both", values, f"{len(TEXTS)} texts", f"layer {layer}, MLP "
                      "pre-activations; position 0 is an attention sink in most models",
-                     "95 % of draws of texts, centred on the value"),
+                     ERROR.format(n=len(picks)) + "the texts"),
             Measured("L05.b", "both", parts, f"{shared.n_shared} shared tokens, all layers",
                      f"relative; sites {', '.join(shared.sites)}; after: last layer"),
         ),

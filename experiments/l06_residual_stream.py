@@ -11,7 +11,7 @@ from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.claim import Value
 from lens_probes.findings.drawings import lines
 from lens_probes.findings.grammar import PASSAGE
-from lens_probes.findings.spread import interval
+from lens_probes.findings.intervals import ERROR, halves, interval
 from lens_probes.model import LensModel
 from lens_probes.residual import StreamCorrelation, block_sums, stream_correlation
 
@@ -45,8 +45,7 @@ def run(setting: Setting) -> Outcome:
     bare_median = np.nanmedian(bare, axis=1)
     rng = np.random.default_rng(setting.seed)
     drawn = [
-        np.nanmedian(masked[:, rng.integers(0, len(tokens), len(tokens))], axis=1)
-        for _ in range(setting.draws)
+        np.nanmedian(masked[:, half], axis=1) for half in halves(len(tokens), setting.draws, rng)
     ]
     at, lowest = float(median[layer]), float(median.min())
     values = {
@@ -64,7 +63,7 @@ def run(setting: Setting) -> Outcome:
             Measured("L06.b", "both", values, f"{len(tokens)} tokens",
                      f"layer {layer} and the lowest of all; median over tokens that are no sink; "
                      f"dimensions with robust z above {found.outlier_z:g} masked",
-                     "95 % of draws of tokens, centred on the value"),
+                     ERROR.format(n=len(drawn)) + "the tokens"),
         ),
         {
             "r": lines(
@@ -75,7 +74,8 @@ def run(setting: Setting) -> Outcome:
             )
         },
         lines=(
-            f"attention sinks (10 times the median norm or more) at positions {sinks or 'none'}",
+            f"attention sinks ({found.sink_ratio:g} times the median norm or more) at positions "
+            f"{sinks or 'none'}",
             f"lowest raw r {raw.min():.3f}, lowest masked {lowest:.3f} in layer {median.argmin()}",
         ),
     )  # fmt: skip

@@ -10,7 +10,13 @@ import numpy as np
 import lens_probes as lp
 from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.grammar import PASSAGE, lone_words, marked
-from lens_probes.findings.profiles import max_t_threshold, untrained_by_itself, word_z
+from lens_probes.findings.profiles import (
+    count_tested,
+    max_t_threshold,
+    share_of_tested,
+    untrained_by_itself,
+    word_z,
+)
 from lens_probes.findings.spread import INTERVAL, NULL, Profile, Sample, spread
 from lens_probes.report import heatmap_html
 
@@ -27,7 +33,7 @@ def paired_shares(sample: Sample) -> Mapping[str, float]:
     rows = np.concatenate([np.flatnonzero(sample.label == k)[:n] for k in (0, 1)])
     found = lp.stats.paired(x[rows], sample.label[rows], n_pairings=0)
     passed = np.nan_to_num(found.paired_p, nan=1.0) <= ALPHA / x.shape[1]
-    return _both(passed, found.paired_t)
+    return _both(passed, found.paired_t, sample)
 
 
 def word_shares(threshold: float) -> Profile:
@@ -36,17 +42,16 @@ def word_shares(threshold: float) -> Profile:
     def profile(sample: Sample) -> Mapping[str, float]:
         (key,) = sample.arrays
         t = word_z(sample, key)
-        return _both(np.nan_to_num(np.abs(t)) > threshold, t)
+        return _both(np.nan_to_num(np.abs(t)) > threshold, t, sample)
 
     return profile
 
 
-def _both(passed: np.ndarray, t: np.ndarray) -> dict[str, float]:
-    return {
-        "share": float(passed.mean()),
-        "share_noun": float((passed & (t < 0)).mean()),
-        "share_verb": float((passed & (t > 0)).mean()),
-    }
+def _both(passed: np.ndarray, t: np.ndarray, sample: Sample) -> dict[str, float]:
+    n = count_tested(sample, list(sample.arrays))
+    chosen = {"share": passed, "share_noun": passed & (t < 0), "share_verb": passed & (t > 0)}
+    shares = {name: share_of_tested(some, n) for name, some in chosen.items()}
+    return shares | {f"{name}_of": n for name in chosen}
 
 
 def run(setting: Setting) -> Outcome:

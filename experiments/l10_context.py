@@ -11,7 +11,8 @@ from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.claim import Side, Value
 from lens_probes.findings.drawings import points
 from lens_probes.findings.grammar import sinks_said
-from lens_probes.findings.spread import Array, interval
+from lens_probes.findings.intervals import ERROR, halves, interval
+from lens_probes.findings.spread import Array
 
 LESSON = Lesson(
     "L10", "Context modulation", "EleutherAI/gpt-neo-125M", ("L10.a", "L10.b"), (4_000, 2_000)
@@ -59,11 +60,9 @@ def _r(one: Array, other: Array) -> Array:
 
 
 def _value(r: Array, null: Array, bare: Array, seed: int, draws: int) -> Value:
-    rng = np.random.default_rng(seed)
-    means = [float(rng.choice(r, len(r)).mean()) for _ in range(draws)]
-    return Value(
-        float(r.mean()), *interval(means, float(r.mean())), float(null.mean()), float(bare.mean())
-    )
+    picks = halves(len(r), draws, np.random.default_rng(seed))
+    ends = interval([float(r[half].mean()) for half in picks], float(r.mean()))
+    return Value(float(r.mean()), *ends, float(null.mean()), float(bare.mean()))
 
 
 def _size(r: Value) -> Value:
@@ -76,23 +75,24 @@ def _size(r: Value) -> Value:
 def run(setting: Setting) -> Outcome:
     """Both changes, as in the lesson and after a BOS token."""
     has_bos = setting.model.tokenizer.bos_token_id is not None
-    measured = []
-    figures = {}
+    measured, figures = [], {}
     sides: tuple[Side, ...] = ("course", "rigorous")
     for side in sides:
         bos = side == "rigorous" and has_bos
         space, other_words, plain, spaced = similarities(setting, "space", bos=bos)
         context, other_tokens, alone, inside = similarities(setting, "context", bos=bos)
         where = "after a BOS token" if bos else "no BOS token: lone tokens are at position 0"
-        by, null = "95 % of draws of words with replacement", "two different words"
+        by = ERROR.format(n=5 * setting.draws) + "the words"
+        nulls = ("two different words", "between two different words")
         measured += [
             Measured("L10.a", side, {"r": space, "r_other_words": other_words},
-                     f"{len(plain)} nouns", f"mean of each word's r over units; {where}", by, null),
+                     f"{len(plain)} nouns", f"mean of each word's r over units; {where}", by,
+                     *nulls),
             Measured("L10.b", side, {"r_context": context, "r_space": space,
                                      "r_other_words": other_tokens,
                                      "size_context": _size(context), "size_space": _size(space)},
                      f"{len(alone)} generated tokens", f"mean of each token's r; {where}", by,
-                     null),
+                     *nulls),
         ]  # fmt: skip
         figures[f"scatter_{side}"] = points(
             {

@@ -11,8 +11,8 @@ from lens_probes.errors import InputError
 from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.claim import Value
 from lens_probes.findings.drawings import lines
+from lens_probes.findings.intervals import ERROR, halves, interval
 from lens_probes.findings.length import bimodality, length_examples
-from lens_probes.findings.spread import interval
 from lens_probes.model import LensModel
 
 LESSON = Lesson("L13", "Two sizes of a family", "EleutherAI/gpt-neo-125M", ("L13.a",), (3_400, 440))
@@ -42,7 +42,7 @@ def run(setting: Setting) -> Outcome:
     for name, model in models.items():
         x = short_tokens(setting, model)
         rng = np.random.default_rng(setting.seed)
-        drawn = [bimodality(x[rng.integers(0, len(x), len(x))]) for _ in range(setting.draws)]
+        drawn = [bimodality(x[half]) for half in halves(len(x), setting.draws, rng)]
         found[name] = (bimodality(x), drawn, len(x))
         edges = np.linspace(np.quantile(x, 0.001), np.quantile(x, 0.999), 81)
         density = np.histogram(x, edges, density=True)[0]
@@ -58,7 +58,7 @@ def run(setting: Setting) -> Outcome:
             Measured(
                 "L13.a", "both", parts, f"{n:,} short tokens",
                 "bimodality coefficient of all units pooled; 5/9 is that of a uniform distribution",
-                f"95 % of {setting.draws} draws of tokens, centred on the value", missing=missing,
+                ERROR.format(n=setting.draws) + "the tokens", missing=missing,
             ),
         ),
         {

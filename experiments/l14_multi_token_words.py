@@ -10,7 +10,7 @@ from lens_probes.errors import InputError
 from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.claim import Side, Value
 from lens_probes.findings.drawings import lines
-from lens_probes.findings.spread import interval
+from lens_probes.findings.intervals import ERROR, halves, interval
 from lens_probes.model import LensModel
 from lens_probes.residual import path_length, sees_what
 
@@ -85,16 +85,14 @@ def run(setting: Setting) -> Outcome:
         )  # fmt: skip
         found, untrained = depths(steps), depths(bare)
         rng = np.random.default_rng(setting.seed)
-        drawn = [
-            depths(steps[rng.integers(0, len(steps), len(steps))]) for _ in range(setting.draws)
-        ]
+        drawn = [depths(steps[half]) for half in halves(len(steps), setting.draws, rng)]
         values = {
             name: Value(v, *interval([d[name] for d in drawn], v), untrained=untrained[name])
             for name, v in found.items()
         }
         measured.append(
             Measured("L14.b", side, values, f"{len(words)} words", f"last token; {how}; depth 0 is "
-                     "the first block", "95 % of draws of words, centred on the value")
+                     "the first block", ERROR.format(n=len(drawn)) + "the words")
         )  # fmt: skip
         mean = steps.mean(0)
         curves[how] = (list(range(model.n_layers)), mean / mean.max())

@@ -77,7 +77,7 @@ def run(setting: Setting) -> Outcome:
                 x="layer",
                 percent=True,
                 title=f"Significant units: {share.mean():.1%} of a layer on average",
-                y="share of units",
+                y="share of tested units",
                 caption=f"{n}. Student's t, Bonferroni in each layer.",
             )
         },

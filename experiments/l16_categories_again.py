@@ -20,7 +20,7 @@ from lens_probes.findings.categories import (
 )
 from lens_probes.findings.claim import Value
 from lens_probes.findings.drawings import points, strips
-from lens_probes.findings.spread import INTERVAL, Reading, Sample, bootstrap, interval, mean
+from lens_probes.findings.spread import INTERVAL, Reading, Sample, estimate, half_samples
 
 LESSON = Lesson(
     "L16", "Categories: units, replication", "gpt2-large", ("L16.a", "L16.b"), (4_000, 4_000)
@@ -33,14 +33,11 @@ def values(setting: Setting, of: Both, one: Reading, two: Reading) -> dict[str, 
     first, second = one.sample(), two.sample()
     found = of(first, second)
     bare = of(one.sample(untrained=True), two.sample(untrained=True))
-    drawn = [of(first, part) for part in bootstrap(second, setting.draws, setting.seed)]
+    drawn = [of(first, part) for part in half_samples(second, setting.draws, setting.seed)]
     wrong = [of(*pair) for pair in wrong_splits(first, second, setting.draws, setting.seed)]
     return {
-        name: Value(
-            value,
-            *interval([d[name] for d in drawn], value),
-            mean([w[name] for w in wrong]),
-            bare[name],
+        name: estimate(
+            value, [d[name] for d in drawn], null=[w[name] for w in wrong], untrained=bare[name]
         )
         for name, value in found.items()
     }

@@ -11,7 +11,6 @@ import lens_probes as lp
 from lens_probes.findings import Doubt, Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.claim import Value
 from lens_probes.findings.drawings import points
-from lens_probes.findings.spread import interval
 
 LESSON = Lesson("L18", "Logit and t test", "", ("L18.a", "L18.b", "L18.c"))
 N = 100
@@ -52,9 +51,10 @@ def run(setting: Setting) -> Outcome:
     one = scipy_stats.ttest_1samp(x[N:] - x[:N], 0)
     pair = float(max(np.abs(pairs.paired_t - one.statistic).max(),
                      np.abs(pairs.paired_p - one.pvalue).max()))  # fmt: skip
+    half = scipy_stats.t.ppf(0.975, len(drawn) - 1) * drawn.std(0, ddof=1)
     values = {
-        "r_beta_t": Value(r[0], *interval(drawn[:, 0].tolist(), r[0])),
-        "r_log_p": Value(r[1], *interval(drawn[:, 1].tolist(), r[1])),
+        "r_beta_t": Value(r[0], r[0] - half[0], r[0] + half[0]),
+        "r_log_p": Value(r[1], r[1] - half[1], r[1] + half[1]),
         "unstable": Value(float(unstable)),
     }
     n = f"{len(EFFECTS)} units, {N} a class"

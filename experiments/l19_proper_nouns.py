@@ -25,7 +25,7 @@ from lens_probes.findings.spread import (
     NULL,
     Profile,
     Reading,
-    bootstrap,
+    half_samples,
     interval,
     spread,
 )
@@ -54,7 +54,8 @@ def run(setting: Setting) -> Outcome:
     first, second = one.sample(), two.sample()
     (key,) = first.arrays
     limit, over_words = beyond_max_t(first, setting.seed)
-    course = wald(first, [key]).significant
+    tests = wald(first, [key])
+    course = tests.significant
     bare = one.sample(untrained=True), two.sample(untrained=True)
     untrained = {"course": wald(bare[0], [key]).significant,
                  "rigorous": beyond_max_t(bare[0], setting.seed)[1]}  # fmt: skip
@@ -81,12 +82,15 @@ def run(setting: Setting) -> Outcome:
         measured.append(Measured("L19.a", side, values, n, how, by_word, null))
         by: Literal["token", "word"] = "word" if side == "rigorous" else "token"
         found = holds(first, second, passed, by=by)
-        drawn = [holds(first, part, passed, by=by) for part in bootstrap(second, setting.draws, 1)]
+        drawn = [
+            holds(first, part, passed, by=by) for part in half_samples(second, setting.draws, 1)
+        ]
         plain = holds(*bare, untrained[side], by=by)
         kept = {
-            name: Value(value, *interval([d[name] for d in drawn], value), untrained=plain[name])
-            for name, value in found.items()
-        }
+            name: Value(value, *interval([d[name] for d in drawn], value), untrained=plain[name],
+                        of=int(found.get(f"{name}_of", 0)))
+            for name, value in found.items() if not name.endswith("_of")
+        }  # fmt: skip
         measured.append(
             Measured("L19.b", side, kept, f"{n}; second batch {second_n}",
                      f"best unit and the units significant in the first batch ({how})", by_word)
@@ -102,7 +106,7 @@ def run(setting: Setting) -> Outcome:
         {
             "funnel": points(
                 {"units": (fit.beta, -fit.log10_wald_p)}, x="beta", y="-log10 p (Wald)",
-                title=f"{course.mean():.0%} of the units pass", caption=n,
+                title=f"{tests.share:.0%} of the tested units pass", caption=n,
             ),
             "heatmap": heatmap_html(painted),
         },

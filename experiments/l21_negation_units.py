@@ -18,7 +18,7 @@ from lens_probes.findings.negation import (
     rigorous_reading,
     word_folds,
 )
-from lens_probes.findings.profiles import word_z
+from lens_probes.findings.profiles import wald, word_z
 from lens_probes.findings.spread import INTERVAL, NULL, Sample, spread
 from lens_probes.validate.heldout import cross_fitted_accuracy
 
@@ -87,7 +87,8 @@ def run(setting: Setting) -> Outcome:
                     INTERVAL["word"].format(n=setting.draws), NULL.format(n=setting.draws),
                 )
             )  # fmt: skip
-    passed = np.nan_to_num(fit.wald_p, nan=1.0) <= 0.05 / len(fit.beta)
+    tests = wald(reading.sample(), [key])
+    passed = tests.significant
     groups = {
         name: (fit.beta[rows], -fit.log10_wald_p[rows])
         for name, rows in (("Bonferroni-significant", passed), ("other", ~passed))
@@ -96,7 +97,7 @@ def run(setting: Setting) -> Outcome:
         tuple(measured),
         {
             "beta": points(
-                groups, title=f"Layer {layer}: {passed.mean():.0%} of the units pass",
+                groups, title=f"Layer {layer}: {tests.share:.0%} of the tested units pass",
                 caption="The largest beta need not be the smallest p: beta depends on the scale.",
                 x="beta", y="-log10 p (Wald)",
             )

@@ -26,10 +26,8 @@ from lens_probes.findings.spread import INTERVAL, NULL, Sample, pick, spread
 from lens_probes.probes.contrasts import Contrast
 from lens_probes.texts import Document, Text
 
-LESSON = Lesson(
-    "L22", "Negation over the layers", "gpt2-large", ("L22.a", "L22.b", "L22.c"),
-    (171_600, 36_200),
-)  # fmt: skip
+LESSON = Lesson("L22", "Negation over the layers", "gpt2-large", ("L22.a", "L22.b", "L22.c"),
+                (171_600, 36_200))  # fmt: skip
 WORDS = {
     "other": ("shiny", "warm", "painted", "wooden", "polished", "round", "yellow", "fresh",
               "solid", "soft", "heavy", "quiet"),
@@ -81,7 +79,7 @@ def run(setting: Setting) -> Outcome:
     unit = int(np.nanargmax(evidence))
     course = course_values(setting, reading, keys)
     words, honest = word_values(setting, extended, keys), held_out_values(setting, extended, keys)
-    few = too_few_words(extended.sample())
+    few, few_draws = too_few_words(extended.sample()), setting.few_draws
     by_word, null = INTERVAL["word"].format(n=setting.draws), NULL.format(n=setting.draws)
     n, n_extended = counted(reading), counted(extended)
     depth = "early: highest of the first third of the layers; late: mean of the last sixth"
@@ -97,13 +95,14 @@ def run(setting: Setting) -> Outcome:
                      f"in-sample accuracy of significant units higher for negation; {low}",
                      by_word, null),
             Measured("L22.c", "rigorous", pick(honest, "low_layers", "highest"), n_extended,
-                     f"chosen on some word types, scored on others; {low}", by_word, null),
+                     f"chosen on some word types, scored on others; {low}",
+                     INTERVAL["word"].format(n=few_draws), NULL.format(n=few_draws)),
         ),
         {
             "share": lines(
                 {"trained": (layers, share), "untrained": (layers, bare)},
-                title=f"Significant units: {share.max():.0%} at most, {share[-1]:.0%} in the last "
-                "layer", x="layer", y="share of units", percent=True,
+                title=f"Significant units: at most {share.max():.0%}, last layer {share[-1]:.0%}",
+                x="layer", y="share of tested units", percent=True,
                 caption=f"{n}. The course: up to 70 % in early layers, about 25 % in late ones.",
             ),
             "accuracy": lines(

@@ -12,6 +12,14 @@ import pandas as pd
 from lens_probes import stats
 from lens_probes.result import SweepResult
 
+# Two looks at the same groups share alpha.
+SHARED_BY = 2
+
+
+def more_than_identity(unit_p: float, p_beyond: float, alpha: float) -> bool:
+    """Whether a single unit's p over all units, or that of as many strong units, is evidence."""
+    return min(unit_p, p_beyond) <= alpha / SHARED_BY
+
 
 def verdict(result: SweepResult) -> str:
     """More than word identity, or not shown? What the tests over groups say; or nothing.
@@ -26,14 +34,14 @@ def verdict(result: SweepResult) -> str:
     p_beyond = decision.get("p_beyond")
     if decision["level"] != "word" or p_beyond is None or not math.isfinite(p_beyond):
         return ""
-    half, smallest = decision["alpha"] / 2, float(units["p_corrected"].min())
+    half, smallest = decision["alpha"] / SHARED_BY, float(units["p_corrected"].min())
     unit_p = min(1.0, smallest * decision["n_families"])
     n_beyond = int((units["permuted_value"].abs() >= 2).sum())
     evidence = (
         f"smallest p of a single unit {unit_p:.3f}; p of {n_beyond:,} units beyond |z| = 2 "
         f"{p_beyond:.3f} (each counts at {half:g})"
     )
-    if min(unit_p, p_beyond) <= half:
+    if more_than_identity(unit_p, p_beyond, decision["alpha"]):
         return f"Verdict: more than word identity: {evidence}."
     least = _least_p(decision)
     if least > half:

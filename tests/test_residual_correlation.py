@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import scipy.stats
 import torch
 from tiny_models import CONFIGS
 
-from lens_probes import residual
+from lens_probes import maximize, residual
 from lens_probes.activations import read_all_positions
+from lens_probes.maximize.reading import SinkCount
 from lens_probes.model import LensModel
 from lens_probes.residual.correlation import robust_z
+from lens_probes.residual.sinks import SINK_RATIO, is_sink
 
 pytestmark = pytest.mark.model
 TOKENS = np.random.default_rng(0).integers(3, 390, (2, 9))
@@ -102,3 +107,18 @@ def test_token_correlations(site: str, tiny_models: Models) -> None:
     assert found.first_with_others == pytest.approx(expected[0, 1:].mean(), abs=1e-6)
     pairs = [expected[i, j] for i in range(1, 9) for j in range(i + 1, 9)]
     assert found.among_others == pytest.approx(np.mean(pairs), abs=1e-6)
+
+
+def test_one_rule_for_sinks() -> None:
+    """`maximize` takes the same rule and the same threshold."""
+    assert is_sink(np.array([9.9, 10.0, 50.0]), 1.0).tolist() == [False, True, True]
+    for function in (maximize.batch_winners, maximize.top_contexts):
+        assert inspect.signature(function).parameters["sink_factor"].default == SINK_RATIO
+    place = Mock(sink_factor=SINK_RATIO, layer=0, stream="resid_pre", exclude_sinks=False)
+    norm = np.array([[80.0, 1.0, 1.0, 1.0, 1.0, 9.9, 10.0]])
+    place.read.return_value = (None, norm)
+    sinks = SinkCount(place, [np.zeros(7, np.int32)])
+    found = sinks.find(np.zeros((1, 7), np.int64), norm, np.ones((1, 7), bool))
+    assert np.flatnonzero(found).tolist() == [0, 6]
+    sinks_of_states = residual.attention_sinks(norm[None], typical=[1.0])
+    assert {one.position for one in sinks_of_states} == {0, 6}

@@ -20,6 +20,7 @@ from lens_probes.decision import preset_decision
 from lens_probes.model import LensModel
 from lens_probes.validate import audit as audit_module
 from lens_probes.validate.audit import METHODS, audit, plant
+from lens_probes.validate.audit_numbers import Mean, Rate, coverage, false_verdicts, selection
 from lens_probes.validate.checks import significant_units
 from lens_probes.validate.confounds import (
     confound_differences,
@@ -212,6 +213,25 @@ def test_audit_keeps_its_promises_and_notices_a_broken_method(
 
 
 @pytest.mark.model
+def test_audit_of_numbers_keeps_its_bounds_and_notices_broken_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = [*coverage(12, 0.3), *selection(12, 20), false_verdicts(24, 20)]
+    assert all(line.kept for line in lines), "\n".join(map(str, lines))
+    word = stats.group_effects
+    monkeypatch.setattr(stats, "group_effects", lambda x, y, _: word(x, y, np.arange(len(y))))
+    assert not any(line.kept for line in coverage(12, 0.3)), "intervals that count examples"
+    chosen = [Mean("chosen on all words", np.random.default_rng(0).normal(0.8, 0.1, 40), 0.5, 0.02)]
+    assert not chosen[0].kept
+    assert str(chosen[0]).endswith("BROKEN")
+
+
+@pytest.mark.parametrize(("count", "kept"), [(0, True), (8, True), (20, False)])
+def test_a_rate_is_broken_where_its_bound_would_hardly_give_it(count: int, kept: bool) -> None:
+    assert Rate("at most", count, 100, 0.0, 0.05).kept is kept
+    assert Rate("at least", 100 - count, 100, 0.95, 1.0).kept is kept
+
+
 def test_audit_of_a_toy_language_model() -> None:
     before = torch.get_rng_state()
     planted = plant_toy(0)

@@ -7,18 +7,26 @@ from typing import Any
 
 MARKS = {"holds": "✓", "uncertain": "~", "fails": "✗", "no value": "?"}
 _FEW = 3
+_LEAST = 5e-4  # 0.1 % once rounded
 UNCERTAIN = "uncertain (the interval reaches the bound)"
 
 Part = Mapping[str, Any]
 Row = Mapping[str, Any]
 
 
-def number(value: float | None, unit: str = "") -> str:
-    """A part as text: shares and accuracies in percent, small numbers in powers of ten."""
+def number(value: float | None, unit: str = "", of: int = 0) -> str:
+    """A part as text: shares and accuracies in percent, small numbers in powers of ten.
+
+    "0.0 %" hides whether there are any: a count where it is known what the share is `of`.
+    """
     if value is None:
         return "none"
-    if unit:
+    if unit and abs(value) >= _LEAST:
         return f"{100 * value:.1f} %"
+    if unit and of:
+        return f"{round(value * of):,} of {of:,}"
+    if unit:
+        return "< 0.1 %" if value else "0"
     if value and abs(value) < 1e-3:
         return f"{value:.1e}"
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
@@ -27,7 +35,7 @@ def number(value: float | None, unit: str = "") -> str:
 def part_text(name: str, part: Part, interval_is: str = "") -> str:
     """`early 64.1 % [58.0 %, 70.2 %]`, or why there is no value or no interval."""
     unit = part["unit"]
-    said = f"{_plain(name)} {number(part['value'], unit)}"
+    said = f"{_plain(name)} {number(part['value'], unit, part['of'])}"
     if part["value"] is None:
         return f"{said} ({part['why']})"
     if part["low"] is not None:
@@ -51,9 +59,10 @@ def short_text(row: Row) -> str:
 
     parts = dict(list(row["parts"].items())[:_FEW])
     named = ", ".join(
-        f"{_plain(k)} {number(part['value'], part['unit'])}" for k, part in parts.items()
+        f"{_plain(k)} {number(part['value'], part['unit'], part['of'])}"
+        for k, part in parts.items()
     )
-    said = f"**{row['word']}**: {named}" if parts else f"**{row['word']}**"
+    said = f"**{row['said']}**: {named}" if parts else f"**{row['said']}**"
     null = values("null")
     return f"{said}; null {null}" if null else said
 

@@ -35,6 +35,8 @@ class Value:
         Draws behind the interval, on its scale; in the same order in all parts.
     unit
         "share" and "accuracy" are shown in percent, "" as a number; None: as the name says.
+    of
+        What a share is of, as a number (units tested, tokens); 0 where it is not known.
     why
         Why there is no value, where it is NaN.
     """
@@ -48,6 +50,7 @@ class Value:
     drawn: tuple[float, ...] = field(default=(), repr=False)
     unit: Unit | None = None
     why: str = ""
+    of: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Measured:
         How it was measured here, in one line: layers, units, what was taken in place of what.
     interval_is, null_is
         What was resampled for the interval; what the null is. "" where there is none.
+    null_in
+        The null in the words of a verdict that holds there too.
     missing
         Why the claim cannot be tested here, or "".
     null_reason, untrained_reason
@@ -77,6 +82,7 @@ class Measured:
     how: str
     interval_is: str = ""
     null_is: str = ""
+    null_in: str = "with shuffled labels"
     missing: str = ""
     null_reason: str = ""
     untrained_reason: str = ""
@@ -127,6 +133,9 @@ class Claim:
         measured.
     needs
         What another model than the course's lacks ("a named unit"), or "".
+    identity
+        Why it is true of any model by construction, or "": reproduced, it says that the code is
+        right and nothing about the model.
     """
 
     id: str
@@ -136,6 +145,7 @@ class Claim:
     how: str
     rule: tuple[Condition, ...]
     needs: str = ""
+    identity: str = ""
 
     @property
     def lesson(self) -> str:

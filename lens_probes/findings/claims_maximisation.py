@@ -74,11 +74,13 @@ CLAIMS = (
             at_most("on_prefix", _FLOAT, "no difference on the prefix (floating point)"),
             at_least("after", 0.01, "a difference at the first token that is not shared"),
         ),
+        identity="a causal model never sees what follows a token",
     ),
     Claim(
         "L06.a", "Hidden state + attention + MLP = next hidden state, to floating-point error.",
         _GPT2, "floating-point error", "largest relative error of the sum, layers 10 to 11",
         (at_most("error", 1e-4, "the largest relative error is 0.0001 or less"),),
+        identity="a block's output is defined as that sum",
     ),
     Claim(
         "L06.b", "Successive hidden states correlate near 1 once outlier dimensions are masked.",
@@ -96,5 +98,6 @@ CLAIMS = (
             above("last", 0.01, "a difference at the last"),
             at_most("normed", _FLOAT, "none once the final norm is applied"),
         ),
+        identity="transformers defines its last hidden state so",
     ),
 )  # fmt: skip

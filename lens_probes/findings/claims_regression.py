@@ -22,11 +22,13 @@ CLAIMS = (
         "L18.b", "Swapping the labels changes signs only.",
         _ANY, "signs only", "beta, t and p with swapped labels",
         (at_most("difference", _EXACT, "the rest is equal to 1e-9"),),
+        identity="algebra of the tests: so with any activations",
     ),
     Claim(
         "L18.c", "A paired t test equals a one-sample t test on the differences.",
         _ANY, "equal", "simulated pairs",
         (at_most("difference", _EXACT, "t and p are equal to 1e-9"),),
+        identity="algebra of the tests: so with any activations",
     ),
     Claim(
         "L19.a", "Many units pass, and the strongest betas are the most significant (funnel).",

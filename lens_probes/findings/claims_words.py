@@ -92,7 +92,8 @@ CLAIMS = (
         "L14.a", "A word's first token is blind to the rest; its last token has all of it.",
         _LARGE, "blind / all", "'toothpaste' in a sentence",
         (
-            at_most("first_sees", 1e-3, "changing a later token does not change the first"),
+            at_most("first_sees", 1e-3, "changing a later token does not change the first "
+                    "(true of any causal model)"),
             at_least("last_sees", 0.01, "changing any earlier token changes the last"),
         ),
     ),

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from lens_probes.activations import collect
 from lens_probes.examples import Examples
 from lens_probes.findings.claim import Value
+from lens_probes.findings.parts import ends_of
 from lens_probes.findings.setting import Setting
-from lens_probes.findings.spread import interval, mean
+from lens_probes.findings.spread import estimate, halves, mean
 from lens_probes.model import LensModel
 from lens_probes.probes import TokenLengthProbe
 
@@ -40,11 +41,11 @@ class LengthSums:
     null_partial: Floats
 
     def weights(self, *, skip_first: bool, draws: int, seed: int) -> Floats:
-        """[1 + draws, group]: all sequences once, then drawn with replacement."""
+        """[1 + draws, group]: all sequences, then halves of them."""
         n_sequences = len(self.n) // 2
         rng = np.random.default_rng(seed)
-        drawn = rng.multinomial(n_sequences, np.full(n_sequences, 1 / n_sequences), size=draws)
-        table = np.vstack([np.ones((1, n_sequences)), drawn])
+        drawn = [np.isin(np.arange(n_sequences), half) for half in halves(n_sequences, draws, rng)]
+        table = np.vstack([np.ones(n_sequences), *drawn])
         return np.hstack([table, table * (not skip_first)])
 
     def correlations(self, weight: Floats, *, partial: bool) -> tuple[Floats, Floats]:
@@ -151,7 +152,7 @@ def length_parts(r: Floats, shift: Floats, layer: int) -> dict[str, float]:
     middle = r[n // 4 : max(n // 4 + 1, n - n // 4)]
     return {
         "shift": mean(shift[layer].tolist()),
-        "share_negative": float(np.nanmean(r[1:] < 0)),
+        "share_negative": float((r[1:] < 0).sum() / max(1, np.isfinite(r[1:]).sum())),
         "median_size": float(np.nanmedian(np.abs(r[1:]))),
         "median_first": float(np.nanmedian(r[0])),
         "sd_last": float(np.nanmean(np.nanstd(r[-sixth:], axis=1))),
@@ -176,13 +177,14 @@ def length_values(setting: Setting, layer: int, *, partial: bool) -> dict[str, V
     flat = np.full(null.shape[::2], np.nan)
     shuffled = [length_parts(null[:, k], flat, layer) for k in range(null.shape[1])]
     value, *drawn = found[False]
-    return {
-        name: Value(
-            number, *interval([d[name] for d in drawn], number),
-            mean([s[name] for s in shuffled]), found[True][0][name],
-        )
-        for name, number in value.items()
-    }  # fmt: skip
+    values = {}
+    for name, number in value.items():
+        lower, upper = ends_of(name, Value(number))
+        values[name] = estimate(
+            number, [d[name] for d in drawn], null=[s[name] for s in shuffled],
+            untrained=found[True][0][name], lower=lower, upper=upper,
+        )  # fmt: skip
+    return values
 
 
 def bimodality(x: Floats) -> float:

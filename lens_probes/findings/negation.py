@@ -99,7 +99,7 @@ def word_values(setting: Setting, reading: Reading, keys: list[Key]) -> dict[str
 
 def held_out_values(setting: Setting, reading: Reading, keys: list[Key]) -> dict[str, Value]:
     """Accuracy of significant positive units, chosen on some word types and scored on others."""
-    draws = max(5, setting.draws // 4)
+    draws = setting.few_draws
     return spread(held_out_accuracy, reading, draws=draws, seed=setting.seed, keys=keys)
 
 

@@ -22,11 +22,20 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Tests:
-    """One layer (its sites joined): which units are significant, their direction and accuracy."""
+    """One layer (its sites joined): which units are significant, their direction and accuracy.
+
+    `n_tested` of them are not constant: what shares are of, as in the layers of a result.
+    """
 
     significant: Bools
     direction: Floats
     accuracy: Floats
+    n_tested: int
+
+    @property
+    def share(self) -> float:
+        """Share of the tested units that is significant."""
+        return share_of_tested(self.significant, self.n_tested)
 
 
 Decide = Callable[[Sample, list[Key]], Tests]
@@ -42,7 +51,8 @@ def wald(sample: Sample, keys: list[Key]) -> Tests:
     beta = np.concatenate([fit.beta for fit in fits])
     n_tested = sum(int((fit.status != "constant").sum()) for fit in fits)
     passed = np.nan_to_num(p, nan=1.0) <= ALPHA / max(1, n_tested)
-    return Tests(passed, np.nan_to_num(np.sign(beta)), np.concatenate([f.accuracy for f in fits]))
+    accuracy = np.concatenate([fit.accuracy for fit in fits])
+    return Tests(passed, np.nan_to_num(np.sign(beta)), accuracy, n_tested)
 
 
 def student(sample: Sample, keys: list[Key]) -> Tests:
@@ -50,7 +60,18 @@ def student(sample: Sample, keys: list[Key]) -> Tests:
     t = np.concatenate([student_t(sample.arrays[key], sample.label) for key in keys])
     p = stats.student_tail(t, float(len(sample.label) - 2))[0]
     passed = np.nan_to_num(p, nan=1.0) <= ALPHA / max(1, int(np.isfinite(p).sum()))
-    return Tests(passed, np.nan_to_num(np.sign(t)), np.full(len(t), np.nan))
+    n_tested = count_tested(sample, keys)
+    return Tests(passed, np.nan_to_num(np.sign(t)), np.full(len(t), np.nan), n_tested)
+
+
+def count_tested(sample: Sample, keys: Sequence[Key]) -> int:
+    """Units that are not constant."""
+    return sum(int((x != x[:1]).any(axis=0).sum()) for x in (sample.arrays[key] for key in keys))
+
+
+def share_of_tested(significant: Bools, n_tested: int) -> float:
+    """Significant units of the tested ones."""
+    return float(significant.sum() / max(1, n_tested))
 
 
 def student_t(x: NDArray[np.floating[Any]], label: NDArray[Any]) -> Floats:
@@ -74,7 +95,8 @@ def words_beyond(threshold: float, min_per_word: int = MIN_PER_WORD) -> Decide:
     def decide(sample: Sample, keys: list[Key]) -> Tests:
         t = np.concatenate([word_z(sample, key, min_per_word) for key in keys])
         sign = np.nan_to_num(np.sign(t))
-        return Tests(np.nan_to_num(np.abs(t)) > threshold, sign, np.full(len(t), np.nan))
+        passed = np.nan_to_num(np.abs(t)) > threshold
+        return Tests(passed, sign, np.full(len(t), np.nan), count_tested(sample, keys))
 
     return decide
 
@@ -151,13 +173,13 @@ def by_layer(keys: Sequence[Key]) -> dict[int, list[Key]]:
 
 
 def share_profile(decide: Decide) -> Profile:
-    """Share of significant units by depth.
+    """Share of tested units that are significant, by depth.
 
     early: the highest share of the first third of the layers; late: the mean of the last sixth.
     low_layers, highest: mean accuracy of significant units that are higher for class 1, in the
     first third of the layers and in the last. share: mean over layers; last, before: of the last
     quarter of the layers and of the rest. n_significant, share_positive: significant units of all
-    layers, and how many of them are positive.
+    layers, and how many of them are positive. `NAME_of` counts what the share NAME is of.
     """
 
     def profile(sample: Sample) -> Mapping[str, float]:
@@ -165,31 +187,38 @@ def share_profile(decide: Decide) -> Profile:
             layer: decide(sample, keys) for layer, keys in by_layer(list(sample.arrays)).items()
         }
         layers = sorted(tests)
-        share = np.array([tests[layer].significant.mean() for layer in layers])
+        share = np.array([tests[layer].share for layer in layers])
+        tested = np.array([tests[layer].n_tested for layer in layers])
         signs = np.concatenate([t.direction[t.significant] for t in tests.values()])
         n = len(layers)
         third, sixth, quarter = max(1, n // 3), max(1, n // 6), max(1, n // 4)
         low = [_accuracy(tests[layer]) for layer in layers[:third]]
         return {
             "early": float(share[:third].max()),
+            "early_of": int(tested[share[:third].argmax()]),
             "late": float(share[-sixth:].mean()),
+            "late_of": int(tested[-sixth:].sum()),
             "low_layers": _mean(low),
             "highest": _accuracy(tests[layers[-1]]),
             "share": float(share.mean()),
+            "share_of": int(tested.sum()),
             "last": float(share[-quarter:].mean()),
+            "last_of": int(tested[-quarter:].sum()),
             "before": float(share[:-quarter].mean()) if n > quarter else float("nan"),
+            "before_of": int(tested[:-quarter].sum()),
             "n_significant": float(len(signs)),
             "share_positive": float((signs > 0).mean()) if len(signs) else float("nan"),
+            "share_positive_of": len(signs),
         }
 
     return profile
 
 
 def layer_shares(sample: Sample, decide: Decide) -> tuple[list[int], Floats, Floats]:
-    """Layers, and in each the share of significant units and the accuracy of positive ones."""
+    """Layers; in each the share of tested units that are significant, accuracy of positive ones."""
     tests = {layer: decide(sample, keys) for layer, keys in by_layer(list(sample.arrays)).items()}
     layers = sorted(tests)
-    share = np.array([tests[layer].significant.mean() for layer in layers])
+    share = np.array([tests[layer].share for layer in layers])
     return layers, share, np.array([_accuracy(tests[layer]) for layer in layers])
 
 

@@ -26,8 +26,8 @@ from lens_probes.findings.setting import Lesson, Outcome
 from lens_probes.findings.verdict import Verdict, decide
 from lens_probes.sealed import remove_leftovers, seal, unseal, write_atomic
 
-FORMAT = 2
-_KEPT = ("value", "low", "high", "null", "untrained", "unit")
+FORMAT = 3
+_KEPT = ("value", "low", "high", "null", "untrained", "unit", "of")
 _FIELDS: dict[str, type | tuple[type, ...]] = {
     "key": str, "lesson": str, "title": str, "model": str, "rows": list, "figures": dict,
     "doubts": list, "lines": list, "sizes": list, "seconds": (int, float),
@@ -168,6 +168,8 @@ def row(measured: Measured, verdict: Verdict) -> dict[str, Any]:
         "untrained_reason": measured.untrained_reason or no_model,
         "verdict": str(verdict),
         "word": verdict.word,
+        "said": verdict.said,
+        "also": list(verdict.also),
         "conditions": [list(one) for one in verdict.conditions],
         "untrained_verdict": verdict.untrained,
         "null_verdict": verdict.null,

@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lens_probes import stats
-from lens_probes.findings.profiles import max_t_threshold, student_t, wald, word_z
+from lens_probes.findings.profiles import (
+    count_tested,
+    max_t_threshold,
+    share_of_tested,
+    student_t,
+    wald,
+    word_z,
+)
 from lens_probes.findings.spread import Profile, Sample
 from lens_probes.texts import Text
 
@@ -46,7 +53,8 @@ def holds(
     found = stats.concordance(t1, passed, t2, passed)
     return {
         "auc_second": auc if t1[best] > 0 else 1 - auc,
-        "sign_agreement": found.sign_agreement, "r": found.pearson_r,
+        "sign_agreement": found.sign_agreement, "sign_agreement_of": int(passed.sum()),
+        "r": found.pearson_r,
     }  # fmt: skip
 
 
@@ -64,8 +72,9 @@ def by_tokens(sample: Sample) -> Mapping[str, float]:
     """As the lesson: share by Wald p, and how raw |beta| and -log p rank alike."""
     (key,) = sample.arrays
     fit = stats.logistic(sample.arrays[key], sample.label)
-    share = float(wald(sample, [key]).significant.mean())
-    return {"share": share, "rank_correlation": ranks(fit.beta, fit.log10_wald_p)}
+    found = wald(sample, [key])
+    rank = ranks(fit.beta, fit.log10_wald_p)
+    return {"share": found.share, "share_of": found.n_tested, "rank_correlation": rank}
 
 
 def by_words(threshold: float) -> Profile:
@@ -75,8 +84,9 @@ def by_words(threshold: float) -> Profile:
         (key,) = sample.arrays
         fit = stats.logistic(sample.arrays[key], sample.label)
         t = np.abs(word_z(sample, key))
-        share = float((np.nan_to_num(t) > threshold).mean())
-        return {"share": share, "rank_correlation": ranks(fit.beta_std, -t)}
+        n = count_tested(sample, [key])
+        share = share_of_tested(np.nan_to_num(t) > threshold, n)
+        return {"share": share, "share_of": n, "rank_correlation": ranks(fit.beta_std, -t)}
 
     return profile
 

@@ -90,8 +90,13 @@ class Setting:
 
     @property
     def draws(self) -> int:
-        """Bootstrap samples and relabellings behind an interval and a null."""
+        """Halves of the groups and relabellings behind an interval and a null."""
         return {"course": 200, "machine": 40, "quick": 10}[self.scale]
+
+    @property
+    def few_draws(self) -> int:
+        """The same for what is slow; even, as halves come in pairs."""
+        return {"course": 50, "machine": 10, "quick": 6}[self.scale]
 
     def size(self, name: str, *, course: int, machine: int, quick: int) -> int:
         """A size at the scale of this run; it is printed beside the course's."""

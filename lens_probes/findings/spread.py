@@ -1,8 +1,8 @@
 """A number with its interval, its word-type null and its untrained value: one function, four times.
 
 A profile turns activations and labels into a few numbers. Run on the examples it gives the value,
-on replication groups (word types, joined where they are read at one token) drawn with replacement
-the interval, on labels shuffled over groups the draws of the null, and on the activations of
+on halves of the replication groups (word types, joined where they are read at one token) the
+interval, on labels shuffled over groups the draws of the null, and on the activations of
 untrained weights what the architecture alone gives.
 """
 
@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from lens_probes.activations import Activations
 from lens_probes.examples import Examples
 from lens_probes.findings.claim import Value
-from lens_probes.findings.intervals import ERROR, estimate, interval, mean
+from lens_probes.findings.intervals import ERROR, estimate, halves, interval, mean
 from lens_probes.findings.parts import ends_of
 from lens_probes.replication_groups import mixed_examples, numbered
 
 __all__ = [
-    "INTERVAL", "NULL", "By", "Key", "Profile", "Reading", "Sample", "bootstrap", "estimate",
-    "interval", "mean", "pick", "resampled_groups", "shuffles", "spread",
+    "INTERVAL", "NULL", "By", "Key", "Profile", "Reading", "Sample", "estimate", "half_samples",
+    "halves", "interval", "mean", "pick", "resampled_groups", "shuffles", "spread",
 ]  # fmt: skip
 
 Key = tuple[int, str]
@@ -33,8 +33,8 @@ Array = NDArray[np.floating[Any]]
 By = Literal["word", "sequence"]
 
 INTERVAL = {
-    "word": ERROR + "groups of words with replacement in each class",
-    "sequence": ERROR + "sequences with replacement",
+    "word": ERROR + "the groups of words of each class",
+    "sequence": ERROR + "the sequences",
 }
 NULL = (
     "mean of {n} relabellings of groups of words, class sizes kept, without the real one and its "
@@ -48,7 +48,7 @@ _TRIES = 50
 class Sample:
     """Activations [example, unit] by layer and site, with labels, words and groups of their rows.
 
-    `group` numbers the replication groups, `copy` as well: one that was drawn twice has two copies.
+    `group` numbers the replication groups, `copy` as well: one that counts twice has two copies.
     """
 
     arrays: Mapping[Key, Array]
@@ -76,6 +76,7 @@ class Sample:
         return replace(self, arrays={key: self.arrays[key] for key in keys})
 
 
+# Numbers by name; `NAME_of` says what the share NAME is of, and is no number of its own.
 Profile = Callable[[Sample], Mapping[str, float]]
 
 
@@ -124,7 +125,7 @@ def spread(
     Parameters
     ----------
     draws, null_draws
-        Bootstrap samples of groups, and relabellings (as many, by default).
+        Halves of the groups, and relabellings (as many, by default).
     keys
         Layers and sites that the profile reads; None is all.
     """
@@ -132,28 +133,28 @@ def spread(
     keys = list(sample.arrays) if keys is None else keys
     sample = sample.only(keys)
     found = profile(sample)
-    drawn = _table(profile, bootstrap(sample, draws, seed))
+    drawn = _table(profile, half_samples(sample, draws, seed))
     null = _table(profile, shuffles(sample, draws if null_draws is None else null_draws, seed))
     bare: Mapping[str, float] = {}
     if reading.untrained is not None:
         bare = profile(reading.sample(untrained=True).only(keys))
-    return {
-        name: _estimate(
-            name, value, drawn.get(name, []), null.get(name, []), float(bare.get(name, np.nan))
-        )
-        for name, value in found.items()
-    }
+    values = {}
+    for name, value in found.items():
+        if name.endswith("_of"):
+            continue
+        lower, upper = ends_of(name, Value(float(value)))
+        values[name] = estimate(
+            value, drawn.get(name, []), null=null.get(name, []), lower=lower, upper=upper,
+            untrained=float(bare.get(name, np.nan)), of=int(found.get(f"{name}_of", 0)),
+        )  # fmt: skip
+    return values
 
 
-def _estimate(
-    name: str, value: float, drawn: list[float], null: list[float], untrained: float
-) -> Value:
-    lower, upper = ends_of(name, Value(float(value)))
-    return estimate(value, drawn, null=null, untrained=untrained, lower=lower, upper=upper)
+def half_samples(sample: Sample, n: int, seed: int) -> Iterator[Sample]:
+    """Half of the groups of each class, each followed by the rest; every group counts twice.
 
-
-def bootstrap(sample: Sample, n: int, seed: int) -> Iterator[Sample]:
-    """Samples in which each class has as many groups as there are, drawn with replacement."""
+    Twice, as what passes a test depends on how many groups there are.
+    """
     rng = np.random.default_rng([seed, 1])
     rows_of = [np.flatnonzero(sample.copy == k) for k in np.unique(sample.copy)]
     if sample.label.dtype.kind == "f":
@@ -161,8 +162,9 @@ def bootstrap(sample: Sample, n: int, seed: int) -> Iterator[Sample]:
     else:
         of = np.array([sample.label[rows[0]] for rows in rows_of])
         groups = [np.flatnonzero(of == label) for label in np.unique(of)]
-    for _ in range(n):
-        chosen = np.concatenate([rng.choice(group, len(group)) for group in groups])
+    for parts in zip(*(halves(len(group), n, rng) for group in groups), strict=True):
+        half = [group[part] for group, part in zip(groups, parts, strict=True)]
+        chosen = np.tile(np.concatenate(half), 2)
         rows = [rows_of[k] for k in chosen]
         copy = np.repeat(np.arange(len(rows)), [len(part) for part in rows])
         yield sample.take(np.concatenate(rows), copy)

@@ -23,9 +23,11 @@ from lens_probes.findings.cells import (
 from lens_probes.findings.claim import Claim
 from lens_probes.findings.claims import CLAIMS
 from lens_probes.findings.record import Record
+from lens_probes.findings.verdict import IDENTITY
 from lens_probes.sealed import remove_leftovers, write_atomic
 
 SIDES = ("course", "rigorous")
+WORDS = ("reproduced", IDENTITY, "partly", "contradicted", "not testable here")
 
 
 @dataclass(frozen=True)
@@ -166,24 +168,56 @@ def write_tables(findings: Sequence[Findings], out: Path) -> tuple[Path, Path]:
 
 
 def summary(findings: Findings) -> str:
-    """Verdicts counted: those of each preset, and those that are decided once for both."""
+    """How many claims were tested, and their verdicts counted: of all, of each preset, once."""
     if findings.failed:
         return f"not run: {findings.failed}"
-    said = []
-    for side in (*SIDES, "both"):
-        rows = [
+    sides = {
+        side: [
             row
             for claim in claims_of([findings])
             if (row := findings.row(claim.id, side)) and row["side"] == side
         ]
-        counts = Counter(row["word"] for row in rows)
-        words = ", ".join(f"{n} {word}" for word, n in counts.items())
-        head = f"{len(rows)} decided once" if side == "both" else f"{side} preset"
-        said += [f"{head}: {words}"] if rows else []
+        for side in (*SIDES, "both")
+    }
+    rows = [row for part in sides.values() for row in part]
+    claims, tested = (
+        len({row["claim"] for row in part})
+        for part in (rows, [row for row in rows if row["word"] != "not testable here"])
+    )
+    said = [f"{tested} of {claims} claims tested, {len(rows)} verdicts: {_in_all(rows)}"]
+    for side, part in sides.items():
+        head = "decided once" if side == "both" else f"{side} preset"
+        said += [f"{head}, {len(part)}: {_counted(part)}"] if part else []
     if findings.others:
         lessons = ", ".join(findings.others)
         said.append(f"not shown, as they were run with other settings or older code: {lessons}")
+    return ". ".join(said)
+
+
+def _in_all(rows: Sequence[Mapping[str, Any]]) -> str:
+    """`26 reproduced (12 of them in the null or the untrained model too); 5 true of any model`."""
+    said = []
+    for word in WORDS:
+        here = [row for row in rows if _first(row["said"]) == word]
+        too = sum(bool(row["also"]) for row in here if word != IDENTITY)
+        rest = f" ({too} of them in the null or the untrained model too)" if too else ""
+        said += [f"{len(here)} {word}{rest}"] if here else []
     return "; ".join(said)
+
+
+def _counted(rows: Sequence[Mapping[str, Any]]) -> str:
+    """`3 reproduced; 2 partly`: a verdict that also holds elsewhere is one of its own."""
+    counts = Counter(row["said"] for row in rows)
+    return "; ".join(f"{counts[said]} {said}" for said in sorted(counts, key=_order))
+
+
+def _order(said: str) -> tuple[int, int, str]:
+    """Reproduced, the same with less to say for it, true of any model, partly, the rest."""
+    return WORDS.index(_first(said)), len(said), said
+
+
+def _first(said: str) -> str:
+    return said.partition(",")[0]
 
 
 def doubts(findings: Iterable[Findings]) -> list[tuple[str, str, str]]:
@@ -240,8 +274,12 @@ _READING = (
     "A verdict comes from a rule that is written beside the claim and follows the course's words: "
     "reproduced (all its conditions hold), partly (some hold, or hold only in the point value "
     "because the interval reaches the bound), contradicted (none), not testable here (with the "
-    "reason). Conditions: ✓ holds, ~ uncertain, ✗ fails, ? has no value. Brackets: 95 % interval. "
-    "In brackets behind the null and the untrained model stands what the same rule says to their "
-    "numbers, the null's draw by draw: a claim that holds there too says little about what the "
-    "model has learned."
+    "reason). 'And so it is with shuffled labels' (or in another null, by its name): what holds "
+    "here holds in more than 5 % of the null's draws (in its numbers, where there are no draws); "
+    "'and so it is in the untrained model': in its numbers. Such a claim says little about what "
+    "the model has learned. 'True of any model': an identity of the architecture or of the "
+    "statistics, which says that the code is right. Conditions: ✓ holds, ~ uncertain, ✗ fails, "
+    "? has no value. Brackets: 95 % interval. In brackets behind the null and the untrained model "
+    "stands what the same rule says to their numbers, the null's draw by draw. Shares of "
+    "significant units are shares of tested units: constant ones are left out, as in results."
 )

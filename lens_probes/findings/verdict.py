@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,9 @@ from lens_probes.findings.parts import why_none
 
 Word = Literal["reproduced", "partly", "contradicted", "not testable here"]
 State = Literal["holds", "uncertain", "fails", "no value"]
+IDENTITY = "true of any model"
+# Of the null's draws: beyond it, what holds here says little.
+OFTEN = 0.05
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,12 @@ class Verdict:
         where they are known; "" where unknown. A claim that holds there too is no evidence about
         what the model has learned.
     why
-        Why it is not testable here.
+        Why it is not testable here, or why the claim is true of any model.
+    also
+        Where all conditions hold that the value fulfils: "null" (in more than 5 % of its draws, or
+        in its numbers where there are no draws) and "untrained", each in words.
+    identity
+        The claim is true of any model by construction.
     """
 
     word: Word
@@ -41,9 +49,18 @@ class Verdict:
     untrained: str = ""
     null: str = ""
     why: str = ""
+    also: Mapping[str, str] = field(default_factory=dict)
+    identity: bool = False
+
+    @property
+    def said(self) -> str:
+        """The word and what it is worth: `reproduced, and so it is with shuffled labels`."""
+        if self.identity and self.word == "reproduced":
+            return IDENTITY
+        return ", and so it is ".join(filter(None, (self.word, " and ".join(self.also.values()))))
 
     def __str__(self) -> str:
-        return f"on {self.on}: {self.word}" if self.on else self.word
+        return f"on {self.on}: {self.said}" if self.on else self.said
 
 
 def decide(claim: Claim, measured: Measured, model: str) -> Verdict:
@@ -62,7 +79,20 @@ def decide(claim: Claim, measured: Measured, model: str) -> Verdict:
     )
     word = "not testable here" if lacking else _word([found for _, found in states])
     untrained, null = (_beside(claim, measured.column(name)) for name in ("untrained", "null"))
-    return Verdict(word, on, states, untrained, _in_draws(claim, measured) or null, why)
+    met = (
+        ()
+        if lacking
+        else tuple(
+            one
+            for one, (_, found) in zip(claim.rule, states, strict=True)
+            if found in ("holds", "uncertain")
+        )
+    )
+    null = _in_draws(claim, measured, met) or null
+    also = _also(claim, measured, met)
+    return Verdict(
+        word, on, states, untrained, null, why or claim.identity, also, bool(claim.identity)
+    )
 
 
 def state(condition: Condition, measured: Measured) -> State:
@@ -108,19 +138,47 @@ def _beside(claim: Claim, parts: Parts) -> str:
     return _word(["holds" if one.holds(parts) else "fails" for one in claim.rule])
 
 
-def _in_draws(claim: Claim, measured: Measured) -> str:
-    """In how many draws of the null the whole rule holds: the mean of draws is no draw."""
+def _also(claim: Claim, measured: Measured, met: Sequence[Condition]) -> dict[str, str]:
+    """Where the conditions that are met here are met too, in words."""
+    if not met:
+        return {}
+    worlds = _null_draws(claim, measured) or [measured.column("null")]
+    found = {}
+    if np.mean([_all_hold(met, parts) for parts in worlds]) > OFTEN:
+        found["null"] = measured.null_in
+    if _all_hold(met, measured.column("untrained")):
+        found["untrained"] = "in the untrained model"
+    return found
+
+
+def _null_draws(claim: Claim, measured: Measured) -> list[dict[str, float]]:
+    """The parts of the rule in each draw of the null; none where they are not the same draws."""
     draws = [measured.parts[name].null_draws for name in claim.reads]
-    n = len(draws[0])
-    if n == 0 or any(len(one) != n for one in draws):
+    if any(len(one) != len(draws[0]) for one in draws):
+        return []
+    return [dict(zip(claim.reads, values, strict=True)) for values in zip(*draws, strict=True)]
+
+
+def _all_hold(rule: Sequence[Condition], parts: Parts) -> bool:
+    return all(one.holds(parts) for one in rule)
+
+
+def _in_draws(claim: Claim, measured: Measured, met: Sequence[Condition]) -> str:
+    """In how many draws of the null the whole rule holds: the mean of draws is no draw.
+
+    Where only some conditions are met here, in how many draws those hold as well.
+    """
+    worlds = _null_draws(claim, measured)
+    n = len(worlds)
+    if not n:
         return ""
-    worlds = [dict(zip(claim.reads, values, strict=True)) for values in zip(*draws, strict=True)]
     known = [parts for parts in worlds if np.isfinite(list(parts.values())).all()]
     if not known:
         return f"no value in any of {n} draws"
-    held = sum(all(one.holds(parts) for one in claim.rule) for parts in known)
+    held, these = (sum(_all_hold(rule, p) for p in known) for rule in (claim.rule, met))
+    some = f", what holds here in {these}" if 0 < len(met) < len(claim.rule) else ""
     lost = f"; {n - len(known)} without a value" if len(known) < n else ""
-    return f"the rule holds in {held} of {len(known)} draws{lost}"
+    return f"the rule holds in {held} of {len(known)} draws{some}{lost}"
 
 
 def _word(states: Sequence[State]) -> Word:

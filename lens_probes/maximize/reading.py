@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lens_probes.errors import InputError, at_least, whole
 from lens_probes.model import LensModel
+from lens_probes.residual.sinks import is_sink
 from lens_probes.sites import SITES, check_layers, check_sites, unit_name
 
 T = TypeVar("T")
@@ -41,7 +42,7 @@ class Place:
     skip_first
         Leave position 0 of every window out: the model has no context there.
     exclude_sinks, sink_factor
-        Leave out positions where the norm of the stream is more than `sink_factor` medians.
+        Leave out positions where the norm of the stream is `sink_factor` medians or more.
     """
 
     model: LensModel
@@ -130,7 +131,7 @@ class Sinks:
     """Positions whose residual stream is far longer than usual, most often attention sinks.
 
     `stream` names the norm that was measured, `median_norm` its median over the first 1,024 tokens
-    without position 0; a sink has more than `factor` medians. `by_position` counts them by
+    without position 0; a sink has `factor` medians or more. `by_position` counts them by
     position as the model sees it, `by_token` by token id; `n` of `n_read` positions in all.
     The two tell sinks at the start from common tokens, whose stream is long in some early layers.
     """
@@ -177,7 +178,7 @@ class SinkCount:
         counted: Bool[np.ndarray, "window position"],
     ) -> Bool[np.ndarray, "window position"]:
         """Which positions are sinks; those that count are added up."""
-        found = norm > self._place.sink_factor * self._median
+        found = is_sink(norm, self._median, self._place.sink_factor)
         rows, columns = np.nonzero(found & counted)
         self._positions.update(columns.tolist())
         self._tokens.update(tokens[rows, columns].tolist())

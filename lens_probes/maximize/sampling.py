@@ -25,6 +25,7 @@ from lens_probes.maximize.reading import (
     make_place,
 )
 from lens_probes.model import LensModel
+from lens_probes.residual.sinks import SINK_RATIO
 from lens_probes.texts import Text
 
 
@@ -45,7 +46,7 @@ def top_contexts(
     n_windows: int | None = None,
     skip_first: bool = True,
     exclude_sinks: bool = False,
-    sink_factor: float = 4.0,
+    sink_factor: float = SINK_RATIO,
     distinct: int = 0,
     bos: bool = False,
     before: int = 20,

@@ -16,6 +16,7 @@ from lens_probes.errors import InputError, at_least
 from lens_probes.maximize.corpus import TokenStream
 from lens_probes.maximize.reading import SinkCount, Sinks, at, make_place
 from lens_probes.model import LensModel
+from lens_probes.residual.sinks import SINK_RATIO
 from lens_probes.texts import Text
 
 
@@ -128,7 +129,7 @@ def batch_winners(
     length: int = 256,
     skip_first: bool = True,
     exclude_sinks: bool = False,
-    sink_factor: float = 4.0,
+    sink_factor: float = SINK_RATIO,
     bos: bool = False,
     seed: int = 0,
     progress: bool = False,
@@ -145,7 +146,7 @@ def batch_winners(
     skip_first
         Leave position 0 of every sequence out. How often it would win is counted either way.
     exclude_sinks, sink_factor
-        Leave out positions whose residual stream is more than `sink_factor` median norms long;
+        Leave out positions whose residual stream is `sink_factor` median norms or longer;
         they are counted and reported either way.
     bos
         Put the BOS token before every sequence. It is position 0 then, and never a winner.

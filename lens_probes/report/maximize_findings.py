@@ -212,7 +212,7 @@ def _sinks_said(sinks: Sinks) -> str:
     n = sinks.n - sinks.by_position.get(0, 0)
     return (
         f"Behind position 0, {whole(n)} position{'s' * (n != 1)} of {whole(sinks.n_read)} "
-        f"{'has' if n == 1 else 'have'} a stream of more than {sinks.factor:g} median norms "
+        f"{'has' if n == 1 else 'have'} a stream of {sinks.factor:g} median norms or more "
         f"(attention sinks, most often): {'left out' if sinks.excluded else 'kept'}."
     )
 

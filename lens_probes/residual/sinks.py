@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
 from lens_probes.errors import InputError
@@ -34,6 +34,13 @@ class Sink:
 def typical_norm(norm: Float[np.ndarray, "state sequence position"]) -> Float[np.ndarray, " state"]:
     """Median norm of a state over all tokens: what a sink is compared with."""
     return np.asarray(np.median(norm, axis=(1, 2)))
+
+
+def is_sink(
+    norm: Float[np.ndarray, "*token"], typical: ArrayLike, ratio: float = SINK_RATIO
+) -> Bool[np.ndarray, "*token"]:
+    """The rule, here and in `maximize`: a stream `ratio` times the typical norm or longer."""
+    return np.asarray(norm >= ratio * np.asarray(typical))
 
 
 def attention_sinks(
@@ -74,6 +81,6 @@ def attention_sinks(
     ratios = norm / base[:, None, None]
     found = [
         Sink(int(s), int(n), int(p), float(ratios[s, n, p]))
-        for s, n, p in np.argwhere(ratios >= ratio)
+        for s, n, p in np.argwhere(is_sink(norm, base[:, None, None], ratio))
     ]
     return tuple(sorted(found, key=lambda sink: -sink.ratio))

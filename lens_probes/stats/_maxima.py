@@ -71,8 +71,10 @@ class Maxima:
         which can only lower the level.
         """
         m = int((~np.isnan(self.value)).sum())
-        counts, best = self.tops.counts, self.tops.best.max(axis=0)
-        edges = np.minimum(FIRST + STEP * (np.arange(N_BINS) + 1)[None, :], best[:, None])
+        best = self.tops.best.max(axis=0)
+        n_bins = int(np.clip((best.max() - FIRST) // STEP + 1, 1, N_BINS))  # the rest are empty
+        counts = self.tops.counts[:, :n_bins]
+        edges = np.minimum(FIRST + STEP * (np.arange(n_bins) + 1)[None, :], best[:, None])
         edges[:, -1] = np.maximum(edges[:, -1], best)
         p = 2 * special.ndtr(-edges)
         at_least = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]

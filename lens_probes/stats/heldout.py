@@ -57,7 +57,8 @@ def heldout_direction(x: Units, y: Labels, fold: Any) -> Heldout:
     for first, part in chunks(x, max_units=256):
         if not np.isfinite(part).all():
             refuse_nonfinite(part, first)
-        scores = [_score(part, positive, folds == k) for k in np.unique(folds)]
+        values = centred_scaled(part)
+        scores = [_score(values, part, positive, folds == k) for k in np.unique(folds)]
         units = slice(first, first + part.shape[1])
         accuracy[units], auc[units] = np.mean(scores, axis=0)
         flat = (part == part[:1]).all(axis=0)
@@ -152,9 +153,8 @@ def _fold_ids(fold: Any, n: int) -> Ints:
     return folds.astype(np.int64)
 
 
-def _score(part: npt.NDArray[Any], positive: Bools, test: Bools) -> Floats:
-    """Accuracy and AUC [2, unit] of one fold."""
-    values = centred_scaled(part)
+def _score(values: Floats, part: npt.NDArray[Any], positive: Bools, test: Bools) -> Floats:
+    """Accuracy and AUC [2, unit] of one fold; values are those of part, centred and scaled."""
     mean0 = values[~test & ~positive].mean(axis=0)
     mean1 = values[~test & positive].mean(axis=0)
     direction = np.sign(mean1 - mean0)

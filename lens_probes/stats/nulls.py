@@ -43,9 +43,11 @@ class NullShares:
     """share [relabelling]: of n_units units, how many pass the score test at alpha_unit.
 
     Constant units are not counted. passed [unit] is the share of relabellings a unit passes in.
+    largest [relabelling]: the largest |z| of a unit, z^2 being the score statistic.
     """
 
     share: Float64[np.ndarray, " relabelling"]
+    largest: Float64[np.ndarray, " relabelling"]
     passed: PerUnit
     alpha_unit: float
     n_units: int
@@ -59,6 +61,11 @@ class NullShares:
     def any_passed(self) -> float:
         """Share of relabellings in which at least one unit passes: the family-wise error."""
         return float((self.share > 0).mean())
+
+    def any_beyond(self, alpha_unit: float) -> npt.NDArray[np.bool_]:
+        """Relabellings [relabelling] in which at least one unit passes at another level."""
+        beyond: npt.NDArray[np.bool_] = self.largest > _critical(alpha_unit)
+        return beyond
 
 
 def relabel_tokens_null(
@@ -146,26 +153,41 @@ def _tokens(x: Any) -> npt.NDArray[np.int64]:
 def _shares(x: Units, words: Groups, table: Floats, alpha: float, label: Floats) -> NullShares:
     """Shares under each row of the table, of what the real label [example] leaves of each unit."""
     passes = np.zeros(len(table), dtype=np.int64)
+    largest = np.zeros(len(table))
     passed = np.full(x.shape[1], np.nan)
     for first, part in chunks(x, max_units=1024):
-        hits, varies = chunk_hits(part, first, words, table, alpha, without=label)
+        sizes, varies = chunk_scores(part, first, words, table, without=label)
+        hits = sizes > _critical(alpha)
         passes += hits.sum(axis=1)
+        np.maximum(largest, sizes.max(axis=1), out=largest)
         passed[first : first + part.shape[1]] = np.where(varies, hits.mean(axis=0), np.nan)
     n_units = int((~np.isnan(passed)).sum())
     share = passes / n_units if n_units else np.full(len(table), np.nan)
-    return NullShares(share, passed, alpha, n_units)
+    return NullShares(share, largest, passed, alpha, n_units)
+
+
+def _critical(alpha: float) -> float:
+    """|z| that the score test needs at alpha."""
+    return float(np.sqrt(special.chdtri(1, alpha)))
 
 
 def chunk_hits(
+    part: npt.NDArray[Any], first: int, words: Groups, table: npt.NDArray[Any], alpha: float
+) -> tuple[Bools, Bools]:
+    """Hits [relabelling, unit] of a run of units at alpha, and which of the units vary [unit]."""
+    sizes, varies = chunk_scores(part, first, words, table)
+    return sizes > _critical(alpha), varies
+
+
+def chunk_scores(
     part: npt.NDArray[Any],
     first: int,
     words: Groups,
-    table: Floats,
-    alpha: float,
+    table: npt.NDArray[Any],
     *,
     without: Floats | None = None,
-) -> tuple[Bools, Bools]:
-    """Hits [relabelling, unit] of a run of units, and which of the units vary [unit].
+) -> tuple[Floats, Bools]:
+    """|z| [relabelling, unit] of a run of units (constant: 0), and which of them vary [unit].
 
     `without` [example]: a label whose linear effect (for two classes: the class means) is removed.
     """
@@ -178,11 +200,11 @@ def chunk_hits(
         before, centred = np.linalg.norm(values, axis=0), without - without.mean()
         values -= np.outer(centred, centred @ values) / (centred @ centred)
         values[:, np.linalg.norm(values, axis=0) <= 1e-12 * before] = 0.0
-    return score_hits(values, words, table, alpha) & varies, varies
+    return score_sizes(values, words, table) * varies, varies
 
 
-def score_hits(values: Floats, words: Groups, table: npt.NDArray[Any], alpha: float) -> Bools:
-    """Whether each unit passes the score test under each relabelling [relabelling, unit].
+def score_sizes(values: Floats, words: Groups, table: npt.NDArray[Any]) -> Floats:
+    """|z| of the score test, sqrt(n) |r|, under each relabelling [relabelling, unit].
 
     table [relabelling, word] holds the label or value of each word type. With sums over words S
     and labels l of words, sum (x - mean) l = l S: one matrix product.
@@ -193,6 +215,6 @@ def score_hits(values: Floats, words: Groups, table: npt.NDArray[Any], alpha: fl
     sums = words.sums(values) / np.where(size > 0, size, 1.0)
     labels = table.astype(np.float64, copy=False)
     spread = labels**2 @ words.sizes - (labels @ words.sizes) ** 2 / n
-    needed = np.sqrt(special.chdtri(1, alpha) / n * spread)
-    hits: Bools = np.abs(labels @ sums) > needed[:, None]
-    return hits
+    z = np.abs(labels @ sums)
+    z *= np.sqrt(n / np.where(spread > 0, spread, np.inf))[:, None]
+    return z

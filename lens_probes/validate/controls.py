@@ -37,23 +37,14 @@ def relabelling_null(
     first. With a continuous label (floats) the values are shuffled.
     """
 
-    def null(x: Array, level: float) -> stats.NullShares:
-        if y.dtype.kind == "f":
-            if word is None:
-                return stats.relabel_tokens_null_r(x, y, alpha_unit=level, n=n, seed=seed)
-            return stats.relabel_words_null_r(x, y, word, alpha_unit=level, n=n, seed=seed)
-        if word is None:
-            return stats.relabel_tokens_null(x, y, alpha_unit=level, n=n, seed=seed)
-        return stats.relabel_words_null(x, y, word, alpha_unit=level, n=n, seed=seed)
-
-    units = [null(x, alpha) for x in arrays]
+    moved = np.arange(len(y)) if word is None else word
+    null = stats.relabel_words_null_r if y.dtype.kind == "f" else stats.relabel_words_null
+    units = [null(x, y, moved, alpha_unit=alpha, n=n, seed=seed) for x in arrays]
     total = sum(part.n_units for part in units)
     if not total:
         return {"nominal": alpha, "unit": float("nan"), "family": float("nan"), "n": n}
     passed = sum(part.n_units * np.nan_to_num(part.share) for part in units)
-    any_passed = np.zeros(n, dtype=bool)
-    for x in arrays:
-        any_passed |= null(x, alpha / total).share > 0
+    any_passed = np.any([part.any_beyond(alpha / total) for part in units], axis=0)
     return {
         "nominal": alpha,
         "unit": float(np.mean(passed) / total),

@@ -18,7 +18,11 @@ from lens_probes import stats
 
 Array = Float[np.ndarray, "example unit"]
 Labels = Int[np.ndarray, " example"]
+Units = Float[np.ndarray, " unit"]
 Choose = Callable[[Bool[np.ndarray, " example"]], list[Bool[np.ndarray, " unit"]]]
+
+# A variance below this share of the mean square is rounding: the unit is constant.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -71,64 +75,87 @@ def fold_scores(x: Array, y: Labels, fold: Labels) -> FoldScores:
     standardised by the training folds and divided by the square root of their number, so that its
     strength does not depend on the width of the site. One probe is fitted a fold.
     """
-    ids = np.unique(fold)
-    centred = x - x.mean(0, dtype=np.float64)
+    sums = _Sums.of(x, y, fold)
+    centred, n_folds = sums.centred, len(sums.count)
     score = np.full((len(y), 3), np.nan)
-    auc = np.full((len(ids), 3), np.nan)
-    unit, contrast = np.full(len(ids), -1), np.full(len(ids), np.nan)
-    for i, k in enumerate(ids):
-        train, test = fold != k, fold == k
-        gap, sd = _contrast(centred[train], y[train])
+    auc = np.full((n_folds, 3), np.nan)
+    unit, contrast = np.full(n_folds, -1), np.full(n_folds, np.nan)
+    for i in range(n_folds):
+        test = sums.fold == i
+        mean, sd, gap = sums.without(i)
         if not gap.any():
             continue
         best = int(np.argmax(np.abs(gap)))
         unit[i], contrast[i] = best, abs(gap[best])
         score[test, 0] = np.sign(gap[best]) * centred[test, best]
         score[test, 1] = centred[test] @ (gap / sd)
-        score[test, 2] = _probe(_standardised(x, train), y, train, test)
+        score[test, 2] = _probe((centred - mean) / (sd * np.sqrt(x.shape[1])), y, ~test)
         auc[i] = stats.auc(score[test], y[test]).auc
-    everything = int(np.argmax(np.abs(_contrast(centred, y)[0])))
+    everything = int(np.argmax(np.abs(sums.without()[2])))
     known = unit >= 0
     refound = float((unit == everything)[known].mean()) if known.any() else np.nan
-    return FoldScores(score, auc, unit, contrast, _inner_auc(centred, y, fold), refound)
+    return FoldScores(score, auc, unit, contrast, _inner_auc(sums, y), refound)
 
 
-def _inner_auc(centred: Array, y: Labels, fold: Labels) -> Float[np.ndarray, " fold"]:
+def _inner_auc(sums: _Sums, y: Labels) -> Float[np.ndarray, " fold"]:
     """Mean AUC of the mean difference over the other folds, each left out in turn.
 
     Folds i and j both left out serve i, scored on j, and j, scored on i. With two folds the
     training fold alone is left to choose on.
     """
-    ids = np.unique(fold)
-    auc = np.full((len(ids), len(ids)), np.nan)
-    for i, one in enumerate(ids):
-        for j, other in enumerate(ids[:i]):
-            left = (fold != one) & (fold != other)
-            for row, column, test in ((i, j, fold == other), (j, i, fold == one)):
-                auc[row, column] = _scored(centred, y, left if left.any() else test, test)
-    np.fill_diagonal(auc, 0.0)
-    inner: Float[np.ndarray, " fold"] = auc.sum(axis=1) / (len(ids) - 1)
+    n_folds = len(sums.count)
+    auc = np.zeros((n_folds, n_folds))
+    for j in range(n_folds):
+        others = [i for i in range(n_folds) if i != j]
+        left = [(i, j) if n_folds > 2 else (i,) for i in others]
+        gaps = [gap / sd for _, sd, gap in (sums.without(*out) for out in left)]
+        test = sums.fold == j
+        auc[others, j] = stats.auc(sums.centred[test] @ np.stack(gaps, axis=1), y[test]).auc
+    inner: Float[np.ndarray, " fold"] = auc.sum(axis=1) / (n_folds - 1)
     return inner
 
 
-def _scored(
-    centred: Array,
-    y: Labels,
-    train: Bool[np.ndarray, " example"],
-    test: Bool[np.ndarray, " example"],
-) -> float:
-    """AUC on some examples of the difference between the class means of others."""
-    gap, sd = _contrast(centred[train], y[train])
-    return float(stats.auc(centred[test] @ (gap / sd)[:, None], y[test]).auc[0])
+@dataclass(frozen=True)
+class _Sums:
+    """Units in float64, less their means, and what any training folds need of them.
 
+    fold [example] counts from 0. count [fold, class], total and squares [fold, class, unit] are of
+    the centred values: contrasts of any folds follow from them without another look at examples.
+    """
 
-def _contrast(
-    values: Array, y: Labels
-) -> tuple[Float[np.ndarray, " unit"], Float[np.ndarray, " unit"]]:
-    """Difference of class means in sds, and the sd (infinite where a unit is constant)."""
-    sd = values.std(0)
-    sd = np.where(sd > 0, sd, np.inf)
-    return (values[y == 1].mean(0) - values[y == 0].mean(0)) / sd, sd
+    centred: Array
+    fold: Labels
+    count: Int[np.ndarray, "fold class"]
+    total: Float[np.ndarray, "fold class unit"]
+    squares: Float[np.ndarray, "fold class unit"]
+
+    @classmethod
+    def of(cls, x: Array, y: Labels, fold: Labels) -> _Sums:
+        """Of x [example, unit], labels y and folds."""
+        ids, place = np.unique(fold, return_inverse=True)
+        centred = x - x.mean(0, dtype=np.float64)
+        count = np.zeros((len(ids), 2), dtype=np.int64)
+        total, squares = np.zeros((2, len(ids), 2, x.shape[1]))
+        for k in range(len(ids)):
+            for label in (0, 1):
+                part = centred[(place == k) & (y == label)]
+                count[k, label] = len(part)
+                total[k, label] = part.sum(0)
+                squares[k, label] = np.einsum("ij,ij->j", part, part)
+        return cls(centred, place, count, total, squares)
+
+    def without(self, *left_out: int) -> tuple[Units, Units, Units]:
+        """Means, sds and differences of class means in sds, [unit], without some folds.
+
+        The sd of a unit that is constant there is infinite.
+        """
+        use = ~np.isin(np.arange(len(self.count)), left_out)
+        n, total = self.count[use].sum(0), self.total[use].sum(0)
+        mean, level = total.sum(0) / n.sum(), self.squares[use].sum((0, 1)) / n.sum()
+        variance = level - mean**2
+        varies = variance > _ROUNDING * level
+        sd = np.where(varies, np.sqrt(np.where(varies, variance, 1.0)), np.inf)
+        return mean, sd, (total[1] / n[1] - total[0] / n[0]) / sd
 
 
 def best_unit_r(x: Array, value: Float[np.ndarray, " example"], fold: Labels) -> float:
@@ -143,26 +170,16 @@ def best_unit_r(x: Array, value: Float[np.ndarray, " example"], fold: Labels) ->
     return float(np.mean(scores))
 
 
-def _standardised(x: Array, train: Bool[np.ndarray, " example"]) -> Array:
-    """Units centred and scaled by the training folds; constant ones become 0."""
-    centre = x[train].mean(0, dtype=np.float64)
-    z: Array = x.astype(np.float64) - centre
-    sd = z[train].std(0)
-    z /= np.where(sd > 0, sd, np.inf)
-    return z
-
-
 def _probe(
-    z: Array, y: Labels, train: Bool[np.ndarray, " example"], test: Bool[np.ndarray, " example"]
+    scaled: Array, y: Labels, train: Bool[np.ndarray, " example"]
 ) -> Float[np.ndarray, " example"]:
-    """Scores of the test fold. An L2 penalty does not see rotations, so the regression runs in
-    the span of the training examples, which is far smaller than a wide site."""
-    scaled = z / np.sqrt(z.shape[1])
+    """Scores of the examples outside training. An L2 penalty does not see rotations, so the
+    regression runs in the span of the training examples, far smaller than a wide site."""
     gram = scaled[train] @ scaled[train].T
     gram[np.diag_indices_from(gram)] += 1e-10 * np.trace(gram) / len(gram)  # centred: singular
     factor = np.linalg.cholesky(gram)
     model = LogisticRegression(C=1.0, tol=1e-6, max_iter=1000).fit(factor, y[train])
-    across = scaled[test] @ scaled[train].T
+    across = scaled[~train] @ scaled[train].T
     projected = solve_triangular(factor, across.T, lower=True).T
     decision: Float[np.ndarray, " example"] = model.decision_function(projected)
     return decision

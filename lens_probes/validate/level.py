@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy import special
 
 from lens_probes import stats
@@ -16,7 +16,7 @@ from lens_probes.decision import Decision, tested_rows
 from lens_probes.examples import Examples
 from lens_probes.replication_groups import groups_per_class
 
-N_FAMILIES, MOST_UNITS, N_DRAWS = 200, 1000, 300
+N_FAMILIES, MOST_UNITS, MOST_VALUES = 200, 1000, 10_000_000
 SHARES_OF_WORDS = (0.02, 0.5)
 
 
@@ -39,24 +39,34 @@ def level_at_this_design(
     if decision.level != "word" or examples.group is None:
         return None
     use = tested_rows(examples, decision.min_per_group)
-    n_units = _independent_units(decision, threshold)
-    ratios = _ratios(units, *groups_per_class(examples, use))
+    _, first, group = np.unique(examples.group[use], return_index=True, return_inverse=True)
+    most = MOST_VALUES // (N_FAMILIES * len(first))
+    n_units = max(20, min(_independent_units(decision, threshold), most))
+    rng = np.random.default_rng(decision.seed)
+    word = rng.normal(size=(len(first), N_FAMILIES * n_units))
+    drawn = _Drawn(use, first, group, word, rng.normal(size=word.shape), n_units)
     errors = [
-        _error(
-            examples,
-            use,
-            decision,
-            adjustment,
-            share,
-            ratio,
-            n_units=n_units,
-            seed=decision.seed + i,
-        )
-        for i, (share, ratio) in enumerate(
-            (share, ratio) for share in SHARES_OF_WORDS for ratio in ratios
-        )
+        _error(examples, drawn, decision, adjustment, share, ratio)
+        for share in SHARES_OF_WORDS
+        for ratio in _ratios(units, *groups_per_class(examples, use))
     ]
     return min(errors), max(errors)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """The tested examples, their groups, and what null units are made of.
+
+    use [example]; first [group], the first tested example of each, and group [tested example];
+    word and noise [group, unit], standard normal, of N_FAMILIES families of n_units units.
+    """
+
+    use: Bool[np.ndarray, " example"]
+    first: Int[np.ndarray, " group"]
+    group: Int[np.ndarray, " tested"]
+    word: Float[np.ndarray, "group unit"]
+    noise: Float[np.ndarray, "group unit"]
+    n_units: int
 
 
 def _independent_units(decision: Decision, threshold: float) -> int:
@@ -92,45 +102,47 @@ def _ratios(units: pd.DataFrame, k0: int, k1: int) -> tuple[float, ...]:
 
 def _error(
     examples: Examples,
-    use: Bool[np.ndarray, " example"],
+    drawn: _Drawn,
     decision: Decision,
     adjustment: Adjustment,
     share: float,
     ratio: float,
-    *,
-    n_units: int,
-    seed: int,
 ) -> float:
-    """Family-wise error over families of null units drawn for these groups."""
-    assert examples.group is not None
-    rng = np.random.default_rng(seed)
-    _, first, group = np.unique(examples.group[use], return_index=True, return_inverse=True)
-    label, n = examples.label[use][first], N_FAMILIES * n_units
-    values = None if examples.value is None else examples.value[use][first]
+    """Family-wise error over families of null units: words have `share` of their variance."""
+    use, group, alpha = drawn.use, drawn.group, decision.alpha
+    label = examples.label[use][drawn.first]
+    values = None if examples.value is None else examples.value[use][drawn.first]
     scale = np.where(label == 1, ratio, 1.0)[:, None] if values is None else 1.0
-    word = np.sqrt(share) * rng.normal(size=(len(label), n))
-    noise, family = np.sqrt(1 - share), np.repeat(np.arange(N_FAMILIES), n_units)
-    draws: dict[str, Any] = {"family": family, "seed": seed, "alpha": decision.alpha}
-    n_draws = min(decision.n_permutations, N_DRAWS)
+    family = np.repeat(np.arange(N_FAMILIES), drawn.n_units)
+    n_draws = min(decision.n_permutations, _draws(alpha))
+    word = np.sqrt(share) * scale * drawn.word
     if decision.method == "max_adjusted":
-        x = np.zeros((len(examples), n))
-        x[use] = (word * scale)[group] + noise * rng.normal(size=(len(group), n))
+        noise = np.random.default_rng(decision.seed).normal(size=(len(group), len(family)))
+        x = np.zeros((len(examples), len(family)))
+        x[use] = word[group] + np.sqrt(1 - share) * noise
         shorter = replace(decision, n_permutations=n_draws)
         p = adjustment.test([x], examples, shorter, family).p_family
-        return _share_of_families(p, decision.alpha)
-    each = np.bincount(group)[:, None]
-    means = scale * (word + noise / np.sqrt(each) * rng.normal(size=word.shape))
+        return _share_of_families(p, alpha)
+    means = word + scale * np.sqrt((1 - share) / np.bincount(group))[:, None] * drawn.noise
     asked: Any = label if values is None else values
     if decision.method == "max_t":
-        draws["statistic"] = None if values is None else "slope"
-        p = stats.max_permutation(means, asked, n_permutations=n_draws, **draws).p_family
-        return _share_of_families(p, decision.alpha)
+        statistic: Any = None if values is None else "slope"
+        p = stats.max_permutation(
+            means, asked, n_permutations=n_draws, seed=decision.seed, family=family, alpha=alpha,
+            statistic=statistic,
+        ).p_family  # fmt: skip
+        return _share_of_families(p, alpha)
     test: Any = stats.word_level if values is None else stats.word_level_r
     raw = test(means, asked, np.arange(len(label)), min_per_word=1).log10_word_p
     # With nothing to find, layers first and then units errs as bh does.
     method: Any = "bh" if decision.method == "hierarchical" else decision.method
     log10_p = stats.adjust_log10(raw, method=method, family=family)
-    return _share_of_families(10**log10_p, decision.alpha)
+    return _share_of_families(10**log10_p, alpha)
+
+
+def _draws(alpha: float) -> int:
+    """About 100 relabellings, so many that p can be alpha: a test of few draws has its level."""
+    return int(np.ceil(max(1, round(100 * alpha)) / alpha - 1e-9)) - 1
 
 
 def _share_of_families(p: Float[np.ndarray, " unit"], alpha: float) -> float:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from planted import DECOY, FILLER, READ, WORDS, planted_examples, planted_model
 
 from lens_probes.ablate import CausalCard, ablate, steer
 from lens_probes.ablate.card import METHOD
@@ -16,6 +15,14 @@ from lens_probes.ablate.verdict import UNDECIDED, UNUSED, USED, VERDICTS
 from lens_probes.errors import InputError
 from lens_probes.examples import Examples
 from lens_probes.model import LensModel
+from lens_probes.validate.planted import (
+    DECOY,
+    FILLER,
+    READ,
+    WORDS,
+    planted_examples,
+    planted_model,
+)
 
 pytestmark = pytest.mark.model
 

@@ -11,7 +11,6 @@ import torch
 from hooked_tiny import hooked_tiny
 
 from lens_probes.ablate.effects import measure
-from lens_probes.ablate.inference import family_test
 from lens_probes.ablate.jobs import Job
 from lens_probes.ablate.rerun import exact_way
 from lens_probes.ablate.swap import NO_DIRECTION, Writes, not_itself, swap_job, writes_of
@@ -20,32 +19,7 @@ from lens_probes.activations import collect
 from lens_probes.examples import Examples
 from lens_probes.model import LensModel
 from lens_probes.sites import SITES
-
-UNITS, WIDTH, TOP, WINDOWS = 200, 16, 12, 24
-
-
-def linear_p(seed: int, gain: float) -> tuple[float, float]:
-    """p of a set that moves together and is read `gain` times as much: by swaps, by other sets.
-
-    In a linear model the divergence is a quadratic form of what is written.
-    """
-    rng = np.random.default_rng([1, seed])
-    write = rng.normal(size=(UNITS, WIDTH)) * np.exp(0.3 * rng.normal(size=(UNITS, 1)))
-    reader = rng.normal(size=(WIDTH, WIDTH)) * np.exp(rng.normal(size=(WIDTH, 1)))
-    read = write @ reader
-    top, others = np.arange(TOP), np.arange(TOP, UNITS)
-    side = np.where(np.arange(WINDOWS) % 2, 1.0, -1.0)[:, None] * rng.choice([-1, 1], TOP)
-    change = np.sqrt(0.9) * side + np.sqrt(0.1) * rng.normal(size=(WINDOWS, TOP))
-    own = gain**2 * np.square(change @ read[top]).sum(axis=1).mean()
-    lengths = Writes("mlp_post", np.linalg.norm(write, axis=1))
-    into, scale = lengths.swaps(top, others, 60, seed=seed)
-    swaps = np.square((change * scale[:, None]) @ read[into]).sum(axis=2).mean(axis=1)
-    apart = rng.normal(size=(WINDOWS, UNITS))
-    sets = np.array([rng.choice(others, TOP, replace=False) for _ in range(60)])
-    changes = np.moveaxis(apart[:, sets], 1, 0)
-    random = np.square(changes @ read[sets]).sum(axis=2).mean(axis=1)
-    p = [family_test(np.array([[own]]), [null[None]], 0.05).alone[0] for null in (swaps, random)]
-    return p[0], p[1]
+from lens_probes.validate.audit_numbers import linear_p
 
 
 def test_swaps_hold_their_level_for_sets_that_move_together_and_random_sets_do_not() -> None:

@@ -120,3 +120,38 @@ def test_beside_an_untrained_number_that_is_missing_there_is_no_verdict() -> Non
     values = {"early": Value(0.7, untrained=0.1), "late": Value(0.25)}
     assert verdict(**values).untrained == "no verdict: late has no value"
     assert verdict(early=Value(0.7), late=Value(0.25)).untrained == ""
+
+
+def test_what_holds_in_the_null_too_says_so() -> None:
+    here = [0.7], [0.25]
+    for held, also in ((0, False), (2, False), (3, True), (40, True)):
+        found = verdict(**null([0.7] * held + [0.1] * (40 - held), [0.25] * 40))
+        assert (found.word, "null" in found.also) == ("reproduced", also)
+        assert found.said == "reproduced" + ", and so it is with shuffled labels" * also
+    few = verdict(**null(*here))
+    assert str(replace(few, on="b")) == "on b: reproduced, and so it is with shuffled labels"
+    lost = verdict(**null([0.7] * 2 + [NAN] * 38, [0.25] * 40))
+    assert not lost.also, "2 of 40: a draw without a value does not hold"
+
+
+def test_without_draws_the_nulls_numbers_decide_and_the_untrained_models_too() -> None:
+    early, late = Value(0.7, null=0.65, untrained=0.62), Value(0.25, null=0.3, untrained=0.3)
+    both = verdict(early=early, late=late)
+    assert list(both.also) == ["null", "untrained"]
+    assert both.said == ("reproduced, and so it is with shuffled labels and in the untrained model")
+    bare = verdict(early=replace(early, null=0.1), late=late)
+    assert bare.said == "reproduced, and so it is in the untrained model"
+    named = replace(measured(early=early, late=replace(late, untrained=NAN)), null_in="at random")
+    assert decide(SHARE, named, SHARE.model).said == "reproduced, and so it is at random"
+
+
+def test_partly_is_judged_by_the_conditions_that_are_met() -> None:
+    """Here the share falls, and only that: with shuffled labels it falls too, from elsewhere."""
+    parts = null([0.4, 0.1, 0.2], [0.1, 0.05, 0.3])
+    found = verdict(**{name: replace(value, value=v) for (name, value), v in zip(
+        parts.items(), (0.9, 0.5), strict=True
+    )})  # fmt: skip
+    assert found.said == "partly, and so it is with shuffled labels"
+    assert found.null == "the rule holds in 0 of 3 draws, what holds here in 2"
+    wrong = verdict(early=Value(0.1, null=0.1), late=Value(0.5, null=0.5))
+    assert (wrong.said, wrong.also) == ("contradicted", {})

@@ -94,7 +94,9 @@ def test_a_claim_without_a_test_is_shown_once(tmp_path: Path) -> None:
     assert page.count("no test decides") == 1
     said = "\n".join(record_lines(one))
     assert "✓ holds: the largest relative error is 0.0001 or less" in said
-    assert "verdict: on bundled: reproduced" in said
+    why = "a block's output is defined as that sum"
+    assert f"verdict: on bundled: true of any model ({why})" in said
+    assert "| **true of any model**: error 2.0e-07 |" in page
 
 
 def test_numbers_that_do_not_exist_stay_out_of_the_file(tmp_path: Path) -> None:
@@ -109,8 +111,8 @@ def test_numbers_that_do_not_exist_stay_out_of_the_file(tmp_path: Path) -> None:
 
 
 def test_what_an_interval_and_a_null_are_is_said(tmp_path: Path) -> None:
-    early = estimate(0.7, [0.65, 0.7, 0.76], null=[0.7, 0.1])
-    late = estimate(0.25, [0.2, 0.25, 0.2], null=[0.2, 0.1])
+    early = estimate(0.7, [0.5, 0.7, 0.76, 0.9], null=[0.7, 0.1])
+    late = estimate(0.25, [0.2, 0.25, 0.2, 0.3], null=[0.2, 0.1])
     one = record(tmp_path, "L22.b", "course", "an interval", "a null", early=early, late=late)
     for page in (markdown((Findings("b", "machine", (one,)),)), "\n".join(record_lines(one))):
         assert "interval: an interval" in page
@@ -142,8 +144,31 @@ def test_a_row_that_is_decided_once_is_counted_once(tmp_path: Path) -> None:
     measured.append(Measured("L22.b", "rigorous", parts | {"early": Value(0.1)}, "n", "how"))
     said = summary(Findings("b", "machine", (once, written(tmp_path, *measured))))
     assert said == (
-        "course preset: 1 reproduced; rigorous preset: 1 partly; 1 decided once: 1 reproduced"
+        "2 of 2 claims tested, 3 verdicts: 1 reproduced; 1 true of any model; 1 partly. "
+        "course preset, 1: 1 reproduced. rigorous preset, 1: 1 partly. "
+        "decided once, 1: 1 true of any model"
     )
+
+
+def test_a_verdict_that_holds_elsewhere_too_is_counted_apart(tmp_path: Path) -> None:
+    late = Value(0.25, null=0.25)
+    sure = Measured("L22.b", "course", {"early": Value(0.7), "late": Value(0.25)}, "n", "how")
+    weak = Measured("L22.b", "rigorous", {"early": Value(0.7, null=0.7), "late": late}, "n", "how")
+    none = Measured("L22.a", "both", {}, "n", "how", missing="no text")
+    one = Findings("b", "machine", (written(tmp_path, sure, weak, none),))
+    kept = {(row["word"], tuple(row["also"])) for row in one.records[0].rows}
+    assert kept == {("reproduced", ()), ("reproduced", ("null",)), ("not testable here", ())}
+    said = "reproduced, and so it is with shuffled labels"
+    assert summary(one).startswith(
+        "1 of 2 claims tested, 3 verdicts: 2 reproduced (1 of them in the null or the untrained "
+        f"model too); 1 not testable here. course preset, 1: 1 reproduced. rigorous preset, 1: 1 "
+        f"{said}. decided once, 1: 1 not testable here"
+    )
+    page = markdown((one,))
+    assert f"**{said}**: early 70.0 %" in page
+    assert f"**on bundled: {said}**" in page
+    assert f"on bundled: {said}</span>" in html((one,))
+    assert f"verdict: on bundled: {said}" in "\n".join(record_lines(one.records[0]))
 
 
 @pytest.mark.parametrize(
@@ -161,6 +186,14 @@ def test_units(tmp_path: Path, name: str, value: Value, shown: str) -> None:
     parts = {"early": Value(0.7), "late": Value(0.2)} | {name: value}
     part = record(tmp_path, **parts).rows[0]["parts"][name]
     assert part_text(name, part) == shown
+
+
+def test_a_share_that_rounds_to_nothing_is_a_count() -> None:
+    assert number(0.0, "share", 46_080) == "0 of 46,080"
+    assert number(3 / 46_080, "share", 46_080) == "3 of 46,080"
+    assert [number(x, "share") for x in (0.0, 1e-4, 6e-4)] == ["0", "< 0.1 %", "0.1 %"]
+    assert number(0.5, "share", 10) == "50.0 %"
+    assert number(0.0) == "0"
 
 
 def test_numbers_as_text() -> None:

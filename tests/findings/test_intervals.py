@@ -1,4 +1,4 @@
-"""Intervals from the standard error of draws: coverage, their ends, and where there is none."""
+"""Intervals from the standard error of halves: their width, their ends, where there is none."""
 
 from __future__ import annotations
 
@@ -10,34 +10,45 @@ from lens_probes.findings import Measured, Value
 from lens_probes.findings.intervals import (
     estimate,
     half_width,
+    halves,
     interval,
     no_interval,
-    without_replacement,
 )
 from lens_probes.findings.parts import bounded
 
 NAN, INF = float("nan"), float("inf")
 
 
-def test_an_interval_is_t_times_the_standard_deviation_of_the_draws() -> None:
+def test_an_interval_is_t_times_the_error_of_halves() -> None:
     draws = [0.9, 1.1, 1.4, 0.8]
     low, high = interval(draws, 2.0)
-    half = scipy_stats.t.ppf(0.975, 3) * np.std(draws, ddof=1)
+    variance = (0.1**2 + 0.3**2) / 2 + np.var([1.0, 1.1], ddof=1) / 2
+    half = scipy_stats.t.ppf(0.975, 2) * np.sqrt(variance)
     assert (low, high) == pytest.approx((2 - half, 2 + half))
     assert interval(draws, 0.99, 0.0, 1.0) == (pytest.approx(max(0.0, 0.99 - half)), 1.0)
-    assert half_width(draws, scale=2.0) == pytest.approx(2 * half)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 9])
+def test_halves_make_up_the_whole(n: int) -> None:
+    drawn = list(halves(n, 5, np.random.default_rng(0)))
+    assert len(drawn) == 6, "whole pairs"
+    for one, other in zip(drawn[::2], drawn[1::2], strict=True):
+        both = sorted([*one.tolist(), *other.tolist()])
+        assert both == ([0, 0] if n == 1 else list(range(n)))
+        assert abs(len(one) - len(other)) <= 1
+        assert min(len(one), len(other)) > 0
 
 
 @pytest.mark.parametrize(
     ("draws", "says"),
     [
         ([0.578] * 10, "the draws do not vary"),
-        ([0.1 + 0.2, 0.3, 0.3], "the draws do not vary"),
+        ([0.1 + 0.2, 0.3, 0.3, 0.3], "the draws do not vary"),
         ([1.0, 2.0], "2 draws are too few"),
         ([], "0 draws are too few"),
         ([1.0, 2.0, NAN, 3.0], "1 of 4 draws have no value"),
-        ([1.0, INF, 2.0], "1 of 3 draws have no value"),
-        ([0.0, 0.0, 0.0], "the draws do not vary"),
+        ([1.0, INF, 2.0, 2.0], "1 of 4 draws have no value"),
+        ([0.0, 0.0, 0.0, 0.0], "the draws do not vary"),
     ],
 )
 def test_draws_that_say_nothing_give_no_interval(draws: list[float], says: str) -> None:
@@ -46,38 +57,22 @@ def test_draws_that_say_nothing_give_no_interval(draws: list[float], says: str) 
 
 
 def test_no_value_has_no_interval() -> None:
-    assert np.isnan(interval([1.0, 2.0, 3.0], NAN)).all()
+    assert np.isnan(interval([1.0, 2.0, 3.0, 4.0], NAN)).all()
 
 
-@pytest.mark.parametrize("replace", [True, False])
-def test_ten_draws_cover_the_mean_in_95_of_100_samples(replace: bool) -> None:
-    rng = np.random.default_rng(0)
-    n, covered = 60, 0
-    m = n if replace else n // 2
-    scale = 1.0 if replace else without_replacement(m / n)
-    for _ in range(400):
-        sample = rng.normal(size=n)
-        draws = [float(rng.choice(sample, m, replace=replace).mean()) for _ in range(10)]
-        low, high = interval(draws, float(sample.mean()), scale=scale)
-        covered += low <= 0 <= high
-    assert covered / 400 == pytest.approx(0.95, abs=0.03)
+def test_halves_give_the_standard_error_of_a_mean() -> None:
+    x = np.random.default_rng(0).normal(size=40)
+    drawn = [float(x[half].mean()) for half in halves(40, 4000, np.random.default_rng(1))]
+    expected = scipy_stats.t.ppf(0.975, 2000) * np.std(x, ddof=1) / np.sqrt(40)
+    assert half_width(drawn) == pytest.approx(expected, rel=0.03)
 
 
-def test_three_quarters_without_replacement_are_rescaled_to_the_jackknife() -> None:
-    """All draws of 3 of 4 are the jackknife: its variance is (n - 1) times that of the draws."""
-    x = np.array([1.0, 2.0, 4.0, 9.0])
-    left_out = [float(np.delete(x, k).mean()) for k in range(4)]
-    error = without_replacement(3 / 4) * np.std(left_out)
-    assert error == pytest.approx(np.std(x, ddof=1) / 2)
-    assert without_replacement(1 / 2) == 1.0
-
-
-def test_an_estimate_keeps_its_draws_on_the_scale_of_the_interval() -> None:
-    found = estimate(0.5, [0.4, 0.5, 0.6], null=[0.1, NAN, 0.3], untrained=0.2, scale=2.0)
-    assert found.drawn == pytest.approx((0.3, 0.5, 0.7))
+def test_an_estimate_keeps_its_draws() -> None:
+    found = estimate(0.5, [0.3, 0.5, 0.7, 0.4], null=[0.1, NAN, 0.3], untrained=0.2, of=7)
+    assert (found.drawn, found.of) == ((0.3, 0.5, 0.7, 0.4), 7)
     assert (found.null, found.untrained) == (pytest.approx(0.2), 0.2)
     assert found.null_draws[2] == 0.3
-    assert found.low == pytest.approx(0.5 - half_width([0.3, 0.5, 0.7]))
+    assert found.low == pytest.approx(0.5 - half_width([0.3, 0.5, 0.7, 0.4]))
     assert np.isnan([estimate(0.5).low, estimate(0.5).null]).all()
 
 

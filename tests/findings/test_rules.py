@@ -121,7 +121,7 @@ def test_every_claim_has_a_world_and_a_lesson() -> None:
 def test_a_rule_is_true_where_the_course_is_right(claim: Claim) -> None:
     right, _ = WORLDS[claim.id]
     assert set(claim.reads) == set(right)
-    assert verdict(claim, right) == "reproduced"
+    assert verdict(claim, right) == ("true of any model" if claim.identity else "reproduced")
 
 
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=list(CLAIMS))
@@ -137,7 +137,7 @@ def test_a_rule_is_partly_true_where_one_condition_fails(claim: Claim) -> None:
     words = {verdict(claim, parts) for parts in [*mixed, PARTLY.get(claim.id, wrong)]}
     if len(claim.rule) > 1 and len(right) > 1:
         assert "partly" in words
-    assert words <= {"reproduced", "partly", "contradicted"}
+    assert words <= {"reproduced", "true of any model", "partly", "contradicted"}
 
 
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=list(CLAIMS))
@@ -165,7 +165,18 @@ def test_the_model_is_named_where_it_is_not_the_courses() -> None:
     folder = decide(claim, measured(claim.id, right), "models/gpt2-large")
     assert str(folder) == "on models/gpt2-large: reproduced"
     simulated = decide(CLAIMS["L18.b"], measured("L18.b", {"difference": 0}), "bundled")
-    assert str(simulated) == "reproduced"
+    assert str(simulated) == "true of any model"
+
+
+def test_identities_are_marked_and_give_their_reason() -> None:
+    marked = [one.id for one in CLAIMS.values() if one.identity]
+    assert marked == ["L05.b", "L06.a", "L07.a", "L18.b", "L18.c"]
+    right, wrong = WORLDS["L06.a"]
+    found = decide(CLAIMS["L06.a"], measured("L06.a", right), "bundled")
+    assert (found.word, found.said) == ("reproduced", "true of any model")
+    assert found.why == CLAIMS["L06.a"].identity
+    broken = decide(CLAIMS["L06.a"], measured("L06.a", wrong), "bundled")
+    assert broken.said == "contradicted", "then the code is wrong"
 
 
 def test_a_named_unit_cannot_be_tested_on_another_model() -> None:

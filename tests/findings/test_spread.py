@@ -26,7 +26,7 @@ from lens_probes.findings.profiles import (
     word_z,
     words_beyond,
 )
-from lens_probes.findings.spread import Reading, Sample, bootstrap, shuffles, spread
+from lens_probes.findings.spread import Reading, Sample, half_samples, shuffles, spread
 from lens_probes.sites import SiteShape
 
 SHAPES = {"mlp_pre": SiteShape(None, 40)}
@@ -79,6 +79,21 @@ def test_what_is_planted_has_an_interval_and_null_and_untrained_have_nothing() -
     assert share.untrained < 0.02
 
 
+def test_shares_are_of_tested_units_as_in_a_result() -> None:
+    reading = planted({0: 20, 1: 20}, effect=4.0)
+    for key in reading.activations:
+        reading.activations[key][:, 20:30] = key[0]  # constant: 20 of 30 tested units are tuned
+    sample = reading.sample()
+    threshold = max_t_threshold(sample)
+    for decide in (student, words_beyond(threshold)):
+        found = share_profile(decide)(sample)
+        assert found["share"] == pytest.approx(2 / 3, abs=0.02)
+        assert (found["share_of"], found["early_of"]) == (60, 30)
+    values = spread(share_profile(student), reading, draws=4)
+    assert values["share"].of == 60
+    assert not any(name.endswith("_of") for name in values)
+
+
 def test_word_identity_alone_passes_the_course_and_not_the_words() -> None:
     reading = planted({0: 0, 1: 0, 2: 0}, words=2.0)
     course = spread(share_profile(wald), reading, draws=10)["share"]
@@ -122,9 +137,12 @@ def test_students_t_alone_is_that_of_the_statistics() -> None:
 
 def test_draws_keep_classes_and_relabellings_keep_words() -> None:
     sample = planted({0: 0}).sample()
-    for drawn in bootstrap(sample, 5, 0):
-        assert [len(set(drawn.copy[drawn.label == k])) for k in (0, 1)] == [8, 8]
-        assert len(set(drawn.word)) < 16
+    drawn = list(half_samples(sample, 6, 0))
+    for one, other in zip(drawn[::2], drawn[1::2], strict=True):
+        for half in (one, other):
+            assert [len(set(half.copy[half.label == k])) for k in (0, 1)] == [8, 8]
+            assert len(set(half.word)) == 8, "each counts twice"
+        assert set(one.word) | set(other.word) == set(sample.word)
     for shuffled in shuffles(sample, 5, 0):
         assert shuffled.label.sum() == 96
         for word in set(sample.word):
@@ -133,7 +151,7 @@ def test_draws_keep_classes_and_relabellings_keep_words() -> None:
 
 def test_draws_of_a_part_are_of_its_own_words() -> None:
     part = planted({0: 0}).sample().take(np.r_[0:24, 120:192])
-    for drawn in bootstrap(part, 5, 0):
+    for drawn in half_samples(part, 5, 0):
         assert set(drawn.word) <= set(part.word)
         assert [len(set(drawn.copy[drawn.label == k])) for k in (0, 1)] == [2, 6]
 
@@ -144,7 +162,7 @@ def test_words_read_at_one_token_are_drawn_and_relabelled_together() -> None:
     tokens[:, -1] = np.repeat(np.arange(16) // 2, 12)  # w0 and w1 share a token, w2 and w3, ...
     pairs = replace(reading, examples=replace(reading.examples, tokens=tokens)).sample()
     assert (pairs.group == tokens[:, -1]).all()
-    for drawn in bootstrap(pairs, 5, 0):
+    for drawn in half_samples(pairs, 5, 0):
         assert [len(set(drawn.copy[drawn.label == k])) for k in (0, 1)] == [4, 4]
         for copy in set(drawn.copy):
             assert len(set(drawn.word[drawn.copy == copy])) == 2
@@ -154,7 +172,7 @@ def test_words_read_at_one_token_are_drawn_and_relabelled_together() -> None:
     # A group with both classes is drawn as two, one in each class.
     tokens[:, -1] = np.repeat(np.arange(16) % 8, 12)
     mixed = replace(reading, examples=replace(reading.examples, tokens=tokens)).sample()
-    for drawn in (mixed, *bootstrap(mixed, 5, 0)):
+    for drawn in (mixed, *half_samples(mixed, 5, 0)):
         assert [len(set(drawn.copy[drawn.label == k])) for k in (0, 1)] == [8, 8]
 
 

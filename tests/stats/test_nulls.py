@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from lens_probes import stats
-from lens_probes.stats.groups import centred_scaled, group_examples
-from lens_probes.stats.nulls import score_hits
+from lens_probes.stats.groups import group_examples
+from lens_probes.stats.nulls import chunk_hits
 
 
 def word_data(*, units, share, seed=0, words=8, each=5):
@@ -19,9 +19,9 @@ def test_hits_are_those_of_the_score_test_of_the_logit():
     word = np.repeat(np.arange(9), [2, 5, 3, 9, 4, 4, 6, 2, 5])
     x = rng.normal(size=(40, 30)) + 50
     labels = np.array([rng.permutation([0, 0, 0, 0, 1, 1, 1, 1, 1]) for _ in range(12)])
-    hits = score_hits(
-        centred_scaled(x), group_examples(word, 40, what="word"), labels.astype(np.int8), 0.2
-    )
+    words = group_examples(word, 40, what="word")
+    hits, varies = chunk_hits(x, 0, words, labels.astype(np.int8), 0.2)
+    assert varies.all()
     for row, label in zip(hits, labels, strict=True):
         np.testing.assert_array_equal(row, stats.logistic(x, label[word]).score_p < 0.2)
     assert 0.05 < hits.mean() < 0.5
@@ -55,6 +55,8 @@ def test_seed_chunks_and_containers():
     want = stats.relabel_words_null(x, y, word, alpha_unit=0.05, n=40, seed=2)
     wide = stats.relabel_words_null(np.tile(x, (1, 80)), y, word, alpha_unit=0.05, n=40, seed=2)
     np.testing.assert_allclose(wide.share, want.share)
+    strict = stats.relabel_words_null(x, y, word, alpha_unit=0.001, n=40, seed=2)
+    np.testing.assert_array_equal(want.any_beyond(0.001), strict.share > 0)
     other = stats.relabel_words_null(x, y, word, alpha_unit=0.05, n=40, seed=3)
     assert (other.share != want.share).any()
     moved = stats.relabel_words_null(-1e6 * x + 1e8, y, word, alpha_unit=0.05, n=40, seed=2)
@@ -84,7 +86,7 @@ def test_hits_of_a_continuous_label_are_those_of_n_r_squared():
     word = np.repeat(np.arange(9), [2, 5, 3, 9, 4, 4, 6, 2, 5])
     x = rng.normal(size=(40, 30)) + 50
     values = np.array([rng.permutation(np.arange(9) ** 2) for _ in range(12)]) / 7.0
-    hits = score_hits(centred_scaled(x), group_examples(word, 40, what="word"), values, 0.2)
+    hits, _ = chunk_hits(x, 0, group_examples(word, 40, what="word"), values, 0.2)
     for row, value in zip(hits, values, strict=True):
         r = stats.correlation(x, value[word]).r
         np.testing.assert_array_equal(row, stats.chi2_tail(40 * r**2)[0] < 0.2)

@@ -40,6 +40,7 @@ RESULTS = {
 }
 LENGTHS = dict.fromkeys(("families", "threshold", "threshold_low", "threshold_high"), 1) | {
     "share": 5,
+    "largest": 5,
     "weight": None,
     "sd": None,
 }

@@ -18,16 +18,25 @@ WORDS, PER_WORD, FILLER = 12, 12, 60
 PASSAGES = 24
 
 
+@torch.random.fork_rng(devices=[])  # the caller's random numbers on the CPU stay as they were
 def planted_folder(
     folder: Path, seed: int, *, read: int = READ, silent: bool = True, everywhere: bool = False
 ) -> Path:
-    """Units 0 to 3 of layer 0 are tuned and read by the unembedding, 4 to 7 tuned and never read.
+    """Write the model into a folder, and give the folder.
 
-    The class of a word is in two embedding dimensions of opposite sign, which only these eight
-    read, with both signs in turn. What the read ones write is a direction that no other part
-    reads or writes but the unembedding of half of the filler words. All others read words.
-    `read`: how many of the first four are. Without `silent`, tuned ones that are not read write
-    what any other unit may. `everywhere`: filler words have a class too, in turn.
+    Units 0 to 3 of layer 0 are tuned and read by the unembedding, 4 to 7 tuned and never read. The
+    class of a word is in two embedding dimensions of opposite sign, which only these eight read,
+    with both signs in turn. What the read ones write is a direction that no other part reads or
+    writes but the unembedding of half of the filler words. All others read words.
+
+    Parameters
+    ----------
+    read
+        How many of the first four are read.
+    silent
+        Tuned ones that are not read write nothing; else what any other unit may.
+    everywhere
+        Filler words have a class too, in turn.
     """
     torch.manual_seed(seed)
     n_words = 2 * WORDS
@@ -78,6 +87,7 @@ def planted_folder(
 def planted_model(
     folder: Path, seed: int, *, read: int = READ, silent: bool = True, everywhere: bool = False
 ) -> LensModel:
+    """The model of `planted_folder`."""
     return load_model(planted_folder(folder, seed, read=read, silent=silent, everywhere=everywhere))
 
 
