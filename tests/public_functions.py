@@ -18,9 +18,10 @@ RNG = np.random.default_rng(0)
 N, WIDTH = 24, 3
 LABELS = np.arange(N) % 2
 WORDS = [f"w{i % 8}" for i in range(N)]
-PURE = [f"{label}w{i % 4}" for i, label in enumerate(LABELS)]  # every group has one class
+PURE = [f"{label}w{i // 2 % 3}" for i, label in enumerate(LABELS)]  # every group has one class
 X = RNG.normal(size=(N, WIDTH)) + LABELS[:, None]
 VALUE = RNG.normal(size=N)
+OF_WORDS = RNG.normal(size=8)[np.arange(N) % 8]
 BODY = "We can see it, but they cannot. He will not go, and nobody will. " * 12
 IDS = RNG.integers(3, 390, (2, 6)).tolist()
 
@@ -110,6 +111,7 @@ ODD: dict[str, Callable[[], Any]] = {
 
 _TWO = {"x": X, "y": LABELS}
 _OF_VALUE = {"x": X, "value": VALUE}
+_OF_WORDS = {"x": X, "value": OF_WORDS, "word": WORDS}
 _FEW = {"n_permutations": 9, "alpha": 0.05, "seed": 0}
 ROUNDS = {"alpha_unit": 0.05, "n": 5, "seed": 0}
 STATS: dict[str, dict[str, Any]] = {
@@ -131,7 +133,7 @@ STATS: dict[str, dict[str, Any]] = {
     "firth": {**_TWO, "n_threads": 1},
     "folds_by_passage": {"y": LABELS, "source": WORDS, "n_folds": 3, "seed": 0},
     "folds_by_value": {"value": VALUE, "groups": WORDS, "n_folds": 3, "seed": 0},
-    "folds_by_word": {"y": LABELS, "word": PURE, "n_folds": 3, "seed": 0},
+    "folds_by_word": {"y": LABELS, "word": PURE, "n_folds": 2, "seed": 0},
     "group_effects": {**_TWO, "groups": PURE},
     "heldout_auc": {
         "score": X, "y": LABELS, "groups": PURE, "fold": folds_by_word(LABELS, PURE, n_folds=2),
@@ -150,18 +152,18 @@ STATS: dict[str, dict[str, Any]] = {
     "relabel_tokens_null": {**_TWO, **ROUNDS},
     "relabel_tokens_null_r": {**_OF_VALUE, **ROUNDS},
     "relabel_words_null": {**_TWO, "word": PURE, **ROUNDS},
-    "relabel_words_null_r": {**_OF_VALUE, "word": WORDS, **ROUNDS},
+    "relabel_words_null_r": {**_OF_WORDS, **ROUNDS},
     "resolution": {
         "method": "max_t", "n_groups0": 9, "n_groups1": 9, "n_units": 3, "alpha": 0.05,
         "n_permutations": 9, "n_relabellings": None,
     },
     "resolution_r": {
-        "value": VALUE, "groups": WORDS, "within": None, "n_permutations": 9, "alpha": 0.05,
+        "value": OF_WORDS, "groups": WORDS, "within": None, "n_permutations": 9, "alpha": 0.05,
     },
     "shrink": {"effect": RNG.normal(size=12), "se": [1.0] * 12},
     "sign_agreement": {
         **_TWO, "groups": PURE, "direction": [1.0, 1, -1], "selected": [True] * WIDTH,
-        "n_permutations": 9, "seed": 0,
+        "n_permutations": 19, "seed": 0,
     },
     "spline_columns": {"values": VALUE, "n_knots": 4},
     "split_test": {**_TWO, "word": PURE, **ROUNDS},
@@ -169,8 +171,8 @@ STATS: dict[str, dict[str, Any]] = {
     "ttest": _TWO,
     "tuned_at_least": {"value": [3.0, 2.0, 1.0], "simes_level": 0.5, "among": None},
     "word_level": {**_TWO, "word": PURE, "min_per_word": 2},
-    "word_level_paired": {**_TWO, "word": WORDS},
-    "word_level_r": {**_OF_VALUE, "word": WORDS, "min_per_word": 2},
+    "word_level_paired": {**_TWO, "word": np.arange(N) // 4},
+    "word_level_r": {**_OF_WORDS, "min_per_word": 2},
 }  # fmt: skip
 _UNIT = {"site": "q", "layer": 0, "unit": 1}
 _READ = {"site": "q", "layer": 0, "units": [0, 1], "batch": 2, "length": 8, "seed": 0}
@@ -205,15 +207,21 @@ RESIDUAL: dict[str, dict[str, Any]] = {
     "path_length": {"tokens": IDS, "positions": None},
     "prefix_difference": {"first": IDS[0], "second": [*IDS[0][:3], 4, 5, 6], "sites": ["q"]},
     "sees_what": {
-        "tokens": IDS[0], "positions": [1, 2], "replacements": None, "n_replacements": 2,
+        "tokens": IDS[0],
+        "positions": [1, 2],
+        "replacements": None,
+        "n_replacements": 2,
         "seed": 0,
     },
     "stream": {"tokens": IDS},
     "stream_correlation": {"tokens": IDS, "outlier_z": 6.0, "sink_ratio": 10.0},
-    "token_correlations": {"tokens": IDS, "layer": 0, "site": "q"},
+    "token_correlations": {"tokens": IDS[0], "layer": 0, "site": "q"},
     "typical_norm": {"norm": NORMS},
 }
 ALL = (("stats", stats, STATS), ("maximize", maximize, MAXIMIZE), ("residual", residual, RESIDUAL))
+
+
+Try = tuple[str, Callable[..., Any], dict[str, Any], str, str]
 
 
 def functions(module: Any) -> list[str]:
@@ -233,7 +241,7 @@ def sound(module: Any, name: str, given: dict[str, Any], model: lp.LensModel) ->
     return {key: more[key] for key in more if key in parameters} | given
 
 
-def tries(model: lp.LensModel) -> Iterator[tuple[str, Callable[..., Any], dict[str, Any], str, str]]:
+def tries(model: lp.LensModel) -> Iterator[Try]:
     """(name, function, its arguments with one made odd, that one, what it became), one by one."""
     for area, module, of_area in ALL:
         for name, given in of_area.items():

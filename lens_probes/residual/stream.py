@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
+from lens_probes.arrays import array_of
 from lens_probes.errors import InputError
-from lens_probes.model import LensModel
+from lens_probes.model import LensModel, check_model
 from lens_probes.sites import SITES, check_sites
 
 Tokens = ArrayLike
@@ -26,10 +27,8 @@ def check_tokens(model: LensModel, tokens: Tokens, *, axes: int = 2) -> NDArray[
         Ids that are no whole numbers or not in the vocabulary, another shape (sequences of unequal
         length among them), too many positions.
     """
-    try:
-        ids = np.asarray(tokens)
-    except ValueError:  # sequences of unequal length
-        ids = np.empty(0)
+    check_model(model)
+    ids = array_of("tokens", tokens)
     if axes == 2 and ids.ndim == 1:
         ids = ids[None]
     shape = "[position]" if axes == 1 else "[sequence, position], all of one length"

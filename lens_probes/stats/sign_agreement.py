@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from lens_probes.errors import InputError
+from lens_probes.stats._options import checked_options
 from lens_probes.stats.group_effects import share_interval, split_groups
 from lens_probes.stats.groups import centred_scaled
 from lens_probes.stats.inputs import (
@@ -25,9 +27,9 @@ from lens_probes.stats.inputs import (
     Units,
     check_labels,
     chunks,
+    numbers,
     refuse_nonfinite,
     several_arrays,
-    to_numpy,
 )
 from lens_probes.stats.relabel import all_relabellings, count_relabellings, sample_relabellings
 
@@ -55,6 +57,7 @@ class SignAgreement:
     n_groups1: int
 
 
+@checked_options
 def sign_agreement(
     x: Units | Sequence[Units] | InTurn,
     y: Labels,
@@ -77,6 +80,8 @@ def sign_agreement(
     Raises ValueError for a group with both labels, fewer than 2 groups of a class, and direction
     or selected not over the units of x.
     """
+    if n_permutations < 19:
+        raise InputError(f"n_permutations is {n_permutations}: at least 19 are needed")
     arrays = several_arrays(x)
     positive = check_labels(y, arrays.n_examples)
     split = split_groups(groups, positive)
@@ -149,13 +154,13 @@ def _agreement(shares: Floats, k0: int, k1: int, *, exact: bool, n_units: int) -
 
 def _over_units(direction: Numbers, selected: Numbers, width: int) -> tuple[Floats, Bools]:
     """Signs, and which units count: selected ones whose direction is known."""
-    signs, use = to_numpy(direction).astype(np.float64), to_numpy(selected)
+    signs, use = numbers(direction, "direction"), numbers(selected, "selected")
     if signs.shape != (width,) or use.shape != (width,):
-        raise ValueError(
+        raise InputError(
             f"direction has shape {signs.shape} and selected {use.shape}: both must be [unit] over "
             f"the {width} units of x"
         )
     if not np.isin(use, (0, 1)).all():
-        raise ValueError("selected must be True or False (or 1 or 0) for each unit")
+        raise InputError("selected must be True or False (or 1 or 0) for each unit")
     known: Bools = (use == 1) & np.isfinite(signs) & (signs != 0)
     return np.sign(signs), known
