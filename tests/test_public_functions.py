@@ -63,7 +63,7 @@ def test_every_public_function_is_in_the_list_and_takes_what_it_should(
     area: str, tiny_model: lp.LensModel
 ) -> None:
     ((_, module, of_area),) = (one for one in ALL if one[0] == area)
-    assert functions(module) == list(of_area)
+    assert set(functions(module)) == set(of_area)
     for name, given in of_area.items():
         getattr(module, name)(**sound(module, name, given, tiny_model))
 

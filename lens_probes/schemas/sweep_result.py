@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from lens_probes.schemas.base import Names, Number, Pair, Saved, Sha256
 
@@ -246,6 +246,14 @@ class OnePainting(Saved):
     values: list[float]
     title: str
     target: int | None
+
+    @model_validator(mode="after")
+    def _a_value_for_each_piece(self) -> Self:
+        if len(self.values) != len(self.pieces):
+            raise ValueError(f"{len(self.pieces)} pieces and {len(self.values)} values")
+        if self.target is not None and not 0 <= self.target < len(self.pieces):
+            raise ValueError(f"the target {self.target} is none of {len(self.pieces)} pieces")
+        return self
 
 
 class OneContext(Saved):
