@@ -83,10 +83,12 @@ def unit_table(
 
 
 def _remedy(x: Any) -> str:
-    """What to do where half precision has overflowed."""
-    if str(x.dtype).removeprefix("torch.") != "float16" or not np.isinf(np.asarray(x)).any():
+    """What to do where half precision, as which activations are no longer kept, has overflowed."""
+    if not np.isinf(x).any():
         return ""
-    return ". float16 ends at 65,504: load the model with dtype='float32' or 'bfloat16' (--dtype)"
+    return (
+        ". Is the model in float16? That ends at 65,504: load it in float32 or bfloat16 (--dtype)"
+    )
 
 
 def unit_statistics(

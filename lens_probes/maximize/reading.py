@@ -246,6 +246,7 @@ def make_place(
 def unit_numbers(units: int | Iterable[int]) -> list[int]:
     """Units given as one number or several, as a list; InputError for anything else."""
     one = not isinstance(units, Iterable) or getattr(units, "ndim", 1) == 0
+    one = one or isinstance(units, str)
     given = [units] if one else in_order("units", units)
     return [whole("unit", unit) for unit in given]
 

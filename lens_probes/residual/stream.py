@@ -28,7 +28,10 @@ def check_tokens(model: LensModel, tokens: Tokens, *, axes: int = 2) -> NDArray[
         length among them), too many positions.
     """
     check_model(model)
-    ids = array_of("tokens", tokens)
+    try:
+        ids = array_of("tokens", tokens)
+    except InputError:  # sequences of unequal length among them
+        ids = np.empty(0)
     if axes == 2 and ids.ndim == 1:
         ids = ids[None]
     shape = "[position]" if axes == 1 else "[sequence, position], all of one length"

@@ -80,8 +80,8 @@ def sign_agreement(
     Raises ValueError for a group with both labels, fewer than 2 groups of a class, and direction
     or selected not over the units of x.
     """
-    if n_permutations < 19:
-        raise InputError(f"n_permutations is {n_permutations}: at least 19 are needed")
+    if n_permutations < 1:
+        raise InputError(f"n_permutations is {n_permutations}: it must be at least 1")
     arrays = several_arrays(x)
     positive = check_labels(y, arrays.n_examples)
     split = split_groups(groups, positive)
@@ -96,6 +96,11 @@ def sign_agreement(
         dealt = sample_relabellings(labels, stratum, n=n_permutations, seed=seed)
     one = np.where(labels, 1.0 / k1, -1.0 / k0)
     same = (dealt == labels).all(axis=1) | (dealt != labels).all(axis=1)
+    if same.all():
+        raise InputError(
+            f"n_permutations is {n_permutations}: none of them deals the labels out differently; "
+            "give more"
+        )
     null = np.where(dealt[~same], 1.0 / k1, -1.0 / k0)
     real = np.concatenate([one[None], _without_each(k0, k1)])
     belongs = np.zeros((k0 + k1, len(positive)))
