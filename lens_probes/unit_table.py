@@ -86,9 +86,7 @@ def _remedy(x: Any) -> str:
     """What to do where half precision, as which activations are no longer kept, has overflowed."""
     if not np.isinf(x).any():
         return ""
-    return (
-        ". Is the model in float16? That ends at 65,504: load it in float32 or bfloat16 (--dtype)"
-    )
+    return ". Is the model in float16 (up to 65,504)? Load it in float32 or bfloat16 (--dtype)"
 
 
 def unit_statistics(

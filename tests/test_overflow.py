@@ -18,11 +18,10 @@ def test_an_overflow_names_layer_site_and_remedy(tiny_folders: dict[str, Path]) 
     ids = np.random.default_rng(0).integers(3, 390, (12, 6))
     examples = lp.Examples.from_tokens(ids, -1, [0, 1] * 6)
     assert len(lp.sweep(model, examples, sites=["mlp_pre"], layers=1, preset="course").units)
-    name = next(
-        n for n, _ in model.tl.original_model.named_parameters() if "h.1.mlp.c_fc.bias" in n
-    )
     with torch.no_grad():
-        model.tl.original_model.get_parameter(name)[3] = float("inf")  # as a sum beyond 65,504
+        for name, weight in model.tl.original_model.named_parameters():
+            if name.endswith("bias") and "c_fc" in name and ".1." in name:
+                weight[3] = float("inf")  # as a sum beyond 65,504
     with pytest.raises(lp.InputError, match=r"layer 1, site mlp_pre: unit 3, example 0: ") as said:
         lp.sweep(model, examples, sites=["mlp_pre"], layers=1, preset="course")
     assert "load it in float32 or bfloat16" in str(said.value)

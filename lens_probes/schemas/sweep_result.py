@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from lens_probes.schemas.base import Names, Number, Pair, Saved, Sha256
+from lens_probes.schemas.one_painting import OnePainting
 
 Groups = Annotated[list[int], Field(min_length=1, max_length=2)]
 
@@ -235,25 +236,6 @@ class Validation(Saved):
     tuned: Tuned | None = None
     nested_best: Nested | None = None
     others: Others | None = None
-
-
-class OnePainting(Saved):
-    """One passage under one unit."""
-
-    model_config = ConfigDict(extra="forbid")
-    unit: str
-    pieces: list[str]
-    values: list[float]
-    title: str
-    target: int | None
-
-    @model_validator(mode="after")
-    def _a_value_for_each_piece(self) -> Self:
-        if len(self.values) != len(self.pieces):
-            raise ValueError(f"{len(self.pieces)} pieces and {len(self.values)} values")
-        if self.target is not None and not 0 <= self.target < len(self.pieces):
-            raise ValueError(f"the target {self.target} is none of {len(self.pieces)} pieces")
-        return self
 
 
 class OneContext(Saved):

@@ -25,7 +25,10 @@ from lens_probes.folder_sums import SUMS, write_sums
 from lens_probes.result import TIMINGS
 from lens_probes.sealed import seal, unseal
 
-pytestmark = pytest.mark.model
+pytestmark = [
+    pytest.mark.model,
+    pytest.mark.skipif("FUZZ" not in os.environ, reason="make torture: the card alone takes long"),
+]
 FUZZ = max(20, int(os.environ.get("FUZZ", "20")) // 5)
 OPTIONS = [
     "--words", "course", "--max-per-class", "60", "--before", "9", "--after", "2", "--sites", "k",
