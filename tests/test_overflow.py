@@ -24,5 +24,5 @@ def test_an_overflow_names_layer_site_and_remedy(tiny_folders: dict[str, Path]) 
                 weight[3] = float("inf")  # as a sum beyond 65,504
     with pytest.raises(lp.InputError, match=r"layer 1, site mlp_pre: unit 3, example 0: ") as said:
         lp.sweep(model, examples, sites=["mlp_pre"], layers=1, preset="course")
-    assert "load it in float32 or bfloat16" in str(said.value)
+    assert "Load it in float32 or bfloat16" in str(said.value)
     assert str(said.value).isprintable()
