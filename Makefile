@@ -46,10 +46,13 @@ test-tl4: $(READY_TL4) ## run the tests that load a model on TransformerLens 4, 
 WORKERS := distributed==2026.8.0 dask-jobqueue==0.9.0 submitit==1.5.4
 KILLS ?= 200
 FUZZ ?= 1000
+THREADED ?= 40
+INTERRUPTS ?= 200
 
-torture: $(READY) ## kill 200 runs at any moment (KILLS=n), mutate files (FUZZ=n), kill workers of every kind
+torture: $(READY) ## kill 200 runs at any moment (KILLS=n), mutate files and requests (FUZZ=n), interrupt, kill workers
 	.venv/bin/python -m pip install -qq -c requirements.lock $(WORKERS)
-	KILLS=$(KILLS) FUZZ=$(FUZZ) .venv/bin/python -m pytest $(SPREAD) tests/faults tests/test_execute.py $(ARGS)
+	KILLS=$(KILLS) FUZZ=$(FUZZ) THREADED=$(THREADED) INTERRUPTS=$(INTERRUPTS) .venv/bin/python -m pytest $(SPREAD) \
+	  tests/faults tests/test_execute.py tests/test_model_state.py $(ARGS)
 
 browser-test: $(READY) chromium ## open reports in a real Chromium and check them there
 	LENS_PROBES_BROWSER_TESTS=required .venv/bin/python -m pytest tests/browser $(ARGS)

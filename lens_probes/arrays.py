@@ -109,13 +109,14 @@ def array_of(name: str, value: Any) -> NDArray[Any]:
     if isinstance(value, str | bytes | Mapping | set | frozenset):
         raise InputError(f"{name} must be numbers in a list or an array; got {shown(value)}.")
     if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        value = value.float() if str(value.dtype) == "torch.bfloat16" else value
+        value = of_tensor(name, value)
     elif isinstance(value, pd.Series | pd.DataFrame | pd.Index | pd.api.extensions.ExtensionArray):
         if np.any(pd.isna(value)):
             raise InputError(f"{name} has missing cells: drop those rows, or fill them.")
     elif isinstance(value, Iterable) and not isinstance(value, Sequence | np.ndarray):
         value = list(value)
+    elif isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise InputError(f"{name} has masked cells: drop those rows, or fill them.")
     try:
         got = np.asarray(value)
     except Exception as error:  # whatever a type of the user's raises
@@ -125,6 +126,26 @@ def array_of(name: str, value: Any) -> NDArray[Any]:
     if got.dtype == object:
         got = _numbers_in(name, got)
     return got
+
+
+def of_tensor(name: str, value: Any) -> NDArray[Any]:
+    """A torch tensor of any device as an array, without its gradient and bfloat16 as float32."""
+    check_dense(name, value)
+    value = value.detach().cpu()
+    value = value.float() if str(value.dtype) == "torch.bfloat16" else value
+    try:
+        array: NDArray[Any] = value.resolve_conj().resolve_neg().numpy()
+    except Exception as error:  # a type that NumPy has not
+        raise InputError(f"{name} is a tensor of {value.dtype}: convert it first.") from error
+    return array
+
+
+def check_dense(name: str, value: Any) -> None:
+    """An error for a tensor that is sparse, or that has a shape and no numbers."""
+    if str(getattr(value, "layout", "torch.strided")) != "torch.strided":
+        raise InputError(f"{name} is a sparse tensor: give value.to_dense().")
+    if str(getattr(value, "device", "")) == "meta":
+        raise InputError(f"{name} is a tensor on the device meta, which holds no numbers.")
 
 
 def _numbers_in(name: str, got: NDArray[np.object_]) -> NDArray[Any]:

@@ -52,7 +52,7 @@ def shown(value: object) -> str:
 def unknown(kind: str, got: object, allowed: Iterable[object]) -> InputError:
     """Error for a name outside a closed set, with the nearest allowed name where one is near."""
     names = [str(name) for name in allowed]
-    near = get_close_matches(str(got)[:100], names, n=1)
+    near = get_close_matches(got[:100] if isinstance(got, str) else "", names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return InputError(f"unknown {kind} {shown(got)}: choose from {', '.join(names)}.{hint}")
 
@@ -60,7 +60,8 @@ def unknown(kind: str, got: object, allowed: Iterable[object]) -> InputError:
 def whole(name: str, value: Any, *, least: int | None = None, most: int | None = None) -> int:
     """A whole number within its bounds; no True and False, which count as 1 and 0 in Python."""
     try:
-        if isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool"):
+        array = hasattr(value, "ndim") and not hasattr(value, "numerator")
+        if array or isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool"):
             raise TypeError
         number = operator.index(value)
     except Exception as error:  # whatever a type of the user's raises
@@ -83,6 +84,15 @@ def at_least(lowest: int, **options: Any) -> None:
     """
     for name, value in options.items():
         whole(name, value, least=lowest, most=MOST_SEED if name == "seed" else MOST)
+
+
+def within(lowest: int, highest: int, **options: Any) -> None:
+    """Check that each option is a whole number from `lowest` to `highest`.
+
+    For counts of what is computed or held at once: beyond some number there is no end, or no room.
+    """
+    for name, value in options.items():
+        whole(name, value, least=lowest, most=highest)
 
 
 def number(name: str, value: Any, *, least: float, most: float) -> float:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lens_probes.errors import InputError
 from lens_probes.examples import Examples
 from lens_probes.replication_groups import read_tokens
+from lens_probes.windows import starts_with_bos
 
 _NAMED = 5
 
@@ -51,6 +52,7 @@ def notes_on(examples: Examples, tokenizer: Any) -> list[str]:
         *_copies(examples),
         *_control_tokens(examples, tokenizer),
         *_one_token(examples, tokenizer),
+        *_bos(examples, tokenizer),
     ]
 
 
@@ -86,6 +88,20 @@ def _one_token(examples: Examples, tokenizer: Any) -> list[str]:
     said = f"all {len(examples)} examples are read at the same token, {_text(tokenizer, read[0])!r}"
     control = read[0] in (getattr(tokenizer, "all_special_ids", None) or ())
     return [said + (", a control token: was it appended by the tokenizer?" if control else "")]
+
+
+def _bos(examples: Examples, tokenizer: Any) -> list[str]:
+    """Whether windows begin as the texts do that the model has been trained on."""
+    if tokenizer is None or not starts_with_bos(tokenizer):
+        return []
+    bos = int(tokenizer.bos_token_id)
+    n, name = int((examples.tokens[:, 0] != bos).sum()), repr(_text(tokenizer, bos))
+    if not n:
+        return [f"windows begin with the BOS token {name}, as this tokenizer does"]
+    return [
+        f"{n} of {len(examples)} windows begin without the BOS token {name}, which this tokenizer "
+        "puts before every text"
+    ]
 
 
 def _read(examples: Examples) -> Bool[np.ndarray, "example position"]:

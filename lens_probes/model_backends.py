@@ -98,7 +98,9 @@ def _hooked_from_hub(name: str, options: Options) -> Loaded:
             name, device=options.device, dtype=options.dtype, fold_ln=on,
             center_writing_weights=on, center_unembed=on, fold_value_biases=on,
         )  # fmt: skip
-    return _laid_out(tl), tl.tokenizer, functools.partial(_fresh_hooked, tl.cfg, tl.tokenizer)
+    # TransformerLens makes its tokenizer put BOS first, whatever the model was trained with.
+    own = AutoTokenizer.from_pretrained(tl.cfg.tokenizer_name or name, trust_remote_code=False)
+    return _laid_out(tl), own, functools.partial(_fresh_hooked, tl.cfg, tl.tokenizer)
 
 
 def _laid_out(tl: Any) -> Any:

@@ -15,7 +15,7 @@ from lens_probes.digests import read_file
 from lens_probes.errors import InputError, at_least, given_as, one_line, unknown, whole
 from lens_probes.folders import MANIFEST, hold_folder, user_path
 from lens_probes.painting import Painting
-from lens_probes.schemas import ResultManifest, checked
+from lens_probes.schemas import ResultManifest, check_version, checked
 from lens_probes.sealed import seal, unseal
 from lens_probes.tables import read_tables, write_tables
 from lens_probes.unit_details import UnitDetails, from_plain, to_plain
@@ -160,6 +160,7 @@ class SweepResult:
             raise InputError(f"no result in {path}: it has no {MANIFEST}.") from error
         except OSError as error:
             raise InputError(f"cannot read {manifest}: {one_line(error)}.") from error
+        check_version(data, FORMAT, manifest)
         said = checked(
             unseal(data, manifest, apart=TIMINGS), ResultManifest, manifest, newest=FORMAT
         )

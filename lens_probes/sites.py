@@ -98,7 +98,8 @@ def check_sites(sites: Iterable[str], available: Mapping[str, SiteShape]) -> tup
     """Site names in the order asked, each once; a clear error for one the model lacks."""
     if isinstance(sites, str):
         sites = sites.split(",")
-    if not isinstance(sites, Iterable) or isinstance(sites, bytes | Mapping):
+    many = isinstance(sites, Iterable) and getattr(sites, "ndim", 1) == 1
+    if not many or isinstance(sites, bytes | Mapping):
         raise InputError(f"sites must be names from {', '.join(available)}; got {shown(sites)}.")
     sites = list(sites)
     for site in sites:

@@ -77,10 +77,17 @@ def unit_table(
         if min_per_group is not None:
             columns |= group_statistics(x, examples, min_per_group)
     except ValueError as error:
-        raise InputError(f"layer {layer}, site {site}: {error}") from error
+        raise InputError(f"layer {layer}, site {site}: {error}{_remedy(x)}") from error
     names = [unit_name(layer, site, unit, shape) for unit in range(x.shape[1])]
     index = {"layer": layer, "site": site, "unit": np.arange(x.shape[1]), "name": names}
     return pd.DataFrame(index | columns)
+
+
+def _remedy(x: Any) -> str:
+    """What to do where half precision, as which activations are no longer kept, has overflowed."""
+    if not np.isinf(x).any():
+        return ""
+    return ". Is the model in float16 (up to 65,504)? Load it in float32 or bfloat16 (--dtype)"
 
 
 def unit_statistics(

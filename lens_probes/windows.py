@@ -99,6 +99,15 @@ class Targets:
     counts: Mapping[str, int]
 
 
+def starts_with_bos(tokenizer: Any) -> bool:
+    """Whether a tokenizer puts its BOS token before any text, as before those of the training."""
+    bos = getattr(tokenizer, "bos_token_id", None)
+    if bos is None:
+        return False
+    ids = list(tokenizer("a")["input_ids"])
+    return bool(ids) and ids[0] == bos
+
+
 def cut_windows(
     text: Text,
     targets: Targets,

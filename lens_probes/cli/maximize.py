@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from lens_probes.cli.finding_folder import find
 from lens_probes.cli.options import ModelOptions, check_at_least, log_lines
-from lens_probes.errors import InputError, unknown
+from lens_probes.errors import InputError, unknown, whole
 from lens_probes.sites import SITES
 
 if TYPE_CHECKING:
@@ -89,6 +89,11 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tokens": (*_SEARCH, "candidates", *_READING),
     "sample": (*_READING, "batch", "batches"),
 }
+# As in `lens_probes.maximize`, here so that they are known before anything is loaded.
+_MOST = {
+    "starts": 10_000, "steps": 1_000_000, "candidates": 100_000, "null_draws": 1_000_000,
+    "batch": 65_536,
+}  # fmt: skip
 _NAMES = {
     "tokens": "n_tokens", "starts": "n_starts", "candidates": "n_candidates",
     "batches": "n_batches",
@@ -166,8 +171,10 @@ def _check(
             "--null-draws compares restarts with chance, and --starts 1 has none: give 2 or more."
         )
     check_at_least(0, seed=seed, characters=given.get("characters"))
-    counts = ("tokens", "starts", "steps", "candidates", "null_draws", "k", "batch", "batches")
-    check_at_least(1, **{name: given.get(name) for name in counts})
+    check_at_least(1, **{name: given.get(name) for name in ("tokens", "k", "batches")})
+    for name, most in _MOST.items():
+        if name in given:
+            whole(f"--{name.replace('_', '-')}", given[name], least=1, most=most)
     check_at_least(2, length=given.get("length"))
     return given
 
@@ -227,7 +234,7 @@ def _over_tokens(
     _log.info("free embeddings, for comparison")
     free = run_once(model, **place, n_tokens=n_tokens, read=given.get("read", "last"))
     _log.info("searching among texts of %d tokens", n_tokens)
-    found = maximize_tokens(model, **place, **options, n_tokens=n_tokens)
+    found = maximize_tokens(model, **place, **options, n_tokens=n_tokens, progress=progress)
     return maximize_findings.over_tokens(model, found, free, real, place["unit"])
 
 

@@ -152,7 +152,7 @@ class DrawOptions:
     """Tokens in one pass with context `document`. [default: 512]"""
 
     bos: bool | None = None
-    """Put the BOS token first."""
+    """Put the BOS token first. [default: where the tokenizer does; not in the course preset]"""
 
     read: Literal["last", "first", "mean"] | None = None
     """Token of a target of several that is read. [default: last]"""

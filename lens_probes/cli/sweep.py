@@ -202,7 +202,7 @@ def context(
     n_tokens
         Tokens to write. [default: 200]
     bos
-        Put the BOS token first.
+        Put the BOS token first. [default: where the tokenizer does]
     seed
         Of the sampling.
     """

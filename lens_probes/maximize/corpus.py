@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int, UInt64
 from numpy.typing import NDArray
 
-from lens_probes.errors import InputError
+from lens_probes.errors import InputError, given_as
 from lens_probes.example_checks import NO_TOKEN
 from lens_probes.texts import Text
 
@@ -56,6 +56,7 @@ class TokenStream:
         InputError
             No tokenizer, or a text without a token.
         """
+        given_as("text", text, Text, "a Text: load_text(...) makes one")
         if tokenizer is None:
             raise InputError(
                 "this model has no tokenizer, so a text cannot be read: load it from a folder "

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from lens_probes.errors import InputError, at_least
+from lens_probes.errors import InputError, at_least, shown, within
 from lens_probes.maximize.objective import (
     Objective,
     Read,
@@ -20,6 +20,8 @@ from lens_probes.maximize.objective import (
 )
 from lens_probes.model import LensModel
 
+# What is held at once: embeddings of all starts, a path with a row for each step.
+MOST_STARTS, MOST_STEPS = 10_000, 1_000_000
 _ROWS_PER_DECODE = 512
 _HIGHEST_RATE = 1e30  # Adam divides it by 0.1, in float32
 
@@ -123,7 +125,8 @@ def maximize(
     InputError
         A unit that does not exist, an option outside its range, a run that diverged.
     """
-    at_least(1, n_starts=n_starts, steps=steps)
+    within(1, MOST_STARTS, n_starts=n_starts)
+    within(1, MOST_STEPS, steps=steps)
     at_least(0, n_neighbours=n_neighbours, seed=seed)
     _check_rates(learning_rate, l2)
     objective = unit_objective(
@@ -209,14 +212,14 @@ def _ascend(
 
 def _check_rates(learning_rate: float, l2: float) -> None:
     for name, value in {"learning_rate": learning_rate, "l2": l2}.items():
-        if not isinstance(value, Real):
-            raise InputError(f"{name} must be a number; got {value!r}.")
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise InputError(f"{name} must be a number; got {shown(value)}.")
     if not 0 < learning_rate <= _HIGHEST_RATE:
         raise InputError(
             f"learning_rate must be above 0 and at most {_HIGHEST_RATE:g}; got {learning_rate!r}."
         )
-    if not (math.isfinite(l2) and l2 >= 0):
-        raise InputError(f"l2 must be 0 or a positive number; got {l2!r}.")
+    if not 0 <= l2 <= _HIGHEST_RATE:
+        raise InputError(f"l2 must lie between 0 and {_HIGHEST_RATE:g}; got {shown(l2)}.")
 
 
 def _check_finite(

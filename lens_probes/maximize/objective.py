@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float, Int
 
 from lens_probes.activations import TOKENS_PER_BATCH
-from lens_probes.errors import InputError, at_least, unknown, whole
-from lens_probes.model import LensModel
+from lens_probes.errors import InputError, at_least, choice, flag, whole
+from lens_probes.model import LensModel, check_model
 from lens_probes.sites import SITES, SiteShape, check_layers, check_sites, unit_name
 
 Read = Literal["last", "mean"]
@@ -176,16 +176,17 @@ def unit_objective(
         A site, layer or unit the model lacks; more tokens than it takes; position embeddings to
         be left out of a model that has none.
     """
+    check_model(model)
     [name] = check_sites([site], model.shapes)
-    [at] = check_layers(layer, model.n_layers)
+    [at] = check_layers(whole("layer", layer), model.n_layers)
+    flag("position_embeddings", position_embeddings)
     shape = model.shapes[name]
     index = whole("unit", unit)
     if not 0 <= index < shape.n_units:
         raise InputError(
             f"no unit {unit}: {name} of this model has units 0 to {shape.n_units - 1} in a layer."
         )
-    if read not in get_args(Read):
-        raise unknown("read", read, get_args(Read))
+    choice("read", read, get_args(Read))
     n_ctx = int(model.cfg.n_ctx)
     at_least(1, n_tokens=n_tokens)
     if n_tokens > n_ctx:

@@ -13,13 +13,15 @@ import torch
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
-from lens_probes.errors import InputError, at_least, whole
-from lens_probes.model import LensModel
+from lens_probes.arrays import LARGEST, in_order
+from lens_probes.errors import InputError, at_least, flag, number, whole
+from lens_probes.model import LensModel, check_model
 from lens_probes.residual.sinks import is_sink
 from lens_probes.sites import SITES, check_layers, check_sites, unit_name
 
 T = TypeVar("T")
 
+MOST_WINDOWS = 65_536  # in one pass
 REFERENCE_TOKENS = 1024
 _RESIDUAL = ("resid_pre", "resid_mid", "resid_post")
 _MLP = ("mlp_pre", "mlp_pre_linear", "mlp_post", "mlp_out")
@@ -208,7 +210,15 @@ def make_place(
     sink_factor: float,
 ) -> Place:
     """Check what is asked for, and put it together."""
-    (site,), (layer,) = check_sites([site], model.shapes), check_layers(layer, model.n_layers)
+    check_model(model)
+    (site,) = check_sites([site], model.shapes)
+    (layer,) = check_layers(whole("layer", layer), model.n_layers)
+    for name, value in {
+        "bos": bos,
+        "skip_first": skip_first,
+        "exclude_sinks": exclude_sinks,
+    }.items():
+        flag(name, value)
     n_units, n_ctx = model.shapes[site].n_units, int(model.cfg.n_ctx)
     wanted = list(range(n_units)) if units is None else unit_numbers(units)
     for unit in wanted:
@@ -222,7 +232,7 @@ def make_place(
             f"length must be 2 to {n_ctx - bos} tokens in this model"
             f"{' with a BOS token' if bos else ''}; got {length}."
         )
-    if not sink_factor > 1:
+    if not number("sink_factor", sink_factor, least=-LARGEST, most=LARGEST) > 1:
         raise InputError(f"sink_factor must be more than 1 median norm; got {sink_factor}.")
     bos_id: int | None = getattr(model.tokenizer, "bos_token_id", None)
     if bos and bos_id is None:
@@ -235,8 +245,10 @@ def make_place(
 
 def unit_numbers(units: int | Iterable[int]) -> list[int]:
     """Units given as one number or several, as a list; InputError for anything else."""
-    several = isinstance(units, Iterable) and not isinstance(units, str)
-    return [whole("unit", unit) for unit in (units if several else [units])]  # type: ignore
+    one = not isinstance(units, Iterable) or getattr(units, "ndim", 1) == 0
+    one = one or isinstance(units, str)
+    given = [units] if one else in_order("units", units)
+    return [whole("unit", unit) for unit in given]
 
 
 def in_batches(windows: Iterable[T], size: int) -> Iterator[list[T]]:

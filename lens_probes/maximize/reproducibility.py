@@ -9,12 +9,19 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from lens_probes.errors import at_least
-from lens_probes.maximize.gradient import Maximized, decode, maximize, random_embeddings
+from lens_probes.errors import within
+from lens_probes.maximize.gradient import (
+    MOST_STARTS,
+    Maximized,
+    decode,
+    maximize,
+    random_embeddings,
+)
 from lens_probes.maximize.objective import Read, unit_objective
 from lens_probes.model import LensModel
 
 TIE = 1e-12
+MOST_NULL = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -99,8 +106,8 @@ def reproducibility(
     InputError
         Fewer than 2 restarts, and whatever `maximize` raises.
     """
-    at_least(1, n_null=n_null)
-    at_least(2, n_restarts=n_restarts)
+    within(1, MOST_NULL, n_null=n_null)
+    within(2, MOST_STARTS, n_restarts=n_restarts)
     run = maximize(
         model, site=site, layer=layer, unit=unit, n_tokens=n_tokens, n_starts=n_restarts,
         steps=steps, learning_rate=learning_rate, l2=l2, read=read,

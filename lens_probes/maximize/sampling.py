@@ -12,11 +12,13 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from lens_probes.errors import InputError, at_least
+from lens_probes.arrays import array_of
+from lens_probes.errors import InputError, at_least, flag, shown, within
 from lens_probes.maximize.contexts import Found, Places, TopContexts
 from lens_probes.maximize.corpus import TokenStream, Window, context_keys
 from lens_probes.maximize.ranking import NOTHING, Moments, Reservoir, RunningTop
 from lens_probes.maximize.reading import (
+    MOST_WINDOWS,
     Place,
     SinkCount,
     Sinks,
@@ -27,6 +29,8 @@ from lens_probes.maximize.reading import (
 from lens_probes.model import LensModel
 from lens_probes.residual.sinks import SINK_RATIO
 from lens_probes.texts import Text
+
+MOST_AROUND = 10_000  # tokens kept on each side of an example
 
 
 def top_contexts(
@@ -84,8 +88,11 @@ def top_contexts(
     InputError
         A place the model lacks, an option out of range, fewer tokens than k.
     """
-    at_least(1, k=k, batch=batch, n_random=n_random, per_quantile=per_quantile)
-    at_least(0, overlap=overlap, distinct=distinct, before=before, after=after, seed=seed)
+    at_least(1, k=k, n_random=n_random, per_quantile=per_quantile)
+    within(1, MOST_WINDOWS, batch=batch)
+    within(0, MOST_AROUND, before=before, after=after)
+    at_least(0, overlap=overlap, distinct=distinct, seed=seed)
+    flag("progress", progress)
     place = make_place(
         model, site=site, layer=layer, units=units, length=length, bos=bos,
         skip_first=skip_first, exclude_sinks=exclude_sinks, sink_factor=sink_factor,
@@ -259,8 +266,12 @@ def _places(
 def _check_options(
     quantiles: Sequence[float], overlap: int, length: int, n_windows: int | None
 ) -> None:
-    if not quantiles or not all(0 <= q <= 1 for q in quantiles):
-        raise InputError(f"quantiles must be one or more numbers from 0 to 1; got {quantiles}.")
+    given = array_of("quantiles", quantiles)
+    numbers = given.ndim == 1 and given.size and given.dtype.kind in "fiu"
+    if not numbers or not ((given >= 0) & (given <= 1)).all():
+        raise InputError(
+            f"quantiles must be one or more numbers from 0 to 1; got {shown(quantiles)}."
+        )
     if overlap >= length:
         raise InputError(f"overlap must be less than length, {length}; got {overlap}.")
     if n_windows is not None:

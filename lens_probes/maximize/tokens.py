@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from tqdm.auto import tqdm
 
 from lens_probes.activations import read_all_positions
-from lens_probes.errors import at_least
+from lens_probes.errors import at_least, flag, within
+from lens_probes.maximize.gradient import MOST_STARTS, MOST_STEPS
 from lens_probes.maximize.objective import (
     Objective,
     Read,
@@ -25,6 +27,7 @@ from lens_probes.maximize.objective import (
 from lens_probes.maximize.round_trip import TextTokens, text_tokens
 from lens_probes.model import LensModel
 
+MOST_CANDIDATES = 100_000
 FORWARDS_PER_GRADIENT = 3  # a backward pass costs about two forward passes
 
 
@@ -91,6 +94,7 @@ def maximize_tokens(
     top_k: int = 64,
     read: Read = "last",
     seed: int = 0,
+    progress: bool = False,
 ) -> MaximizedTokens:
     """Search for a text of n_tokens tokens with a high activation of one unit.
 
@@ -105,8 +109,12 @@ def maximize_tokens(
     InputError
         A unit that does not exist, an option outside its range, a model without tokenizer.
     """
-    at_least(1, n_starts=n_starts, steps=steps, n_candidates=n_candidates, top_k=top_k)
+    within(1, MOST_STARTS, n_starts=n_starts)
+    within(1, MOST_STEPS, steps=steps)
+    within(1, MOST_CANDIDATES, n_candidates=n_candidates)
+    at_least(1, top_k=top_k)
     at_least(0, seed=seed)
+    flag("progress", progress)
     objective = unit_objective(
         model, site=site, layer=layer, unit=unit, n_tokens=n_tokens, read=read
     )
@@ -114,7 +122,7 @@ def maximize_tokens(
     search_rng, random_rng = np.random.default_rng(seed).spawn(2)
     pool = allowed.draw(n_starts * n_candidates, n_tokens, search_rng)
     search = _Search(objective, allowed, pool.reshape(n_starts, n_candidates, -1), search_rng)
-    for _ in range(steps):
+    for _ in tqdm(range(steps), desc="steps", disable=not progress):
         search.step(n_candidates, top_k)
     text = allowed.texts(search.tokens)
     random = allowed.draw(search.n_evaluations, n_tokens, random_rng)

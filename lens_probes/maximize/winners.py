@@ -12,12 +12,14 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from lens_probes.errors import InputError, at_least
+from lens_probes.errors import InputError, at_least, flag, within
 from lens_probes.maximize.corpus import TokenStream
-from lens_probes.maximize.reading import SinkCount, Sinks, at, make_place
+from lens_probes.maximize.reading import MOST_WINDOWS, SinkCount, Sinks, at, make_place
 from lens_probes.model import LensModel
 from lens_probes.residual.sinks import SINK_RATIO
 from lens_probes.texts import Text
+
+MOST_TOKENS = 2**28
 
 
 @dataclass(frozen=True)
@@ -156,12 +158,19 @@ def batch_winners(
     InputError
         A place the model lacks, a corpus shorter than one batch or one sequence.
     """
-    at_least(1, n_batches=n_batches, batch=batch)
+    at_least(1, n_batches=n_batches)
+    within(1, MOST_WINDOWS, batch=batch)
+    flag("progress", progress)
     at_least(0, seed=seed)
     place = make_place(
         model, site=site, layer=layer, units=units, length=length, bos=bos,
         skip_first=skip_first, exclude_sinks=exclude_sinks, sink_factor=sink_factor,
     )  # fmt: skip
+    if n_batches * batch * length > MOST_TOKENS:
+        raise InputError(
+            f"n_batches x batch x length is {n_batches * batch * length:,} tokens, which are held "
+            f"at once: at most {MOST_TOKENS:,}; lower n_batches."
+        )
     stream = TokenStream.count(text, model.tokenizer)
     first = _draw_offsets(stream, n_batches, batch, length, seed)
     sequences = stream.cut(first, length, stream.document_of(first))

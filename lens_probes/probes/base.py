@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 
 from lens_probes.draws import Balance, draw_targets
-from lens_probes.errors import InputError, at_least, choice, given_as, shown
+from lens_probes.errors import InputError, at_least, choice, flag, given_as, shown
 from lens_probes.examples import Examples
 from lens_probes.replication_groups import joined, numbered, read_tokens
 from lens_probes.targets import Candidate, Exclusion, Rule, find_targets, locate
 from lens_probes.texts import Text
 from lens_probes.tokenised import Tokenised
-from lens_probes.windows import Context, Read, Targets, Window, cut_windows
+from lens_probes.windows import Context, Read, Targets, Window, cut_windows, starts_with_bos
 
 GroupBy = Literal["word", "stem"]
 
@@ -142,7 +142,8 @@ class TextProbe(Probe):
         pass over chunks of `chunk` tokens, each with `before` or more; `"sentence"`: its whole
         sentence; `"word"`: the target alone.
     bos
-        Put the BOS token first. The course does not.
+        Put the BOS token first. None: where the tokenizer does so itself, as it does for the texts
+        that the model was trained on; the course does not.
     read
         Token of a target of several that is read: the last, the first, or the mean over all.
     """
@@ -156,7 +157,7 @@ class TextProbe(Probe):
     context: Context | None = None
     before: int = 90
     after: int = 10
-    bos: bool = False
+    bos: bool | None = None
     read: Read = "last"
     chunk: int = 512
     seed: int = 0
@@ -171,19 +172,20 @@ class TextProbe(Probe):
         choice("group_by", self.group_by, ("word", "stem"))
         if self.group_by == "stem":
             stemmer()
+        flag("bos", bool(self.bos) if self.bos is None else self.bos)
         _ = self.window
         check_text(self)
 
     @classmethod
     def course(cls, *arguments: Any, **options: Any) -> Self:
         """The probe with the lesson's words, rules and sizes, drawn as the lesson draws."""
-        return super().course(*arguments, **{"balance_sources": False, **options})
+        return super().course(*arguments, **{"balance_sources": False, "bos": False, **options})
 
     @property
     def window(self) -> Window:
         """What is kept around a target."""
         context = self.context or "window"
-        return Window(context, self.before, self.after, self.bos, self.read, self.chunk)
+        return Window(context, self.before, self.after, bool(self.bos), self.read, self.chunk)
 
     def _by_default(self, **values: Any) -> None:
         """Set options that were not given."""
@@ -262,14 +264,15 @@ class TextProbe(Probe):
                     f"text {text.name!r} has {n} usable targets of class {name}, 2 or more "
                     f"are needed ({said}): give a longer text or other words."
                 )
+        bos = starts_with_bos(model.tokenizer) if self.bos is None else self.bos
         examples = cut_windows(
             text,
             found,
             drawn,
-            self.window,
+            dataclasses.replace(self.window, bos=bos),
             class_names=self.class_names,
             counts=counts,
-            origin=self.origin(**origin),
+            origin=self.origin(**{"bos": bos, **origin}),
             bos_token_id=model.tokenizer.bos_token_id,
         )
         return examples if self.group_by == "word" else by_stem(examples)

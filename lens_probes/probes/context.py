@@ -13,6 +13,7 @@ from lens_probes.errors import InputError, at_least, choice, flag, given_as, sho
 from lens_probes.examples import Examples
 from lens_probes.probes.base import Probe
 from lens_probes.probes.word_sets import bundled_data, bundled_set, list_of_words
+from lens_probes.windows import starts_with_bos
 
 if TYPE_CHECKING:
     from lens_probes.model import LensModel
@@ -50,7 +51,7 @@ class ContextProbe(Probe):
     words: Sequence[str] | None = None
     prompt: str | None = None
     n_tokens: int = 200
-    bos: bool = False
+    bos: bool | None = None
     seed: int = 0
 
     name = "context"
@@ -61,7 +62,8 @@ class ContextProbe(Probe):
         choice("change", self.change, _NAMES)
         at_least(2, n_tokens=self.n_tokens)
         at_least(0, seed=self.seed)
-        flag("bos", self.bos)
+        if self.bos is not None:
+            flag("bos", self.bos)
         given_as("prompt", self.prompt, str | None, "a text")
         if self.words is not None:
             words = list_of_words("this contrast", self.words)
@@ -78,7 +80,8 @@ class ContextProbe(Probe):
             raise InputError("this model has no tokenizer, so words have no tokens.")
         if self.bos and tokenizer.bos_token_id is None:
             raise InputError("this tokenizer has no BOS token: leave bos out.")
-        prefix = [tokenizer.bos_token_id] if self.bos else []
+        bos = starts_with_bos(tokenizer) if self.bos is None else self.bos
+        prefix = [tokenizer.bos_token_id] if bos else []
         if self.change == "space":
             return self._space(tokenizer, prefix)
         return self._context(model, prefix)
@@ -102,7 +105,7 @@ class ContextProbe(Probe):
         }
         firsts = [len(prefix)] * len(rows)
         last = [len(row) - 1 for row in rows]
-        return self._pairs(rows, last, firsts, [words[k] for k in kept], counts)
+        return self._pairs(rows, last, firsts, [words[k] for k in kept], counts, bos=bool(prefix))
 
     def _context(self, model: LensModel, prefix: list[int]) -> Examples:
         prompt = self.prompt or bundled_data("context")["prompt"]
@@ -115,7 +118,7 @@ class ContextProbe(Probe):
         words = [str(model.tokenizer.decode([token])) for _, token in kept]
         counts = {"tokens asked for": self.n_tokens, "tokens written before the end": len(written)}
         text = str(model.tokenizer.decode(whole))
-        return self._pairs(rows, position, position, words, counts, written=text)
+        return self._pairs(rows, position, position, words, counts, bos=bool(prefix), written=text)
 
     def _pairs(
         self,

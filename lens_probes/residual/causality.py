@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike, NDArray
 
-from lens_probes.errors import InputError, at_least
+from lens_probes.arrays import array_of
+from lens_probes.errors import MOST_SEED, InputError, shown, within
 from lens_probes.model import LensModel
 from lens_probes.residual.stream import Tokens, check_tokens, read, stream
 from lens_probes.sites import check_sites
@@ -134,8 +135,8 @@ def sees_what(
     ids = check_tokens(model, tokens, axes=1)
     places = _word(ids, positions)
     if replacements is None:
-        at_least(1, n_replacements=n_replacements)
-        at_least(0, seed=seed)
+        within(1, 10_000, n_replacements=n_replacements)
+        within(0, MOST_SEED, seed=seed)
         given = _draw(ids[places], int(model.cfg.d_vocab), n_replacements, seed)
     else:
         given = check_tokens(model, replacements)
@@ -165,14 +166,14 @@ def relative(after: NDArray[np.floating], before: NDArray[np.floating]) -> NDArr
 
 
 def _word(ids: NDArray[np.int64], positions: Sequence[int]) -> NDArray[np.int64]:
-    places = np.asarray(positions)
+    places = array_of("positions", positions)
     if places.ndim != 1 or places.size == 0 or places.dtype.kind not in "iu":
-        raise InputError(f"positions must be whole numbers, one a token; got {positions!r}.")
+        raise InputError(f"positions must be whole numbers, one a token; got {shown(positions)}.")
     if (places < -len(ids)).any() or (places >= len(ids)).any():
-        raise InputError(f"positions {positions!r} are not all inside the {len(ids)} tokens.")
+        raise InputError(f"positions {shown(positions)} are not all inside the {len(ids)} tokens.")
     places = places % len(ids)
     if (np.diff(places) < 1).any():
-        raise InputError(f"positions must be in the order of the text; got {positions!r}.")
+        raise InputError(f"positions must be in the order of the text; got {shown(positions)}.")
     return places
 
 

@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
-from lens_probes.errors import InputError
+from lens_probes.arrays import LARGEST
+from lens_probes.errors import InputError, number, whole
 from lens_probes.model import LensModel
-from lens_probes.residual.sinks import SINK_RATIO, Sink, attention_sinks
+from lens_probes.residual.sinks import SINK_RATIO, Sink, attention_sinks, check_ratio
 from lens_probes.residual.stream import Tokens, check_tokens, read, stream
 from lens_probes.sites import check_layers, check_sites
 
@@ -81,8 +82,9 @@ def stream_correlation(
     InputError
         Tokens the model cannot read, a threshold that is not positive.
     """
-    if not outlier_z > 0:
+    if not number("outlier_z", outlier_z, least=-LARGEST, most=LARGEST) > 0:
         raise InputError(f"outlier_z must be more than 0; got {outlier_z!r}.")
+    check_ratio(sink_ratio)
     states = stream(model, tokens).astype(np.float64)
     outlying = robust_z(states) > outlier_z
     norm = np.linalg.norm(states, axis=-1)
@@ -144,7 +146,7 @@ def token_correlations(
     ids = check_tokens(model, tokens, axes=1)
     if len(ids) < 3:
         raise InputError(f"token correlations need 3 tokens or more; got {len(ids)}.")
-    (layer,) = check_layers(layer, model.n_layers)
+    (layer,) = check_layers(whole("layer", layer), model.n_layers)
     (site,) = check_sites([site], model.shapes)
     values = read(model, ids[None], [(layer, site)])[layer, site][0]
     wide = values.astype(np.float64)

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from lens_probes.errors import InputError
+from lens_probes.arrays import array_of, in_order
+from lens_probes.errors import InputError, shown, whole
 from lens_probes.model import LensModel
 from lens_probes.residual.stream import Tokens, check_tokens, read
 from lens_probes.sites import check_layers
@@ -49,7 +50,7 @@ def block_sums(model: LensModel, tokens: Tokens, layer: int) -> BlockSums:
         No such layer, tokens the model cannot read.
     """
     ids = check_tokens(model, tokens)
-    (layer,) = check_layers(layer, model.n_layers)
+    (layer,) = check_layers(whole("layer", layer), model.n_layers)
     sites = ("resid_pre", "attn_out", "mlp_out", "resid_post")
     values = list(read(model, ids, [(layer, site) for site in sites]).values())
     pre, attention, mlp, post = (value.astype(np.float64) for value in values)
@@ -156,14 +157,16 @@ def _places(
     if positions is None:
         sequence, position = np.divmod(np.arange(n * length), length)
         return sequence, position
-    given: list[Any] = list(positions)
-    if n == 1 and all(np.ndim(one) == 0 for one in given):
+    given: list[Any] = in_order("positions", positions)
+    if n == 1 and all(
+        getattr(one, "ndim", 0) == 0 and not isinstance(one, list | tuple) for one in given
+    ):
         given = [given]
-    rows = [np.atleast_1d(np.asarray(one)) for one in given]
+    rows = [np.atleast_1d(array_of("positions", one)) for one in given]
     if len(rows) != n or any(row.ndim != 1 or row.dtype.kind not in "iu" for row in rows):
         raise InputError(
             f"positions must be whole numbers, one or a list for each of {n} sequences; got "
-            f"{positions!r}."
+            f"{shown(positions)}."
         )
     sequence, position = np.repeat(np.arange(n), [len(row) for row in rows]), np.concatenate(rows)
     outside = position[(position < -length) | (position >= length)]

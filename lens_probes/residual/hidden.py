@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from lens_probes.arrays import array_of
 from lens_probes.errors import InputError
 from lens_probes.model import LensModel
 from lens_probes.residual.stream import Tokens, stream, to_numpy
@@ -64,7 +65,10 @@ class HiddenStates:
         InputError
             Reference states of another shape.
         """
-        given = np.asarray(reference, np.float64)
+        given = array_of("reference", reference)
+        if given.dtype.kind not in "fiu":
+            raise InputError(f"reference hidden states must be numbers; got {given.dtype}.")
+        given = given.astype(np.float64)
         if given.shape != self.hook.shape:
             raise InputError(
                 f"reference hidden states must be {list(self.hook.shape)} [state, sequence, "

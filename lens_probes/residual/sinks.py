@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from lens_probes.errors import InputError
+from lens_probes.arrays import LARGEST, array_of, check_scale
+from lens_probes.errors import InputError, number
 
 SINK_RATIO = 10.0
 
@@ -33,7 +35,27 @@ class Sink:
 
 def typical_norm(norm: Float[np.ndarray, "state sequence position"]) -> Float[np.ndarray, " state"]:
     """Median norm of a state over all tokens: what a sink is compared with."""
-    return np.asarray(np.median(norm, axis=(1, 2)))
+    typical: Float[np.ndarray, " state"] = np.median(_norms(norm), axis=(1, 2))
+    return typical
+
+
+def _norms(norm: Any) -> NDArray[np.float64]:
+    """Norms [state, sequence, position]: finite numbers above 0."""
+    got = array_of("norm", norm)
+    if got.ndim != 3 or not got.size or got.dtype.kind not in "fiu":
+        raise InputError(
+            f"norm must be numbers [state, sequence, position]; got {got.dtype} of shape "
+            f"{list(got.shape)}."
+        )
+    return _positive("norm", got)
+
+
+def _positive(name: str, got: NDArray[Any]) -> NDArray[np.float64]:
+    values = got.astype(np.float64)
+    if not ((values > 0) & (values < np.inf)).all():
+        raise InputError(f"{name} must be finite and above 0: norms of a residual stream.")
+    check_scale(name, values)
+    return values
 
 
 def is_sink(
@@ -41,6 +63,12 @@ def is_sink(
 ) -> Bool[np.ndarray, "*token"]:
     """The rule, here and in `maximize`: a stream `ratio` times the typical norm or longer."""
     return np.asarray(norm >= ratio * np.asarray(typical))
+
+
+def check_ratio(ratio: Any) -> None:
+    """An error for anything but a number above 1."""
+    if not number("ratio", ratio, least=-LARGEST, most=LARGEST) > 1:
+        raise InputError(f"the ratio of a sink must be more than 1; got {ratio!r}.")
 
 
 def attention_sinks(
@@ -71,13 +99,16 @@ def attention_sinks(
     InputError
         A typical norm for another number of states, a ratio of 1 or less.
     """
-    if not ratio > 1:
-        raise InputError(f"the ratio of a sink must be more than 1; got {ratio!r}.")
-    base = typical_norm(norm) if typical is None else np.asarray(typical, np.float64)
+    check_ratio(ratio)
+    norm = _norms(norm)
+    base = typical_norm(norm) if typical is None else array_of("typical", typical)
+    if base.dtype.kind not in "fiu":
+        raise InputError(f"typical norms must be numbers; got {base.dtype}.")
     if base.shape != (len(norm),):
         raise InputError(
             f"typical norms must be [{len(norm)}], one a state; got shape {list(base.shape)}."
         )
+    base = _positive("typical", base)
     ratios = norm / base[:, None, None]
     found = [
         Sink(int(s), int(n), int(p), float(ratios[s, n, p]))

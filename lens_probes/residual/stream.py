@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
+from lens_probes.arrays import array_of
 from lens_probes.errors import InputError
-from lens_probes.model import LensModel
+from lens_probes.model import LensModel, check_model
 from lens_probes.sites import SITES, check_sites
 
 Tokens = ArrayLike
@@ -26,9 +27,10 @@ def check_tokens(model: LensModel, tokens: Tokens, *, axes: int = 2) -> NDArray[
         Ids that are no whole numbers or not in the vocabulary, another shape (sequences of unequal
         length among them), too many positions.
     """
+    check_model(model)
     try:
-        ids = np.asarray(tokens)
-    except ValueError:  # sequences of unequal length
+        ids = array_of("tokens", tokens)
+    except InputError:  # sequences of unequal length among them
         ids = np.empty(0)
     if axes == 2 and ids.ndim == 1:
         ids = ids[None]

@@ -1,6 +1,7 @@
 """Schemas of the JSON files that are saved, and the check against them."""
 
 from lens_probes.schemas.base import check_format as check_format
+from lens_probes.schemas.base import check_version as check_version
 from lens_probes.schemas.base import checked as checked
 from lens_probes.schemas.base import read_json as read_json
 from lens_probes.schemas.other_folders import CardManifest as CardManifest

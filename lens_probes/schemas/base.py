@@ -63,6 +63,16 @@ def read_json(path: Path, schema: type[Saved], *, newest: int | None = None) -> 
     return checked(content, schema, path, newest=newest)
 
 
+def check_version(data: bytes, newest: int, path: Path) -> None:
+    """An error for a whole file of another version, whose seal may be another one, or none."""
+    try:
+        found = json.loads(data)["format"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return  # the seal tells what it is
+    if type(found) is int and found != newest:
+        check_format(found, newest, path)
+
+
 def check_format(found: object, newest: int, path: Path) -> None:
     """An error that says whether a file is of a later or of an earlier version."""
     if type(found) is not int:

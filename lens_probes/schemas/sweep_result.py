@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, field_validator
 
 from lens_probes.schemas.base import Names, Number, Pair, Saved, Sha256
+from lens_probes.schemas.one_painting import OnePainting
 
 Groups = Annotated[list[int], Field(min_length=1, max_length=2)]
 
@@ -235,17 +236,6 @@ class Validation(Saved):
     tuned: Tuned | None = None
     nested_best: Nested | None = None
     others: Others | None = None
-
-
-class OnePainting(Saved):
-    """One passage under one unit."""
-
-    model_config = ConfigDict(extra="forbid")
-    unit: str
-    pieces: list[str]
-    values: list[float]
-    title: str
-    target: int | None
 
 
 class OneContext(Saved):

@@ -5,7 +5,6 @@ stands its log10, which never underflows.
 """
 
 from lens_probes.stats._adjustment import spline_columns
-from lens_probes.stats._permuted import normalised_welch
 from lens_probes.stats.adjusted import AdjustedTest, adjusted_test
 from lens_probes.stats.agreement import Concordance, concordance
 from lens_probes.stats.auc import Auc, auc
@@ -38,6 +37,7 @@ from lens_probes.stats.splits import SplitTest, split_test
 from lens_probes.stats.tails import chi2_tail, normal_tail, student_tail
 from lens_probes.stats.ttest import TTest, ttest
 from lens_probes.stats.tuned_bound import tuned_at_least
+from lens_probes.stats.welch import normalised_welch
 from lens_probes.stats.word_level import WordLevel, word_level
 from lens_probes.stats.word_level_effects import (
     WordLevelEffects,

@@ -18,6 +18,8 @@ import numpy.typing as npt
 from scipy import linalg
 from scipy.interpolate import CubicSpline
 
+from lens_probes.errors import InputError
+from lens_probes.stats._options import checked_options
 from lens_probes.stats.groups import Groups, centred_scaled, group_examples
 from lens_probes.stats.inputs import (
     Floats,
@@ -25,6 +27,7 @@ from lens_probes.stats.inputs import (
     Numbers,
     check_values,
     chunks,
+    one_each,
     refuse_nonfinite,
     to_numpy,
 )
@@ -33,6 +36,7 @@ from lens_probes.stats.inputs import (
 SPANNED = 1e-10
 
 
+@checked_options
 def spline_columns(values: Numbers, n_knots: int = 4) -> Floats:
     """Natural cubic spline basis [example, n_knots - 1] of values [example], for `covariates`.
 
@@ -42,9 +46,12 @@ def spline_columns(values: Numbers, n_knots: int = 4) -> Floats:
 
     Raises ValueError for fewer than 3 knots, and for values that are not finite or constant.
     """
-    numbers = check_values(values, len(to_numpy(values)), what="values")
+    given = one_each(values, "values")
+    numbers = check_values(given, len(given), what="values")
     if n_knots < 3:
-        raise ValueError(f"n_knots is {n_knots}: at least 3 are needed, or give values as they are")
+        raise InputError(f"n_knots is {n_knots}: at least 3 are needed, or give values as they are")
+    if len(given) < 2:
+        raise InputError(f"values has {len(given)} examples: at least 2 are needed")
     knots = np.unique(np.quantile(numbers, np.linspace(0, 1, n_knots)))
     cardinal = CubicSpline(knots, np.eye(len(knots)), bc_type="natural")
     columns: Floats = cardinal(numbers)[:, 1:]
@@ -114,7 +121,7 @@ def group_model(y: Floats, groups: Any, fixed: Any, covariates: Any, *, icc: flo
     n = len(y)
     items = group_examples(groups, n, what="group")
     if len(items.sizes) < 3:
-        raise ValueError(f"there are {len(items.sizes)} groups: the adjusted test needs at least 3")
+        raise InputError(f"there are {len(items.sizes)} groups: the adjusted test needs at least 3")
     keep = np.sqrt((1 - icc) / (1 - icc + items.sizes * icc))
     basis = _span(_whiten(items, keep, _effects(fixed, covariates, n)))
     label = _left(_whiten(items, keep, (y - y.mean())[:, None]), basis)[:, 0]
@@ -129,7 +136,7 @@ def group_model(y: Floats, groups: Any, fixed: Any, covariates: Any, *, icc: flo
     contrast += mixing @ (gains * (mixing.T @ contrast))
     dof = int((squares > 0).sum() - (gains == -1.0).sum()) - 1
     if dof < 1:
-        raise ValueError(
+        raise InputError(
             f"{len(items.sizes)} groups less the effects taken out leave {dof} degrees of freedom: "
             "give more groups, or fewer fixed effects and covariates"
         )
@@ -154,7 +161,7 @@ def _left(label: Floats, basis: Floats) -> Floats:
     rest = label - basis @ (basis.T @ label)
     rest -= basis @ (basis.T @ rest)
     if np.linalg.norm(rest) <= SPANNED * np.linalg.norm(label):
-        raise ValueError("the fixed effects and covariates determine y: leave one out")
+        raise InputError("the fixed effects and covariates determine y: leave one out")
     return rest
 
 
@@ -179,25 +186,30 @@ def _indicators(fixed: Any, n: int) -> list[Floats]:
     """One column [example] for each level of each fixed factor."""
     if fixed is None:
         return []
-    several = isinstance(fixed, list | tuple) and len(fixed) > 0 and np.ndim(fixed[0]) == 1
+    several = isinstance(fixed, list | tuple) and len(fixed) > 0 and _has_length(fixed[0])
     factors: Sequence[Any] = fixed if several else [fixed]
     levels = [group_examples(ids, n, what="fixed") for ids in factors]
     return [np.eye(len(level.sizes))[level.index] for level in levels]
 
 
+def _has_length(ids: Any) -> bool:
+    one = getattr(ids, "ndim", 1) == 1 and not isinstance(ids, str | bytes)
+    return one and hasattr(ids, "__len__")
+
+
 def _numbers(covariates: Any, n: int) -> Floats:
     """covariates [example, k] in float64, centred and scaled."""
-    values: npt.NDArray[Any] = to_numpy(covariates)
+    values: npt.NDArray[Any] = to_numpy(covariates, "covariates")
     if values.ndim == 1:
         values = values[:, None]
     if values.ndim != 2 or values.shape[0] != n or values.dtype.kind not in "fiub":
-        raise ValueError(
+        raise InputError(
             f"covariates have shape {values.shape} and dtype {values.dtype} but x has {n} "
             "examples: they must be numbers [example, covariate]"
         )
     bad = np.argwhere(~np.isfinite(values.T))
     if len(bad):
-        raise ValueError(
+        raise InputError(
             f"covariate {bad[0][0]} is {values.T[tuple(bad[0])]} at example {bad[0][1]}: every "
             "value must be finite; drop the example"
         )

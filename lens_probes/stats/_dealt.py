@@ -20,6 +20,7 @@ from lens_probes.stats.inputs import (
     Numbers,
     check_labels,
     check_values,
+    numbers,
     to_numpy,
 )
 from lens_probes.stats.relabel import (
@@ -193,7 +194,7 @@ def _within_pairs(positive: Bools, index: Ints, k: int) -> Floats:
 
 def over_units(direction: Numbers, selected: Numbers, width: int) -> tuple[Floats, Bools]:
     """Signs, and which units count: selected ones whose direction is known."""
-    signs, use = to_numpy(direction).astype(np.float64), to_numpy(selected)
+    signs, use = numbers(direction, "direction"), numbers(selected, "selected")
     if signs.shape != (width,) or use.shape != (width,):
         raise InputError(
             f"direction has shape {signs.shape} and selected {use.shape}: both must be [unit] over "

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from lens_probes.errors import InputError
 from lens_probes.stats._permuted import FIRST, N_BINS, STEP, Statistic, Tops
-from lens_probes.stats.corrections import families
+from lens_probes.stats.corrections import families, family_ids
 from lens_probes.stats.groups import Groups, centred_scaled
 from lens_probes.stats.inputs import Floats, Ints, InTurn, Numbers, chunks, refuse_nonfinite
 
@@ -119,7 +120,7 @@ def family_p(
 def check_draws(n_permutations: int, alpha: float) -> None:
     """A ValueError for a number of permutations or an alpha that cannot be."""
     if n_permutations < 1 or not 0 < alpha < 1:
-        raise ValueError(
+        raise InputError(
             f"n_permutations is {n_permutations} and alpha {alpha}: "
             "the first must be at least 1, the second between 0 and 1"
         )
@@ -136,8 +137,9 @@ def family_maxima(
 ) -> Maxima:
     """Maxima of units that follow one another in arrays [example, unit], in bounded memory."""
     width = sum(arrays.widths)
+    family = None if family is None else family_ids(family)
     members = list(families(family, width))
-    ids = np.array([0]) if family is None else np.unique(np.asarray(family))
+    ids = np.array([0]) if family is None else np.unique(family)
     place = np.empty(width, dtype=np.int64)
     for k, indices in enumerate(members):
         place[indices] = k

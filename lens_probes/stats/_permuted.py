@@ -17,14 +17,12 @@ import numpy.typing as npt
 
 from lens_probes.stats._compile import EXACT, compiled
 from lens_probes.stats.inputs import Bools, Floats, Ints
+from lens_probes.stats.welch import APART, welch_z
 
 # Exceedances are counted from this |z| on (two-sided p of 0.1), in steps of STEP up to LAST.
 FIRST, STEP, LAST = 1.6448536269514722, 0.002, 12.0
 # From this ceiling of the studentised r on it is used: thresholds lie near 5.
 CEILING = 6.0
-# Beyond this t^2 classes are apart: all such are one, as rounding decides how far. Units of few
-# values are apart under many relabellings, and must tie with themselves.
-APART = 1e10
 N_BINS = math.ceil((LAST - FIRST) / STEP)
 
 
@@ -60,31 +58,6 @@ class Statistic(Protocol):
         """Raise `tops` by these units under some rows of the table; family [unit]."""
 
 
-def normalised_welch(x: Floats, y: Bools) -> Floats:
-    """Welch's t of x [item, unit] between two classes y [item], on the scale of a normal z [unit].
-
-    From both classes' own deviations, so that separated classes lose nothing; t^2 counts up to
-    1e10. 0 where the means are equal. Each class needs two items.
-    """
-    sides = [x[~y], x[y]]
-    centres = [side.mean(axis=0) for side in sides]
-    variances = [
-        np.square(side - centre).sum(axis=0) / (len(side) * (len(side) - 1))
-        for side, centre in zip(sides, centres, strict=True)
-    ]
-    both, gap = variances[0] + variances[1], centres[1] - centres[0]
-    last = float(len(x) - 2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        squared = gap**2 / both
-        share = variances[0] / both
-        dof = 1 / (share**2 / (len(sides[0]) - 1) + (1 - share) ** 2 / (len(sides[1]) - 1))
-        apart = squared >= APART
-        squared = np.where(apart, APART, squared)
-        dof = np.where(apart | ~np.isfinite(dof), last, dof)
-        size = (8 * dof + 1) / (8 * dof + 3) * np.sqrt(dof * np.log1p(squared / dof))
-    return np.where(gap == 0, 0.0, np.copysign(size, gap))
-
-
 @dataclass(frozen=True)
 class NormalisedWelch:
     """Welch's t of two classes of groups, normalised for its own degrees of freedom.
@@ -100,7 +73,7 @@ class NormalisedWelch:
 
     def observed(self, means: Floats) -> Floats:
         """z of the real labels."""
-        return normalised_welch(means, self.labels)
+        return welch_z(means, self.labels)
 
     def same(self) -> Bools:
         """The real labels, and with classes of equal size their mirror image."""

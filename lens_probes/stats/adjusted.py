@@ -14,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64, Shaped
 
+from lens_probes.errors import InputError, choice
 from lens_probes.stats._adjustment import GroupModel, group_model
 from lens_probes.stats._maxima import family_p
-from lens_probes.stats.corrections import families
+from lens_probes.stats._options import checked_options
+from lens_probes.stats.corrections import families, family_ids
 from lens_probes.stats.inputs import (
     Floats,
     Ints,
@@ -72,6 +74,7 @@ class AdjustedTest:
     why: str
 
 
+@checked_options
 def adjusted_test(
     x: Units | Sequence[Units] | InTurn,
     y: Labels,
@@ -111,8 +114,10 @@ def adjusted_test(
     """
     arrays = several_arrays(x)
     label = check_values(y, arrays.n_examples)
+    family = None if family is None else family_ids(family)
+    choice("method", method, ("auto", "sign flips", "permutation"))
     if n_draws < 1 or not 0 < alpha < 1 or not 0 <= icc < 1:
-        raise ValueError(
+        raise InputError(
             f"n_draws is {n_draws}, alpha {alpha} and icc {icc}: the first must be at least 1, "
             "alpha between 0 and 1, icc at least 0 and below 1"
         )
@@ -126,7 +131,7 @@ def adjusted_test(
         adjusted_t=_student(r, model.dof),
         p_family=p,
         log10_p_family=np.log10(p),
-        families=np.array([0]) if family is None else np.unique(np.asarray(family)),
+        families=np.array([0]) if family is None else np.unique(family),
         threshold=_student(threshold, model.dof),
         dof=model.dof,
         n_groups=len(model.contrast),
@@ -163,7 +168,7 @@ def _choose(model: GroupModel, method: str, alpha: float) -> tuple[Method, str]:
     size = f"{model.effective_groups:.1f} of {g} groups carry the comparison"
     if method == "permutation" or (method == "auto" and model.constant and 0.5 ** (g - 1) > alpha):
         if not model.constant:
-            raise ValueError(
+            raise InputError(
                 "y varies inside a group: a permutation of groups needs one label each; use "
                 "method='sign flips'"
             )

@@ -85,7 +85,7 @@ def concordance(
 
 
 def _effects(values: Numbers, what: str) -> Floats:
-    effects = to_numpy(values)
+    effects = to_numpy(values, what)
     if effects.ndim != 1 or effects.dtype.kind not in "fiub":
         raise InputError(
             f"{what} has shape {effects.shape} and dtype {effects.dtype}: it must be numbers [unit]"

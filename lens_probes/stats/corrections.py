@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 
 from lens_probes.arrays import array_of
 from lens_probes.errors import InputError, shown
-from lens_probes.stats.inputs import Floats, Numbers
+from lens_probes.stats.inputs import Floats, Numbers, numbers
 from lens_probes.stats.tails import LN10
 
 Correction = Literal["bonferroni", "holm", "bh", "by"]
@@ -31,7 +31,7 @@ def adjust(
     NaN stays NaN and does not count towards the size of its family.
     Raises ValueError for an unknown method, p outside [0, 1], or ids of another length.
     """
-    values = _numbers("p", p)
+    values = numbers(p, "p")
     if np.any((values < 0) | (values > 1)):
         bad = float(values[(values < 0) | (values > 1)][0])
         raise InputError(f"p has the value {bad:g}: it must lie between 0 and 1 (or be NaN)")
@@ -41,13 +41,6 @@ def adjust(
         method,
         lambda tested: _holm(tested) if method == "holm" else _statsmodels(tested, method),
     )
-
-
-def _numbers(name: str, given: Numbers) -> Floats:
-    values = array_of(name, given)
-    if values.dtype.kind not in "fiub":
-        raise InputError(f"{name} has dtype {values.dtype}: it must be numbers")
-    return values.astype(np.float64)
 
 
 def _statsmodels(tested: Floats, method: Correction) -> Floats:
@@ -69,7 +62,7 @@ def adjust_log10(
     family: Numbers | None = None,
 ) -> Floats:
     """`adjust` from log10 p to log10 of adjusted p, where p itself would underflow."""
-    values = _numbers("log10_p", log10_p)
+    values = numbers(log10_p, "log10_p")
     if np.any(values > 0):
         bad = float(values[values > 0][0])
         raise InputError(f"log10_p has the value {bad:g}: it must be 0 or less (or NaN)")
@@ -114,12 +107,22 @@ def _by_family(
     return adjusted
 
 
+def family_ids(family: Any) -> npt.NDArray[Any]:
+    """Ids [unit] of families, of any type that can be put in order."""
+    ids = array_of("family", family)
+    if ids.dtype.kind in "cVO":
+        raise InputError(f"family has dtype {ids.dtype}: give numbers or names")
+    if ids.dtype.kind == "f" and np.isnan(ids).any():
+        raise InputError("family is NaN for some units: give one group id for each")
+    return ids
+
+
 def families(family: Numbers | None, n_units: int) -> Iterator[npt.NDArray[np.intp]]:
     """Unit indices of each family, in order of first appearance of sorted ids."""
     if family is None:
         yield np.arange(n_units)
         return
-    ids = array_of("family", family)
+    ids = family_ids(family)
     if ids.shape != (n_units,):
         raise InputError(
             f"family has shape {ids.shape} but there are {n_units} units: "

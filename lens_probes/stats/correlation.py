@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lens_probes.arrays import check_scale
 from lens_probes.errors import InputError
+from lens_probes.stats.groups import centred_scaled
 from lens_probes.stats.inputs import (
     Floats,
     Labels,
@@ -16,8 +18,8 @@ from lens_probes.stats.inputs import (
     check_units,
     check_values,
     chunks,
+    numbers,
     refuse_nonfinite,
-    to_numpy,
 )
 from lens_probes.stats.tails import student_tail
 
@@ -62,7 +64,7 @@ def correlation(x: Units, y: Labels, *, covariates: Numbers | None = None) -> Co
     for first, part in chunks(x, max_units=256):
         if not np.isfinite(part).all():
             refuse_nonfinite(part, first)
-        values = part - part[:1].astype(np.float64)
+        values = centred_scaled(part)
         rows = slice(first, first + part.shape[1])
         plain[rows] = _r(values, label, constant, "y is constant: give a label that varies")
         if basis is not None:
@@ -76,7 +78,7 @@ def correlation(x: Units, y: Labels, *, covariates: Numbers | None = None) -> Co
 
 def _basis(covariates: Numbers, n: int) -> Floats:
     """Orthonormal columns spanning a constant and the covariates [example, 1 + k]."""
-    values = to_numpy(covariates).astype(np.float64)
+    values = numbers(covariates, "covariates")
     if values.ndim != 2 or values.shape[0] != n:
         raise InputError(
             f"covariates have shape {values.shape} but x has {n} examples: "
@@ -85,6 +87,7 @@ def _basis(covariates: Numbers, n: int) -> Floats:
     if not np.isfinite(values).all():
         column = int(np.argwhere(~np.isfinite(values))[0][1])
         raise InputError(f"covariate {column} has a NaN or infinite value: drop those examples")
+    check_scale("covariates", values)
     centred = values - values.mean(axis=0)
     sizes = np.linalg.norm(centred, axis=0)
     if np.any(sizes <= SPANNED * np.linalg.norm(values, axis=0)):

@@ -14,6 +14,7 @@ from scipy import special
 
 from lens_probes.errors import InputError
 from lens_probes.stats._dealt import Dealt, against
+from lens_probes.stats._options import checked_options
 from lens_probes.stats.groups import centred_scaled
 from lens_probes.stats.inputs import (
     Floats,
@@ -22,9 +23,9 @@ from lens_probes.stats.inputs import (
     Numbers,
     Units,
     chunks,
+    numbers,
     refuse_nonfinite,
     several_arrays,
-    to_numpy,
 )
 
 
@@ -47,6 +48,7 @@ class EffectAgreement:
     n_units: int
 
 
+@checked_options
 def effect_agreement(
     x: Units | Sequence[Units] | InTurn,
     y: Labels,
@@ -65,7 +67,7 @@ def effect_agreement(
     """
     arrays = several_arrays(x)
     dealt = Dealt.of(y, groups, "class", n_permutations=n_permutations, seed=seed)
-    effects = to_numpy(effect).astype(np.float64)
+    effects = numbers(effect, "effect")
     if effects.shape != (sum(arrays.widths),):
         raise InputError(
             f"effect has shape {effects.shape}: it must be [unit] over the {sum(arrays.widths)} "

@@ -9,6 +9,7 @@ import numpy as np
 
 from lens_probes.stats import _logit as logit
 from lens_probes.stats import _rows as rows
+from lens_probes.stats._options import checked_options
 from lens_probes.stats._start import start_block
 from lens_probes.stats.inputs import (
     Floats,
@@ -40,6 +41,7 @@ class Firth:
     firth_status: TextPerUnit
 
 
+@checked_options
 def firth(x: Units, y: Labels, *, n_threads: int = 1) -> Firth:
     """Firth's (1993) logit of labels y [example] on each unit of x [example, unit].
 

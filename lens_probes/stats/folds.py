@@ -7,18 +7,21 @@ from typing import Any
 import numpy as np
 
 from lens_probes.errors import InputError
+from lens_probes.stats._options import checked_options
 from lens_probes.stats.groups import group_examples, group_labels
-from lens_probes.stats.inputs import Ints, Labels, check_labels, check_values, to_numpy
+from lens_probes.stats.inputs import Ints, Labels, check_labels, check_values, one_each
 
 
+@checked_options
 def folds_by_word(y: Labels, word: Any, *, n_folds: int = 5, seed: int = 0) -> Ints:
     """Fold of each example [example]; every fold holds out at least one word of both classes.
 
     Words are dealt in random order, the largest first, each to the fold with the fewest examples
     of its class. Raises ValueError for a word with both labels or too few words in a class.
     """
-    n = len(to_numpy(y))
-    positive = check_labels(y, n)
+    given = one_each(y, "y")
+    n = len(given)
+    positive = check_labels(given, n)
     words = group_examples(word, n, what="word")
     labels = group_labels(words, positive)
     _check_folds(n_folds)
@@ -40,14 +43,16 @@ def folds_by_word(y: Labels, word: Any, *, n_folds: int = 5, seed: int = 0) -> I
     return fold[words.index]
 
 
+@checked_options
 def folds_by_passage(y: Labels, source: Any, *, n_folds: int = 5, seed: int = 0) -> Ints:
     """Fold of each example [example]; a passage (equal source) is never split between folds.
 
     Passages are dealt in random order, the largest first, each where it evens out both classes.
     Raises ValueError where a fold would be without one of the classes.
     """
-    n = len(to_numpy(y))
-    positive = check_labels(y, n)
+    given = one_each(y, "y")
+    n = len(given)
+    positive = check_labels(given, n)
     passages = group_examples(source, n, what="source")
     _check_folds(n_folds)
     ones = np.bincount(passages.index, weights=positive)
@@ -70,6 +75,7 @@ def folds_by_passage(y: Labels, source: Any, *, n_folds: int = 5, seed: int = 0)
     return fold[passages.index]
 
 
+@checked_options
 def folds_by_value(value: Labels, groups: Any, *, n_folds: int = 5, seed: int = 0) -> Ints:
     """Fold of each example [example] for a continuous value; equal groups are never split.
 
@@ -78,8 +84,9 @@ def folds_by_value(value: Labels, groups: Any, *, n_folds: int = 5, seed: int = 
     so that every fold spans the range of values. Raises ValueError for fewer than 2 groups a
     fold and where the value would be constant inside a fold.
     """
-    n = len(to_numpy(value))
-    values = check_values(value, n, what="value")
+    given = one_each(value, "value")
+    n = len(given)
+    values = check_values(given, n, what="value")
     items = group_examples(groups, n, what="group")
     _check_folds(n_folds)
     if len(items.sizes) < 2 * n_folds:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from lens_probes.errors import InputError
 from lens_probes.stats import _group_rows as rows
 from lens_probes.stats.groups import group_examples, group_labels
 from lens_probes.stats.inputs import (
@@ -129,7 +130,7 @@ def split_groups(groups: Any, positive: Bools) -> SplitGroups:
     labels = group_labels(grouped, positive)
     k0, k1 = int((~labels).sum()), int(labels.sum())
     if min(k0, k1) < 2:
-        raise ValueError(
+        raise InputError(
             f"there are {k0} groups of class 0 and {k1} of class 1: at least 2 of each are needed"
         )
     order = np.argsort(labels, kind="stable")

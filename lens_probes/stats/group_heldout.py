@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lens_probes.errors import InputError
 from lens_probes.stats._group_rows import group_placements, sorting_order
 from lens_probes.stats.group_effects import SplitGroups, share_interval, split_groups
 from lens_probes.stats.heldout import check_fold
@@ -57,7 +58,7 @@ def heldout_auc(score: Units, y: Labels, groups: Any, fold: Any) -> HeldoutAuc:
     home[split.group] = folds
     if (home[split.group] != folds).any():
         example = int(np.flatnonzero(home[split.group] != folds)[0])
-        raise ValueError(
+        raise InputError(
             f"the group of example {example} is in more than one fold: hold out whole groups"
         )
     placed = np.empty((values.shape[1], len(home)))

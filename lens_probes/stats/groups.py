@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lens_probes.errors import InputError
+from lens_probes.errors import InputError, shown
 from lens_probes.stats.inputs import Bools, Floats, Ints, to_numpy
 
 
@@ -42,18 +42,20 @@ class Groups:
 
 def group_examples(ids: Any, n_examples: int, *, what: str) -> Groups:
     """Groups of equal ids [example]: strings, integers or booleans, none of them missing."""
-    names = to_numpy(ids)
+    names = to_numpy(ids, what)
     if names.shape != (n_examples,):
         raise InputError(
             f"{what} has shape {names.shape} but x has {n_examples} examples: "
             f"{what} must be [example], one id for each row of x"
         )
+    if names.dtype.kind in "cV":
+        raise InputError(f"{what} has dtype {names.dtype}: every id must be a string or an integer")
     if names.dtype == object:
         for example, name in enumerate(names):
             if not isinstance(name, str | int | np.integer):
                 raise InputError(
-                    f"{what} is {name!r} at example {example}: every id must be a string or an "
-                    "integer; drop the example or name it"
+                    f"{what} is {shown(name)} at example {example}: every id must be a string or "
+                    "an integer; drop the example or name it"
                 )
         if len({isinstance(name, str) for name in names}) > 1:
             names = np.array([str(name) for name in names])

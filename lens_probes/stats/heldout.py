@@ -142,7 +142,7 @@ def check_fold(fold: Any, positive: Bools) -> Ints:
 
 
 def _fold_ids(fold: Any, n: int) -> Ints:
-    folds = to_numpy(fold)
+    folds = to_numpy(fold, "fold")
     if folds.shape != (n,) or folds.dtype.kind not in "iu":
         raise InputError(
             f"fold has shape {folds.shape} and dtype {folds.dtype} for {n} examples: "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lens_probes.stats.corrections import adjust_log10, families
+from lens_probes.stats.corrections import adjust_log10, families, family_ids
 from lens_probes.stats.inputs import Floats, Numbers
 
 
@@ -19,6 +19,7 @@ def adjust_hierarchical_log10(log10_p: Numbers, *, family: Numbers) -> Floats:
 
     Raises ValueError for ids of another length than p, and p above 1.
     """
+    family = None if family is None else family_ids(family)
     q = adjust_log10(log10_p, method="bh", family=family)
     members = list(families(family, len(q)))
     simes = np.array([np.nanmin(q[m], initial=0.0) if len(m) else 0.0 for m in members])

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64, Int64, Shaped
 
-from lens_probes.arrays import array_of, check_scale
+from lens_probes.arrays import array_of, check_dense, check_scale, of_tensor
 from lens_probes.errors import InputError
 
 if TYPE_CHECKING:
@@ -52,14 +52,38 @@ def is_cuda(value: Any) -> bool:
     return is_tensor(value) and bool(value.is_cuda)
 
 
-def to_numpy(value: Any) -> npt.NDArray[Any]:
-    """The same values as a NumPy array: no copy for arrays and CPU tensors, bfloat16 as float32."""
-    if not is_tensor(value):
+def to_numpy(value: Any, name: str = "an argument") -> npt.NDArray[Any]:
+    """The same values as a NumPy array: no copy for arrays and CPU tensors, bfloat16 as float32.
+
+    Cells may be of any type: ids are text as well as numbers.
+    """
+    if isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray):
+        return value
+    if is_tensor(value):
+        return of_tensor(name, value)
+    if isinstance(value, Iterator):
+        value = list(value)
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise InputError(f"{name} has masked cells: drop those rows, or fill them")
+    try:
         return np.asarray(value)
-    value = value.detach().cpu()
-    if str(value.dtype) == "torch.bfloat16":
-        value = value.float()
-    array: npt.NDArray[Any] = value.numpy()
+    except Exception as error:  # rows of unequal length, or whatever a type of the user's raises
+        raise InputError(f"{name} is no array: its rows differ in length") from error
+
+
+def numbers(value: Any, name: str) -> Floats:
+    """Real numbers of any shape in float64, NaN among them, or a ValueError."""
+    array = array_of(name, value)
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"{name} has dtype {array.dtype}: it must be numbers")
+    return array.astype(np.float64)
+
+
+def one_each(value: Any, name: str) -> npt.NDArray[Any]:
+    """A label [example] as an array, or a ValueError where it is a single value or a table."""
+    array = array_of(name, value)
+    if array.ndim != 1:
+        raise InputError(f"{name} has shape {array.shape}: it must be [example], one for each")
     return array
 
 
@@ -71,6 +95,10 @@ def check_units(x: Any) -> Units:
             raise InputError(
                 f"x has dtype {x.dtype}: allowed are float, integer and boolean; convert it first"
             )
+    else:
+        check_dense("x", x)
+        if x.is_complex() or x.is_quantized:
+            raise InputError(f"x has dtype {x.dtype}: allowed are float, integer and boolean")
     if x.ndim != 2:
         raise InputError(
             f"x has shape {tuple(x.shape)}: it must be [example, unit]; "

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from lens_probes.errors import InputError
 from lens_probes.stats import _logit as logit
 from lens_probes.stats import _rows as rows
+from lens_probes.stats._options import checked_options
 from lens_probes.stats._start import start_block
 from lens_probes.stats.inputs import (
     Bools,
@@ -66,6 +67,7 @@ class Logistic:
     status: TextPerUnit
 
 
+@checked_options
 def logistic(x: Units, y: Labels, *, method: Method = "auto", n_threads: int = 1) -> Logistic:
     """Logit of labels y [example] on each unit of x [example, unit] with an intercept.
 

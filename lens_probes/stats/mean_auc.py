@@ -14,6 +14,7 @@ from jaxtyping import Float64
 from lens_probes.stats import _group_rows as rows
 from lens_probes.stats._compile import EXACT, compiled
 from lens_probes.stats._dealt import Dealt, against, over_units
+from lens_probes.stats._options import checked_options
 from lens_probes.stats.group_effects import SplitGroups, share_interval, split_groups
 from lens_probes.stats.groups import centred_scaled
 from lens_probes.stats.inputs import (
@@ -49,6 +50,7 @@ class MeanAuc:
     n_units: int
 
 
+@checked_options
 def mean_auc(
     x: Units | Sequence[Units] | InTurn,
     y: Labels,

@@ -61,6 +61,7 @@ def moments(x: Units, y: Labels) -> Moments:
 
 def count_distinct(x: Units) -> Ints:
     """Number of different values of each unit of x [example, unit]."""
+    x = check_units(x)
     counts = np.zeros(x.shape[1], dtype=np.int64)
     for first, part in chunks(x, max_units=256):
         ordered = np.sort(np.ascontiguousarray(part.T), axis=1)

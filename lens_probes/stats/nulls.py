@@ -16,6 +16,8 @@ import numpy.typing as npt
 from jaxtyping import Float64
 from scipy import special
 
+from lens_probes.errors import InputError
+from lens_probes.stats._options import checked_options
 from lens_probes.stats.groups import (
     Groups,
     centred_scaled,
@@ -68,6 +70,7 @@ class NullShares:
         return beyond
 
 
+@checked_options
 def relabel_tokens_null(
     x: Units, y: Labels, *, alpha_unit: float, n: int = 200, seed: int = 0
 ) -> NullShares:
@@ -79,6 +82,7 @@ def relabel_tokens_null(
     return relabel_words_null(x, y, _tokens(x), alpha_unit=alpha_unit, n=n, seed=seed)
 
 
+@checked_options
 def relabel_words_null(
     x: Units, y: Labels, word: Any, *, alpha_unit: float, n: int = 200, seed: int = 0
 ) -> NullShares:
@@ -95,6 +99,7 @@ def relabel_words_null(
     return _shares(x, words, table.astype(np.float64), alpha_unit, positive.astype(np.float64))
 
 
+@checked_options
 def relabel_tokens_null_r(
     x: Units, value: Labels, *, alpha_unit: float, n: int = 200, seed: int = 0
 ) -> NullShares:
@@ -106,6 +111,7 @@ def relabel_tokens_null_r(
     return relabel_words_null_r(x, value, _tokens(x), alpha_unit=alpha_unit, n=n, seed=seed)
 
 
+@checked_options
 def relabel_words_null_r(
     x: Units, value: Labels, word: Any, *, alpha_unit: float, n: int = 200, seed: int = 0
 ) -> NullShares:
@@ -120,7 +126,7 @@ def relabel_words_null_r(
     words = group_examples(word, len(values), what="word")
     codes, scaled = code_values(group_values(words, values))
     if len(codes) < 3:
-        raise ValueError(f"there are {len(codes)} words: at least 3 are needed to shuffle values")
+        raise InputError(f"there are {len(codes)} words: at least 3 are needed to shuffle values")
     table = sample_relabellings(codes, np.zeros(len(codes), dtype=np.int64), n=n, seed=seed)
     return _shares(x, words, scaled[table], alpha_unit, values)
 
@@ -128,7 +134,7 @@ def relabel_words_null_r(
 def check_null(alpha: float, n: int) -> None:
     """A ValueError for a level or a number of relabellings that cannot be."""
     if not 0 < alpha < 1 or n < 1:
-        raise ValueError(
+        raise InputError(
             f"alpha_unit is {alpha} and n is {n}: the first must lie between 0 and 1, "
             "the second be at least 1"
         )
@@ -139,7 +145,7 @@ def labelled_words(positive: Bools, word: Any) -> tuple[Groups, Bools]:
     words = group_examples(word, len(positive), what="word")
     labels = group_labels(words, positive)
     if min(labels.sum(), (~labels).sum()) < 2:
-        raise ValueError(
+        raise InputError(
             f"there are {int((~labels).sum())} words of class 0 and {int(labels.sum())} of class "
             "1: at least 2 of each are needed to shuffle labels over words"
         )

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from lens_probes.errors import InputError
 from lens_probes.stats._compile import EXACT, compiled
+from lens_probes.stats._options import checked_options
 from lens_probes.stats.groups import centred_scaled, group_examples
 from lens_probes.stats.inputs import (
     Bools,
@@ -56,6 +57,7 @@ class Paired:
     n_pairings: int
 
 
+@checked_options
 def paired(
     x: Units, y: Labels, pair: Any = None, *, n_pairings: int = 200, seed: int = 0
 ) -> Paired:

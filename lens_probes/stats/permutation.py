@@ -17,7 +17,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 from jaxtyping import Float64, Shaped
 
+from lens_probes.arrays import array_of
+from lens_probes.errors import InputError
 from lens_probes.stats._maxima import check_draws, family_maxima
+from lens_probes.stats._options import checked_options
 from lens_probes.stats._permuted import NormalisedWelch, Statistic, StudentisedSlope
 from lens_probes.stats.groups import Groups, group_examples, group_labels, group_values
 from lens_probes.stats.inputs import (
@@ -30,8 +33,8 @@ from lens_probes.stats.inputs import (
     Units,
     check_labels,
     check_values,
+    one_each,
     several_arrays,
-    to_numpy,
 )
 from lens_probes.stats.relabel import (
     MANY,
@@ -78,6 +81,7 @@ class MaxPermutation:
     p_beyond: float
 
 
+@checked_options
 def max_permutation(
     x: Units | Sequence[Units] | InTurn,
     y: Labels,
@@ -129,7 +133,7 @@ def max_permutation(
     arrays = several_arrays(x)
     check_draws(n_permutations, alpha)
     if statistic not in (None, *get_args(PermutedStatistic)):
-        raise ValueError(f"statistic is {statistic!r}: it must be welch, slope or student, or None")
+        raise InputError(f"statistic is {statistic!r}: it must be welch, slope or student, or None")
     design = _Design.of(y, arrays.n_examples, groups, within, statistic)
     n_distinct = count_relabellings(design.codes, design.stratum, most=MANY)
     exact = n_distinct <= n_permutations
@@ -162,6 +166,7 @@ def max_permutation(
     )
 
 
+@checked_options
 def resolution_r(
     value: Labels,
     *,
@@ -179,7 +184,8 @@ def resolution_r(
     Raises ValueError as max_permutation does.
     """
     check_draws(n_permutations, alpha)
-    design = _Design.of(value, len(to_numpy(value)), groups, within, "slope")
+    given = one_each(value, "value")
+    design = _Design.of(given, len(given), groups, within, "slope")
     return resolution_of_count(
         count_relabellings(design.codes, design.stratum, most=MANY),
         n_groups=len(design.codes),
@@ -206,7 +212,7 @@ class _Design:
     def of(
         cls, y: Any, n: int, groups: Any, within: Any, statistic: PermutedStatistic | None
     ) -> _Design:
-        labels = to_numpy(y)
+        labels = array_of("y", y)
         two = labels.dtype.kind in "fiub" and bool(np.isin(labels, (0, 1)).all())
         two = two and not (statistic == "slope" and len(np.unique(labels)) > 1)
         if two:
@@ -215,7 +221,7 @@ class _Design:
             values = check_values(labels, n, what="y")
         items = group_examples(np.arange(n) if groups is None else groups, n, what="group")
         if len(items.sizes) < 3:
-            raise ValueError(
+            raise InputError(
                 f"there are {len(items.sizes)} groups: a permutation test needs at least 3"
             )
         stratum = _strata(items, within, n)
@@ -223,7 +229,7 @@ class _Design:
         codes, contrast = code_values(of_group.astype(np.float64))
         if count_relabellings(codes, stratum, most=2) < 2:
             what = "both labels" if two else "two values"
-            raise ValueError(f"no passage has {what}: there is nothing to permute inside them")
+            raise InputError(f"no passage has {what}: there is nothing to permute inside them")
         return cls(items, stratum, codes, contrast, two, within is not None)
 
     @property
@@ -260,7 +266,7 @@ def _strata(items: Groups, within: Any, n: int) -> Ints:
     stratum = passages.index[items.order[items.starts]]
     strays = np.flatnonzero(passages.index != stratum[items.index])
     if len(strays):
-        raise ValueError(
+        raise InputError(
             f"group {items.name(int(items.index[strays[0]]))} has examples in more than one "
             "passage of within=: groups must lie inside passages"
         )

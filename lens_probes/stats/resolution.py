@@ -6,6 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from lens_probes.errors import InputError
+from lens_probes.stats._options import checked_options
+
+COUNTED = 10**100  # so many relabellings are as good as infinitely many
+_SURELY_MANY = 500
+
 ResolutionMethod = Literal["max_t", "bonferroni", "holm", "bh", "by"]
 
 
@@ -28,6 +34,7 @@ class Resolution:
     groups_needed: int
 
 
+@checked_options
 def resolution(
     method: ResolutionMethod,
     *,
@@ -48,16 +55,16 @@ def resolution(
     """
     if method not in get_args(ResolutionMethod):
         allowed = ", ".join(get_args(ResolutionMethod))
-        raise ValueError(f"method is {method!r}: it must be one of {allowed}")
+        raise InputError(f"method is {method!r}: it must be one of {allowed}")
     if min(n_groups0, n_groups1, n_units, n_permutations) < 1 or not 0 < alpha < 1:
-        raise ValueError(
+        raise InputError(
             f"n_groups0 {n_groups0}, n_groups1 {n_groups1}, n_units {n_units} and n_permutations "
             f"{n_permutations} must be at least 1 and alpha {alpha} between 0 and 1"
         )
     given = n_relabellings is not None
-    count = (
-        math.comb(n_groups0 + n_groups1, n_groups1) if n_relabellings is None else n_relabellings
-    )
+    if n_relabellings is not None and n_relabellings < 1:
+        raise InputError("n_relabellings must be 1 or more, or None")
+    count = _deals(n_groups0, n_groups1) if n_relabellings is None else n_relabellings
     exact = count <= n_permutations
     p_min = (2 if n_groups0 == n_groups1 else 1) / count if exact else 1 / (n_permutations + 1)
     p_min = min(p_min, 1.0)
@@ -69,9 +76,10 @@ def resolution(
     else:
         ok = p_min * factor <= alpha * (1 + 1e-12)
     needed = _groups_needed(alpha / factor)
-    share = f"{count} relabellings of {n_groups0} and {n_groups1} groups"
+    number = f"{count}" if count < COUNTED else f"{float(COUNTED):.0e} or more"
+    share = f"{number} relabellings of {n_groups0} and {n_groups1} groups"
     if given:
-        share = f"{count} relabellings inside passages"
+        share = f"{number} relabellings inside passages"
     how = "all are used" if exact else f"{n_permutations} are sampled"
     start = f"{share}, {how}: the smallest p is {p_min:.3g}"
     if ok and method == "max_t":
@@ -127,6 +135,12 @@ def resolution_of_count(
                 f"{draws} or more"
             )
     return Resolution(ok, message, p_min, count, exact, 1, needed)
+
+
+def _deals(n_groups0: int, n_groups1: int) -> int:
+    """Ways to choose the groups of class 1, exact where there are fewer than COUNTED."""
+    fewer = min(n_groups0, n_groups1)
+    return COUNTED if fewer > _SURELY_MANY else math.comb(n_groups0 + n_groups1, fewer)
 
 
 def _factor(method: ResolutionMethod, n_units: int) -> float:

@@ -18,7 +18,8 @@ from scipy import special
 from scipy.linalg import solve_triangular
 from scipy.optimize import nnls
 
-from lens_probes.stats.inputs import Floats, Numbers, PerUnit, to_numpy
+from lens_probes.errors import InputError
+from lens_probes.stats.inputs import Floats, Numbers, PerUnit, numbers
 
 _NULL_PENALTY = 10.0
 _CHUNK = 4096
@@ -79,20 +80,20 @@ def shrink(effect: Numbers, se: Numbers) -> Shrunk:
 
 
 def _checked(effect: Numbers, se: Numbers) -> tuple[Floats, Floats, Any]:
-    effects, errors = (to_numpy(values).astype(np.float64) for values in (effect, se))
+    effects, errors = numbers(effect, "effect"), numbers(se, "se")
     if effects.ndim != 1 or effects.shape != errors.shape:
-        raise ValueError(
+        raise InputError(
             f"effect has shape {effects.shape} and se {errors.shape}: both must be [unit]"
         )
     known = np.isfinite(effects) & np.isfinite(errors)
     if (errors[known] <= 0).any():
         unit = int(np.flatnonzero(known & (errors <= 0))[0])
-        raise ValueError(
+        raise InputError(
             f"unit {unit} has the standard error {errors[unit]:g}: it must be positive; take one "
             "that separated units have too, as that of group_effects"
         )
     if not known.any():
-        raise ValueError("no unit has both an effect and a standard error")
+        raise InputError("no unit has both an effect and a standard error")
     return effects, errors, known
 
 

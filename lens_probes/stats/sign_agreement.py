@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from lens_probes.stats._dealt import Dealt, Kind, against, over_units
+from lens_probes.stats._options import checked_options
 from lens_probes.stats.inputs import (
     Floats,
     InTurn,
@@ -51,6 +52,7 @@ class SignAgreement:
     n_groups1: int
 
 
+@checked_options
 def sign_agreement(
     x: Units | Sequence[Units] | InTurn,
     y: Labels,

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64, Int64
 
+from lens_probes.stats._options import checked_options
 from lens_probes.stats.inputs import (
     Bools,
     InTurn,
@@ -56,6 +57,7 @@ class SplitTest:
     exact: bool
 
 
+@checked_options
 def split_test(
     x: Units | Sequence[Units] | InTurn,
     y: Labels,

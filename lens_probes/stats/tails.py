@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from lens_probes.errors import InputError
 from lens_probes.stats._compile import EXACT, compiled
-from lens_probes.stats.inputs import Floats, Numbers
+from lens_probes.stats.inputs import Floats, Numbers, numbers
 
 LN10 = math.log(10.0)
 
@@ -92,7 +93,7 @@ def _log_student_all(t: Floats, dof: Floats, out: Floats) -> None:
 
 def student_tail(t: Numbers, dof: Numbers) -> tuple[Floats, Floats]:
     """Two-sided p and log10 p of Student's t; `dof` may be fractional and is broadcast to t."""
-    t, dof = np.broadcast_arrays(np.asarray(t, np.float64), np.asarray(dof, np.float64))
+    t, dof = _together(numbers(t, "t"), numbers(dof, "dof"))
     log_p = np.empty(t.shape)
     _log_student_all(t.ravel(), dof.ravel(), log_p.reshape(-1))
     return np.exp(log_p), log_p / LN10
@@ -100,7 +101,7 @@ def student_tail(t: Numbers, dof: Numbers) -> tuple[Floats, Floats]:
 
 def normal_tail(z: Numbers) -> tuple[Floats, Floats]:
     """Two-sided p and log10 p of a standard normal z."""
-    size: Any = np.abs(np.asarray(z, np.float64))
+    size: Any = np.abs(numbers(z, "z"))
     far = math.log(2.0) + special.log_ndtr(-size)
     log_p = np.where(size < 1.0, np.log1p(-special.erf(np.minimum(size, 1.0) / math.sqrt(2))), far)
     return np.exp(log_p), log_p / LN10
@@ -108,4 +109,15 @@ def normal_tail(z: Numbers) -> tuple[Floats, Floats]:
 
 def chi2_tail(statistic: Numbers) -> tuple[Floats, Floats]:
     """Upper p and log10 p of a chi-square with one degree of freedom; NaN below zero."""
-    return normal_tail(np.sqrt(np.asarray(statistic, np.float64)))
+    with np.errstate(invalid="ignore"):
+        return normal_tail(np.sqrt(numbers(statistic, "statistic")))
+
+
+def _together(t: Floats, dof: Floats) -> tuple[Floats, Floats]:
+    try:
+        one, other = np.broadcast_arrays(t, dof)
+    except ValueError as error:
+        raise InputError(
+            f"t has shape {t.shape} and dof {dof.shape}: give one dof, or one for each t"
+        ) from error
+    return one, other

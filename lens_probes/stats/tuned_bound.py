@@ -6,19 +6,24 @@ statement about the model.
 
 from __future__ import annotations
 
+from numbers import Real
+from typing import Any
+
 import numpy as np
-from jaxtyping import Bool, Float
 from scipy import special
+
+from lens_probes.errors import InputError, shown
+from lens_probes.stats.inputs import Bools, Numbers, numbers
 
 # Simes levels are calibrated for p-values up to this one.
 LARGEST_P = 0.1
 
 
 def tuned_at_least(
-    value: Float[np.ndarray, " unit"],
+    value: Numbers,
     simes_level: float,
     *,
-    among: Bool[np.ndarray, " unit"] | None = None,
+    among: Any = None,
 ) -> int:
     """Lower bound on the tuned units `among` some, with all bounds right together (1 - alpha).
 
@@ -30,16 +35,23 @@ def tuned_at_least(
     Parameters
     ----------
     value
-        `MaxPermutation.value` of all m units of the test; NaN for those that were not tested.
+        [unit] `MaxPermutation.value` of all m units of the test; NaN for those not tested.
     simes_level
         `MaxPermutation.simes_level`, of max_permutation(..., bound=True).
     among
-        The units to count; None: all. The bounds of all sets hold at the same time, so the set may
-        be chosen after looking.
+        [unit] The units to count; None: all. The bounds of all sets hold at the same time, so the
+        set may be chosen after looking.
     """
-    p = 2 * special.ndtr(-np.abs(value))
+    given = numbers(value, "value")
+    if isinstance(simes_level, bool) or not isinstance(simes_level, Real) or simes_level > 1:
+        raise InputError(f"simes_level must be a number up to 1, or NaN; got {shown(simes_level)}")
+    if given.ndim != 1:
+        raise InputError(f"value has shape {given.shape}: it must be [unit]")
+    p = 2 * special.ndtr(-np.abs(given))
     m = int((~np.isnan(p)).sum())
-    chosen = ~np.isnan(p) if among is None else among & ~np.isnan(p)
+    chosen = ~np.isnan(p)
+    if among is not None:
+        chosen &= _chosen(among, given.shape)
     n = int(chosen.sum())
     if not n or not simes_level > 0:
         return 0
@@ -48,3 +60,11 @@ def tuned_at_least(
     k, level = k[level <= LARGEST_P], level[level <= LARGEST_P]
     below = np.searchsorted(np.sort(p[chosen]), level, side="left")
     return int(max(0, (below - k + 1).max(initial=0)))
+
+
+def _chosen(among: Any, shape: tuple[int, ...]) -> Bools:
+    chosen = numbers(among, "among")
+    if chosen.shape != shape or not np.isin(chosen, (0, 1)).all():
+        raise InputError(f"among must be [unit] = {shape} of True and False, or None")
+    found: Bools = chosen == 1
+    return found

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lens_probes.errors import InputError
+from lens_probes.stats._options import checked_options
 from lens_probes.stats.groups import Groups, centred_scaled, group_examples, group_labels
 from lens_probes.stats.inputs import (
     Bools,
@@ -56,6 +58,7 @@ class WordLevel:
     note: str
 
 
+@checked_options
 def word_level(x: Units, y: Labels, word: Any, *, min_per_word: int = 5) -> WordLevel:
     """Word-level tests of x [example, unit], labels y [example] and word types word [example].
 
@@ -70,7 +73,7 @@ def word_level(x: Units, y: Labels, word: Any, *, min_per_word: int = 5) -> Word
     n = int(x.shape[0])
     positive = check_labels(y, n)
     if min_per_word < 1:
-        raise ValueError(f"min_per_word is {min_per_word}: it must be at least 1")
+        raise InputError(f"min_per_word is {min_per_word}: it must be at least 1")
     columns = np.full((9, int(x.shape[1])), np.nan)
     if word is None:
         return _result(columns, Counts(0, 0, 0, 0), "no word types were given")

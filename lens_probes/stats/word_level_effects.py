@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from lens_probes.errors import InputError
+from lens_probes.stats._options import checked_options
 from lens_probes.stats.groups import centred_scaled, group_examples, group_values
 from lens_probes.stats.inputs import (
     Floats,
@@ -42,6 +44,7 @@ class WordLevelEffects:
     n_words_dropped: int
 
 
+@checked_options
 def word_level_r(x: Units, value: Labels, word: Any, *, min_per_word: int = 5) -> WordLevelEffects:
     """Group means of x [example, unit] against a value [example] that is constant in each group.
 
@@ -54,7 +57,7 @@ def word_level_r(x: Units, value: Labels, word: Any, *, min_per_word: int = 5) -
     used = every.sizes >= min_per_word
     keep = used[every.index]
     if used.sum() < 3:
-        raise ValueError(
+        raise InputError(
             f"{int(used.sum())} groups have {min_per_word} examples or more: 3 are needed"
         )
     groups = group_examples(every.index[keep], int(keep.sum()), what="word")
@@ -91,7 +94,7 @@ def word_level_paired(x: Units, y: Labels, word: Any) -> WordLevelEffects:
     ones = np.bincount(groups.index, weights=positive)
     lone = np.flatnonzero((ones == 0) | (ones == groups.sizes))
     if len(lone) or len(groups.sizes) < 2:
-        raise ValueError(
+        raise InputError(
             f"there are {len(groups.sizes)} groups, {len(lone)} of them with one class only: 2 "
             "groups or more are needed, each with examples of both classes"
         )

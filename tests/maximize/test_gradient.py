@@ -293,7 +293,7 @@ def test_refusals(tiny_models: dict[str, LensModel]) -> None:
         ({"learning_rate": float("inf")}, r"above 0 and at most 1e\+30; got inf"),
         ({"learning_rate": float("nan")}, r"above 0 and at most 1e\+30; got nan"),
         ({"learning_rate": "a"}, "learning_rate must be a number; got 'a'"),
-        ({"l2": -1.0}, r"l2 must be 0 or a positive number; got -1\.0"),
+        ({"l2": -1.0}, r"l2 must lie between 0 and 1e\+30; got -1\.0"),
     ]:
         with pytest.raises(lp.InputError, match=message) as raised:
             maximize(tiny_models["gpt2"], **good | change)
