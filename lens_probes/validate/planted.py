@@ -80,7 +80,8 @@ def planted_folder(
     vocabulary = {f"w{i}": i for i in range(config.vocab_size)}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="w0"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="w0").save_pretrained(folder)
+    make: Any = PreTrainedTokenizerFast
+    make(tokenizer_object=tokenizer, bos_token="w0").save_pretrained(folder)
     return folder
 
 
