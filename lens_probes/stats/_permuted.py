@@ -228,18 +228,21 @@ def _raise_welch(
         for b in range(best.shape[1]):
             start = min(best[f, b], FIRST) if counting else best[f, b]
             least[f, b] = _needed(start, most)
+    # Divisions are the most of a comparison: they are made once.
+    share0, share1 = 1.0 / n0, 1.0 / n1
+    scale0, scale1 = share0 / (n0 - 1.0), share1 / (n1 - 1.0)
+    wide = (share0 + share1) * (share0 + share1)
     for unit in range(sums.shape[0]):
         f = family[unit]
         for b in range(sums.shape[1]):
-            s, q = sums[unit, b], squares[unit, b]
-            gap = s / n0 + s / n1
-            v1 = max(q - s * s / n1, 0.0) / (n1 * (n1 - 1.0))
-            v0 = max(1.0 - q - s * s / n0, 0.0) / (n0 * (n0 - 1.0))
+            q, level = squares[unit, b], sums[unit, b] * sums[unit, b]
+            v1 = max(q - level * share1, 0.0) * scale1
+            v0 = max(1.0 - q - level * share0, 0.0) * scale0
             both = max(v0 + v1, 1e-300)
-            if gap * gap > least[f, b] * both:
+            if level * wide > least[f, b] * both:
                 dof = both * both / max(v0 * v0 / (n0 - 1.0) + v1 * v1 / (n1 - 1.0), 1e-300)
                 dof = min(max(dof, 1e-3), most)
-                squared = gap * gap / both
+                squared = level * wide / both
                 if squared >= APART:
                     squared, dof = APART, most
                 z = math.sqrt(dof * math.log1p(squared / dof))
