@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lens_probes.decision import VARIES
 from lens_probes.result import SweepResult
 from lens_probes.verdict import conditions, verdict
 
@@ -221,6 +222,11 @@ def _caution(result: SweepResult) -> str:
         return (
             f"Caution: p-values count {sum(examples['n_per_class']) // 2} pairs; who is paired "
             "with whom matters (paired_t_low, paired_t_high)."
+        )
+    if decision["why"] == VARIES:
+        return (
+            "Caution: p-values count tokens, not the groups of words, since the value varies "
+            "inside them: tokens of one word or passage are not independent."
         )
     why = ", which cannot decide (the report says why)" if decision["why"] else ""
     return (

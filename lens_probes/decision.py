@@ -25,6 +25,7 @@ SCOPES = ("layer", "site", "model")
 LEVELS = ("word", "token")
 MIN_PER_WORD = 5
 ENOUGH_GROUPS = 20
+VARIES = "the value varies inside words: the test over groups needs one value a group"
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def resolve(
         )
     problem, said = _problem(decision, examples)
     if not problem:
-        return decision, said
+        return decision, said + _not_tested(examples, decision)
     if insist:
         raise InputError(f"{problem}. Or decide with level token and method holm.")
     token = Decision(
@@ -174,6 +175,17 @@ def _least(examples: Examples) -> int:
     few, many = groups_per_class(examples, use), groups_per_class(examples)
     kept = all(2 * a >= b for a, b in zip(few, many, strict=True))
     return MIN_PER_WORD if kept and min(few) > 1 else 1
+
+
+def _not_tested(examples: Examples, decision: Decision) -> str:
+    """How many groups have too few examples to be tested, and which option tests them."""
+    assert examples.group is not None
+    sizes, least = np.bincount(examples.group), decision.min_per_group
+    few = int((sizes < least).sum())
+    if not few:
+        return ""
+    said = f"; {few} of {len(sizes)} groups have fewer than {least} examples and are not tested"
+    return f"{said} (min_per_group=1 tests them)"
 
 
 def pairs_of_words(examples: Examples) -> bool:
@@ -217,10 +229,9 @@ def _problem(decision: Decision, examples: Examples) -> tuple[str, str]:
         return ("", line) if fits else (f"{line}, too few to test", "")
     if not enough:
         return f"{said}, too few to permute", ""
-    try:
-        gate = _gate(decision, examples, use, n0, n1, n if pairs else 0)
-    except ValueError as error:  # a group with several values
-        return str(error), ""
+    if examples.value is not None and not one_value_a_group(examples.select(np.flatnonzero(use))):
+        return VARIES, ""
+    gate = _gate(decision, examples, use, n0, n1, n if pairs else 0)
     return ("", gate.message) if gate.ok else (gate.message, "")
 
 

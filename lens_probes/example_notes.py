@@ -60,9 +60,10 @@ def _copies(examples: Examples) -> list[str]:
     n = len(set(examples.windows))
     if n == len(examples) or examples.pair is not None:
         return []
+    once = " (with own_group=examples.windows they count once)" if examples.group is None else ""
     return [
         f"{len(examples)} examples are {n} distinct windows: copies of a window are held out "
-        "together, and a test at token level counts each of them"
+        f"together, and a test at token level counts each of them{once}"
     ]
 
 

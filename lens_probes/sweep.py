@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from concurrent.futures import Executor
 from functools import partial
@@ -44,6 +43,7 @@ from lens_probes.provenance import provenance_of
 from lens_probes.result import SweepResult, summarise_layers
 from lens_probes.significance import decide, families
 from lens_probes.sites import check_layers, check_sites
+from lens_probes.stages import Stages
 from lens_probes.tuned import tuned_by_layer, tuned_in_all
 from lens_probes.unit_contexts import unit_details
 from lens_probes.unit_table import covariates_of, in_turn, unit_tables, with_shrunk_effects
@@ -111,13 +111,14 @@ def sweep(
     store, executor
         Folder that keeps activations, so that a stopped sweep goes on where it was, and who
         computes them; see `collect`.
+    progress
+        A bar on standard error for each stage: forward passes, statistics, checks, untrained.
 
     Raises
     ------
     InputError
         Whatever is wrong with the request, in one line, before the forward passes where possible.
     """
-    clock = _Clock()
     check_model(model)
     check_work(batch_size, progress, store, executor)
     n_permutations = whole("n_permutations", n_permutations, least=1, most=MOST_PERMUTATIONS)
@@ -130,23 +131,25 @@ def sweep(
     choice("level", "word" if level is None else level, LEVELS)
     if min_per_group is not None:
         min_per_group = whole("min_per_group", min_per_group, least=1)
-    examples = examples_of(model, probe)
-    refuse_padding(examples, model.tokenizer)
-    asked = preset_decision(
-        preset,
-        alpha=alpha,
-        method=method,
-        level=level,
-        scope=scope,
-        n_permutations=n_permutations,
-        seed=seed,
-        course_p=course_p(examples),
-    )
-    _check_labels(examples)
     rigorous = preset == "rigorous"
-    others, missing = further_negatives(model, probe) if rigorous else (None, [])
-    insist = level == "word" or (method is not None and level is None)
-    decision, resolution = resolve(asked, examples, insist=insist, min_per_group=min_per_group)
+    stages = Stages(shown=progress)
+    with stages.stage("examples", bar=False):
+        examples = examples_of(model, probe)
+        refuse_padding(examples, model.tokenizer)
+        asked = preset_decision(
+            preset,
+            alpha=alpha,
+            method=method,
+            level=level,
+            scope=scope,
+            n_permutations=n_permutations,
+            seed=seed,
+            course_p=course_p(examples),
+        )
+        _check_labels(examples)
+        others, missing = further_negatives(model, probe) if rigorous else (None, [])
+        insist = level == "word" or (method is not None and level is None)
+        decision, resolution = resolve(asked, examples, insist=insist, min_per_group=min_per_group)
     read = partial(
         collect,
         sites=wanted[0],
@@ -156,60 +159,59 @@ def sweep(
         store=store,
         executor=executor,
     )
-    clock.lap("examples")
+    with stages.stage("forward passes", bar=False):
+        activations = stages.watched(read(model, examples))
 
-    activations = read(model, examples)
-    clock.lap("forward passes")
-
-    folds = make_folds(examples, seed=seed)
-    covariates = covariates_of(examples, model.tokenizer)
-    units = unit_tables(
-        activations, examples, covariates, folds if rigorous else None,
-        decision.min_per_group if rigorous else None,
-    )  # fmt: skip
-    units = with_shrunk_effects(units)
-    adjustment = Adjustment.of(examples, model.tokenizer) if rigorous else None
-    units, decided = decide(units, decision, in_turn(activations), examples, adjustment)
-    validation: dict[str, Any] = {"resolution": resolution, "notes": [*folds.notes, *missing]}
-    validation["notes"] += notes_on(examples, model.tokenizer)
-    clock.lap("statistics")
+    with stages.stage("statistics"):
+        folds = make_folds(examples, seed=seed)
+        covariates = covariates_of(examples, model.tokenizer)
+        units = unit_tables(
+            activations, examples, covariates, folds if rigorous else None,
+            decision.min_per_group if rigorous else None,
+        )  # fmt: skip
+        units = with_shrunk_effects(units)
+        adjustment = Adjustment.of(examples, model.tokenizer) if rigorous else None
+        units, decided = decide(units, decision, in_turn(activations), examples, adjustment)
+        validation: dict[str, Any] = {"resolution": resolution, "notes": [*folds.notes, *missing]}
+        validation["notes"] += notes_on(examples, model.tokenizer)
 
     if others is not None:
-        units["auc_others"] = auc_others(
-            activations, read(model, others.examples), examples, units, others.label
-        )
-        validation["others"] = others.described()
-        clock.lap("forward passes, further negative set")
+        with stages.stage("forward passes, further negative set", bar=False):
+            units["auc_others"] = auc_others(
+                activations, read(model, others.examples), examples, units, others.label
+            )
+            validation["others"] = others.described()
 
     per_layer = summarise_layers(units)
     if adjustment is not None:
-        family = families(units, decision)
-        if decision.method == "max_t":
-            bounds = tuned_by_layer(units, decided, family)
-            per_layer = per_layer.merge(bounds, on=["layer", "site"])
-            validation["tuned"] = tuned_in_all(units, decided)
-        decided["level_at_this_design"] = level_at_this_design(
-            units, examples, decision, adjustment, max(decided.get("threshold", [np.nan]))
-        )
-        choose = partial(
-            significant_units, examples=examples, decision=decision, family=family,
-            adjustment=adjustment,
-        )  # fmt: skip
-        checks, nested = layer_checks(activations, examples, decision, choose, folds, seed=seed)
-        per_layer = per_layer.merge(checks, on=["layer", "site"])
-        validation["held_out_by"] = folds.main_name
-        validation["nested_best"] = nested
-        validation |= sweep_checks(activations, examples, decision, model.tokenizer, seed=seed)
-        clock.lap("checks")
+        with stages.stage("checks"):
+            family = families(units, decision)
+            if decision.method == "max_t":
+                bounds = tuned_by_layer(units, decided, family)
+                per_layer = per_layer.merge(bounds, on=["layer", "site"])
+                validation["tuned"] = tuned_in_all(units, decided)
+            decided["level_at_this_design"] = level_at_this_design(
+                units, examples, decision, adjustment, max(decided.get("threshold", [np.nan]))
+            )
+            choose = partial(
+                significant_units, examples=examples, decision=decision, family=family,
+                adjustment=adjustment,
+            )  # fmt: skip
+            checks, nested = layer_checks(activations, examples, decision, choose, folds, seed=seed)
+            per_layer = per_layer.merge(checks, on=["layer", "site"])
+            validation["held_out_by"] = folds.main_name
+            validation["nested_best"] = nested
+            validation |= sweep_checks(activations, examples, decision, model.tokenizer, seed=seed)
     if rigorous and untrained:
-        again = read(model.reinitialised(seed), examples)
-        per_layer = per_layer.join(untrained_counts(in_turn(again, activations), choose))
-        clock.lap("forward passes, untrained")
+        with stages.stage("forward passes, untrained", bar=False):
+            again = stages.watched(read(model.reinitialised(seed), examples))
+        with stages.stage("statistics, untrained"):
+            per_layer = per_layer.join(untrained_counts(in_turn(again, activations), choose))
 
-    evidence = evidence_of(activations, units)
-    paintings = paint_best(model, examples, units)
-    details = unit_details(model, examples, evidence, units)
-    clock.lap("paintings and unit cards")
+    with stages.stage("paintings and unit cards"):
+        evidence = evidence_of(activations, units)
+        paintings = paint_best(model, examples, units)
+        details = unit_details(model, examples, evidence, units)
     return SweepResult(
         units=units,
         layers=per_layer,
@@ -219,7 +221,7 @@ def sweep(
         validation=plain(validation, "validation"),
         paintings=paintings,
         details=details,
-        timings=clock.seconds,
+        timings=stages.seconds,
     )
 
 
@@ -235,16 +237,3 @@ def _check_labels(examples: Examples) -> None:
     for name, n in zip(examples.class_names, examples.n_per_class, strict=True):
         if n < 2:
             raise InputError(f"class {name!r} has {n} examples: 2 or more are needed in each.")
-
-
-class _Clock:
-    """Seconds between laps."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.seconds[name] = now - self._last
-        self._last = now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -196,3 +197,41 @@ def test_bundled_speeches_hold_enough_types_for_the_extended_set() -> None:
         types, n = np.unique(examples.word[examples.label == label], return_counts=True)
         assert len(types) >= 20
         assert n.min() >= 5
+
+
+def test_many_sources_are_counted_together() -> None:
+    """One pass over the examples, whatever the number of sources."""
+    rng = np.random.default_rng(0)
+
+    def made(n_sources: int) -> lp.Examples:
+        n = 1200
+        names = [f"s{i}" for i in np.r_[np.arange(n_sources), rng.integers(0, n_sources, n)][:n]]
+        word = [f"w{i}" for i in rng.integers(0, 7, n)]
+        return lp.Examples.from_tokens([[1]] * n, 0, rng.integers(0, 2, n), word, names)
+
+    def compared(examples: lp.Examples) -> int:
+        """Entries of `label` that are compared with a class while the table is made."""
+        seen = []
+
+        class Label(np.ndarray):
+            def __eq__(self, other: object) -> np.ndarray:
+                seen.append(self.size)
+                return np.asarray(self) == other
+
+        watched = replace(examples)
+        object.__setattr__(watched, "label", examples.label.view(Label))
+        watched.by_source()
+        return sum(seen)
+
+    examples = made(400)
+    table = examples.by_source()
+    assert len(table) == 400
+    assert table["n0"].sum() + table["n1"].sum() == 1200
+    assert (np.diff(table["n0"] + table["n1"]) <= 0).all()
+    for row in table.to_dict("records")[::40]:
+        here = examples.source == row["source"]
+        for k in (0, 1):
+            part = here & (examples.label == k)
+            assert row[f"n{k}"] == part.sum()
+            assert row[f"n_types{k}"] == len(set(examples.word[part]))
+    assert compared(examples) == compared(made(100)) > 0

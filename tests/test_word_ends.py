@@ -10,7 +10,7 @@ from tiny_models import byte_level_tokenizer
 
 import lens_probes as lp
 from lens_probes.copies import originals
-from lens_probes.probes.negation import BEFORE_NOT
+from lens_probes.probes.negation import BEFORE_NOT, negation_words
 from lens_probes.targets import find_targets
 from lens_probes.windows import Targets, Window
 
@@ -100,3 +100,17 @@ def test_texts_that_are_none_are_refused_and_hidden_files_left_out(tmp_path: Pat
         with pytest.raises(lp.InputError, match=f"iconv -f {encoding} -t utf-8"):
             lp.load_text(tmp_path / "u.txt")
     assert len(repr(lp.Text("t", (lp.Document("d", "s", "x" * 10**6),), "o"))) < 200
+
+
+@pytest.mark.model
+def test_default_words_of_the_negation_probe_that_a_text_lacks_are_named(
+    tiny_model: lp.LensModel,
+) -> None:
+    every = negation_words("extended")
+    assert "not" not in every, "as the probe's help says"
+    absent = ["never", "nor", "without"]
+    body = ", ".join([word for word in every if word not in absent] * 8)
+    text = lp.Text("t", (lp.Document("d", "s", body),), "made")
+    counts = lp.NegationProbe(text, before=4, after=0).examples(tiny_model).counts
+    found = {name: n for name, n in counts.items() if name.startswith("listed words not in")}
+    assert found == {"listed words not in the text: never, nor, without": 3}
