@@ -19,6 +19,7 @@ Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
 Number = float | None  # JSON has no NaN
 Pair = Annotated[list[int], Field(min_length=2, max_length=2)]
 Names = Annotated[list[str], Field(min_length=2, max_length=2)]
+_LARGEST = 2**64
 
 
 class Saved(BaseModel):
@@ -40,12 +41,15 @@ def checked(
     Raises
     ------
     InputError
-        Another format, a missing key or a wrong type, with its place.
+        Another format, a missing key or a wrong type, with its place; a number that is not finite
+        or beyond 2**64.
     """
     if newest is not None and isinstance(content, Mapping):
         check_format(content.get("format"), newest, path)
     try:
-        schema.model_validate_json(json.dumps(content), strict=True)
+        text = json.dumps(content, allow_nan=False)
+        json.loads(text, parse_int=_whole)
+        schema.model_validate_json(text, strict=True)
     except (ValidationError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is not as this version writes it: {_first(error)}.") from error
     kept: dict[str, Any] = content
@@ -87,6 +91,13 @@ def check_format(found: object, newest: int, path: Path) -> None:
             f"{path} is of an earlier version (format {found}; this one reads {newest}): make it "
             "again with the same command, in another folder."
         )
+
+
+def _whole(digits: str) -> int:
+    """A whole number that a count, a size or a seed of ours can be."""
+    if abs(found := int(digits)) > _LARGEST:
+        raise ValueError(f"a whole number of {len(digits)} digits")
+    return found
 
 
 def _first(error: Exception) -> str:
