@@ -10,16 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from lens_probes.digests import read_file
 from lens_probes.errors import InputError, one_line
 
 Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
-Number = float | None  # JSON has no NaN
+Number = FiniteFloat | None  # JSON has no NaN
 Pair = Annotated[list[int], Field(min_length=2, max_length=2)]
 Names = Annotated[list[str], Field(min_length=2, max_length=2)]
-_LARGEST = 2**64
 
 
 class Saved(BaseModel):
@@ -41,14 +40,12 @@ def checked(
     Raises
     ------
     InputError
-        Another format, a missing key or a wrong type, with its place; a number that is not finite
-        or beyond 2**64.
+        Another format, a missing key or a wrong type, with its place; a number that is not finite.
     """
     if newest is not None and isinstance(content, Mapping):
         check_format(content.get("format"), newest, path)
     try:
         text = json.dumps(content, allow_nan=False)
-        json.loads(text, parse_int=_whole)
         schema.model_validate_json(text, strict=True)
     except (ValidationError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is not as this version writes it: {_first(error)}.") from error
@@ -91,13 +88,6 @@ def check_format(found: object, newest: int, path: Path) -> None:
             f"{path} is of an earlier version (format {found}; this one reads {newest}): make it "
             "again with the same command, in another folder."
         )
-
-
-def _whole(digits: str) -> int:
-    """A whole number that a count, a size or a seed of ours can be."""
-    if abs(found := int(digits)) > _LARGEST:
-        raise ValueError(f"a whole number of {len(digits)} digits")
-    return found
 
 
 def _first(error: Exception) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import FiniteFloat
+
 from lens_probes.schemas.base import Number, Saved
 
 
@@ -62,4 +64,4 @@ class LessonRecord(Saved):
     doubts: list[OneDoubt]
     lines: list[str]
     sizes: list[str]
-    seconds: float
+    seconds: FiniteFloat
