@@ -11,59 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
+from saved_samples import small_result
 
 from lens_probes.errors import InputError
 from lens_probes.examples import Examples
 from lens_probes.folder_sums import SUMS, check_folder, check_sums, write_sums
-from lens_probes.painting import Painting
 from lens_probes.result import TIMINGS, SweepResult
 from lens_probes.schemas import ResultManifest, StoreManifest, checked
 from lens_probes.sealed import seal, unseal
-from lens_probes.unit_details import TokenContext, UnitDetails
-
-MODEL = {
-    "source": "tiny", "class": "HookedTransformer", "weights_sha256": "ab" * 32,
-    "config_sha256": "ac" * 32, "processing": "none", "dtype": "float32", "device": "cpu",
-    "n_layers": 2, "d_model": 8, "bos_token": None, "versions": {"torch": "2.13.0"},
-}  # fmt: skip
-EXAMPLES = {
-    "class_names": ["a", "b"], "n_per_class": [2, 2], "n_words_per_class": [1, 1], "n_sources": 1,
-    "n_read_tokens_per_class": [1, 1], "n_groups_per_class": [1, 1], "set_aside": {},
-    "by_source": [{"source": "s", "n0": 2, "n1": 2, "n_types0": 1, "n_types1": 1}],
-    "tokens_up_to_target": [3, 3], "sha256": "cd" * 32, "counts": {"drawn": 4},
-    "value_name": None, "tokens_computed": 12,
-    "origin": {
-        "probe": "negation", "before": 9, "text": {"name": "t", "from": "t", "sha256": "ef" * 32},
-    },
-}  # fmt: skip
-DECISION = {
-    "preset": "course", "p_column": "wald_p", "method": "bonferroni", "scope": "layer",
-    "alpha": 0.05, "level": "token", "n_permutations": 9, "min_per_group": 5, "seed": 0, "why": "",
-    "n_set_aside": 0, "families": [0],
-    "n_families": 1, "m_smallest": 2, "m_largest": 2, "left_out": 0,
-}  # fmt: skip
-NULL = {"nominal": 0.05, "unit": None, "family": 0.1, "n": 9}
-DETAILS = UnitDetails(
-    contexts=(TokenContext("top", 0.5, "be", "fore", "after", "s"),), promoted=(("a", 0.5),),
-    suppressed=(("b", -0.5),), replication=("r",), causal=("c",),
-)  # fmt: skip
-
-
-def small_result() -> SweepResult:
-    table = pd.DataFrame({"name": ["L0.q.0"]})
-    return SweepResult(
-        units=table, layers=table, examples=table, evidence=table,
-        provenance={
-            "model": MODEL, "examples": EXAMPLES, "layers": [0], "sites": ["q"],
-            "decision": DECISION,
-        },
-        validation={"resolution": "r", "notes": [], "nulls": {"tokens": NULL}},
-        paintings=(Painting("L0.q.0", ("a", "b"), (0.5, 1.0), "title", 1),),
-        details={"L0.q.0": DETAILS},
-        timings={"statistics": 0.5},
-    )  # fmt: skip
 
 
 def paths_in(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

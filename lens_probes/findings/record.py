@@ -24,14 +24,11 @@ from lens_probes.findings.intervals import no_interval
 from lens_probes.findings.parts import bounded, why_none
 from lens_probes.findings.setting import Lesson, Outcome
 from lens_probes.findings.verdict import Verdict, decide
+from lens_probes.schemas import LessonRecord, checked
 from lens_probes.sealed import remove_leftovers, seal, unseal, write_atomic
 
 FORMAT = 3
 _KEPT = ("value", "low", "high", "null", "untrained", "unit", "of")
-_FIELDS: dict[str, type | tuple[type, ...]] = {
-    "key": str, "lesson": str, "title": str, "model": str, "rows": list, "figures": dict,
-    "doubts": list, "lines": list, "sizes": list, "seconds": (int, float),
-}  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -141,12 +138,12 @@ def read_record(folder: Path, lesson: str) -> Record | None:
     if not path.exists():
         return None
     try:
-        said = unseal(read_file(path), path)
+        said = checked(unseal(read_file(path), path), LessonRecord, path)
     except OSError as error:
         raise InputError(f"cannot read {path}: {one_line(error)}.") from error
     except InputError:
         said = {}
-    if any(not isinstance(said.get(name), kind) for name, kind in _FIELDS.items()):
+    if said.get("lesson") != lesson or any(row["claim"] not in CLAIMS for row in said["rows"]):
         log.warning("%s is damaged or of an older version: the lesson runs again", path)
         return None
     return Record(lesson, said["key"], said)

@@ -4,6 +4,7 @@ from lens_probes.schemas.base import check_format as check_format
 from lens_probes.schemas.base import check_version as check_version
 from lens_probes.schemas.base import checked as checked
 from lens_probes.schemas.base import read_json as read_json
+from lens_probes.schemas.lesson_record import LessonRecord as LessonRecord
 from lens_probes.schemas.other_folders import CardManifest as CardManifest
 from lens_probes.schemas.other_folders import FindingNumbers as FindingNumbers
 from lens_probes.schemas.other_folders import ReplicationManifest as ReplicationManifest

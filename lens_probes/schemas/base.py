@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from lens_probes.digests import read_file
 from lens_probes.errors import InputError, one_line
 
 Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
-Number = float | None  # JSON has no NaN
+Number = FiniteFloat | None  # JSON has no NaN
 Pair = Annotated[list[int], Field(min_length=2, max_length=2)]
 Names = Annotated[list[str], Field(min_length=2, max_length=2)]
 
@@ -40,12 +40,13 @@ def checked(
     Raises
     ------
     InputError
-        Another format, a missing key or a wrong type, with its place.
+        Another format, a missing key or a wrong type, with its place; a number that is not finite.
     """
     if newest is not None and isinstance(content, Mapping):
         check_format(content.get("format"), newest, path)
     try:
-        schema.model_validate_json(json.dumps(content), strict=True)
+        text = json.dumps(content, allow_nan=False)
+        schema.model_validate_json(text, strict=True)
     except (ValidationError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is not as this version writes it: {_first(error)}.") from error
     kept: dict[str, Any] = content

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, FiniteFloat, field_validator
 
 from lens_probes.schemas.base import Names, Pair, Saved, Sha256
 from lens_probes.schemas.sweep_result import Decided, OneModel, SomeExamples, check_origin
@@ -42,8 +42,8 @@ class CardOptions(Saved):
     """What was asked of a causal card."""
 
     top: int
-    kind: str
-    positions: str
+    kind: Literal["zero", "mean", "resample"]
+    positions: Literal["read", "all"]
     n_nulls: int
     n_windows: int
     after: int
@@ -70,7 +70,7 @@ class CardManifest(Saved):
     verdict: Literal["used", "no more than a typical unit", "undecided"]
     why: str
     provenance: CardProvenance
-    timings: dict[str, float]
+    timings: dict[str, FiniteFloat]
     files: dict[str, Sha256]
 
 

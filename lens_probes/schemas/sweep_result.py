@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
 from lens_probes.schemas.base import Names, Number, Pair, Saved, Sha256
 from lens_probes.schemas.one_painting import OnePainting
@@ -142,6 +142,13 @@ class Decided(Saved):
     level_at_this_design: list[float] | None = None
     adjusted: Adjusted | None = None
 
+    @model_validator(mode="after")
+    def _the_smallest_p_is_known(self) -> Self:
+        counted = self.n_relabellings is not None and self.n_relabellings > 0
+        if self.method == "max_t" and not (counted and self.exact is not None):
+            raise ValueError("max_t without its number of relabellings")
+        return self
+
 
 class SweepProvenance(Saved):
     """Where a sweep's numbers come from."""
@@ -266,7 +273,7 @@ class Details(Saved):
 class Seconds(Saved):
     """Times of the stages."""
 
-    seconds: dict[str, float]
+    seconds: dict[str, FiniteFloat]
 
 
 class ResultManifest(Saved):

@@ -1,12 +1,12 @@
-"""Result, causal card, replication and store with anything in their JSON and right digests.
+"""Every JSON file that is saved, with anything in it and right digests: loaded, or one line.
 
-Each is read as the commands read it: the page is made, or one line says why not. `FUZZ` in the
-environment is that of `test_bad_input`; a fifth of it is tried of each file by default.
+Digests are made anew for each try, so that the schema decides. 60 tries of each file are part of
+every test run; `FUZZ` in the environment is their number, and has what is loaded said too, for
+folders that commands have made, and a page written of some.
 """
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import shutil
@@ -17,102 +17,77 @@ from typing import Any
 
 import numpy as np
 import pytest
+from by_hand import mutant, sealed
+from saved_samples import (
+    save_small_finding,
+    save_small_record,
+    save_small_store,
+    small_card,
+    small_replication,
+    small_result,
+)
 from tiny_models import PROSE
 
 import lens_probes as lp
+from lens_probes.ablate.card import CausalCard
+from lens_probes.answer import answer
 from lens_probes.cli import main
+from lens_probes.cli.finding_folder import _same_command
+from lens_probes.cli.running import command_line
+from lens_probes.findings.record import read_record
+from lens_probes.findings.tables import Findings, html, markdown, record_lines
 from lens_probes.folder_sums import SUMS, write_sums
 from lens_probes.result import TIMINGS
-from lens_probes.sealed import seal, unseal
+from lens_probes.sealed import unseal
+from lens_probes.shard_folder import ShardFolder, key_of
+from lens_probes.validate.replication import Replication
+from lens_probes.verify import verify
 
-pytestmark = [
-    pytest.mark.model,
-    pytest.mark.skipif("FUZZ" not in os.environ, reason="make torture: the card alone takes long"),
-]
-FUZZ = max(20, int(os.environ.get("FUZZ", "20")) // 5)
+TRIES = int(os.environ.get("FUZZ", "60"))
+N_PAGES = max(5, TRIES // 50)
 OPTIONS = [
     "--words", "course", "--max-per-class", "60", "--before", "9", "--after", "2", "--sites", "k",
     "--layers", "0,1", "--permutations", "19", "--no-untrained", "--quiet",
 ]  # fmt: skip
-ODD: list[Any] = [
-    None, True, False, 0, -1, 1.5, 1e308, -1e308, 1e-320, 10**30, -(2**63), "", "x", "10", "nan",
-    "\x00", "a\u202eb", "../../etc/passwd", "x" * 5000, [], {}, [[]], [None], {"x": None},
-    ["a", 1], [1] * 50,
-]  # fmt: skip
+LOADERS: dict[str, Callable[[Path], Any]] = {
+    "run/result.json": lambda path: lp.SweepResult.load(path.parent),
+    "run/causal/causal.json": lambda path: CausalCard.load(path.parent),
+    "run/replication/replication.json": lambda path: Replication.load(path.parent),
+    "finding/numbers.json": lambda path: _same_command(path.parent),
+}
+SAID: dict[str, Callable[[Any], Any]] = {
+    "run/result.json": answer,
+    "run/causal/causal.json": CausalCard.text_lines,
+    "run/replication/replication.json": Replication.text_lines,
+}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smallest folders of all kinds, made by no model."""
+    root = tmp_path_factory.mktemp("saved")
+    run = small_result().save(root / "run")
+    small_card().save(run / "causal")
+    small_replication().save(run / "replication")
+    save_small_finding(root / "finding")
+    return root
 
 
 @pytest.fixture(scope="module")
 def made(tiny_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a sweep, its causal card, its replication, and a store."""
+    """A folder with a sweep, its causal card and its replication, as the commands make them."""
     root = tmp_path_factory.mktemp("made")
     rng = np.random.default_rng(0)
     for name in ("text", "other"):
         (root / f"{name}.txt").write_text(" ".join(rng.permutation((PROSE * 40).split())))
     model, run = ["--model", str(tiny_folders["gpt2"])], str(root / "run")
     sweep = ["sweep", "negation", *model, "--text", str(root / "text.txt"), *OPTIONS]
-    assert main([*sweep, "--store", str(root / "store"), "--out", run]) == 0
+    assert main([*sweep, "--out", run]) == 0
     ablate = ["ablate", run, "--top", "2", "--nulls", "19", "--windows", "4", "--after", "2"]
     assert main([*ablate, "--quiet"]) == 0
     again = ["replicate", run, "--text", str(root / "other.txt"), "--permutations", "9", "--quiet"]
     assert main(again) == 0
     return root
-
-
-def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every place in plain values."""
-    parts = list(value.items()) if isinstance(value, dict) else list(enumerate(value))
-    found = []
-    for key, part in parts:
-        found.append((*at, key))
-        if isinstance(part, dict | list):
-            found += places(part, (*at, key))
-    return found
-
-
-def mutant(sound: Any, rng: np.random.Generator) -> tuple[Any, str]:
-    """The same with one or two places dropped, replaced, or added to; and what was done."""
-    changed, done = copy.deepcopy(sound), []
-    for _ in range(int(rng.integers(1, 3))):
-        every = places(changed)
-        # Long lists hold many places of one kind: as often those near the top.
-        near = [place for place in every if len(place) <= 3]
-        chosen = near if rng.integers(2) else every
-        place = chosen[int(rng.integers(len(chosen)))]
-        part = changed
-        for key in place[:-1]:
-            part = part[key]
-        what = int(rng.integers(6))
-        if what == 0:
-            del part[place[-1]]
-        elif what == 1 and isinstance(part, dict):
-            part["unheard of"] = ODD[int(rng.integers(len(ODD)))]
-        elif what == 2:
-            part[place[-1]] = [copy.deepcopy(part[place[-1]])]
-        else:
-            part[place[-1]] = ODD[int(rng.integers(len(ODD)))]
-        done.append(
-            f"{['drop', 'add', 'wrap', 'set', 'set', 'set'][what]} {place}: {repr(part)[:80]}"
-        )
-    return changed, "; ".join(done)
-
-
-def one_line(code: int, capsys: pytest.CaptureFixture[str], done: str) -> str:
-    """`made` or `refused`; anything else fails."""
-    said = capsys.readouterr()
-    if code == 0:
-        return "made"
-    assert code == 2, (code, done, said)
-    lines = [line for line in said.err.splitlines() if line.strip()]
-    assert len(lines) == 1, (done, said.err)
-    assert "Traceback" not in said.err, (done, said.err)
-    return "refused"
-
-
-FILES = {
-    "result.json": "run/result.json",
-    "causal.json": "run/causal/causal.json",
-    "replication.json": "run/replication/replication.json",
-}
 
 
 def read(path: Path) -> Any:
@@ -121,71 +96,132 @@ def read(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
-def write(path: Path, said: Any) -> bool:
-    """Write it with right digests; False where it cannot be sealed, as nothing would write it."""
-    if path.name != "result.json":
-        path.write_text(json.dumps(said))
-        (path.parent / SUMS).unlink()  # or it would be in its own list
-        write_sums(path.parent)
-        return True
+def write(path: Path, said: Any) -> None:
+    """Write it with right digests."""
+    if path.name == "result.json":
+        path.write_bytes(sealed(said, apart=TIMINGS))
+        return
+    path.write_text(json.dumps(said))
+    (path.parent / SUMS).unlink()  # or it would be in its own list
+    write_sums(path.parent)
+
+
+def outcome(load: Callable[[], Any], done: str) -> str:
+    """`loaded` or `refused`; anything else fails."""
     try:
-        path.write_bytes(seal(said, apart=TIMINGS))
-    except (KeyError, TypeError):
-        return False
-    return True
+        load()
+    except lp.InputError as error:
+        said = str(error)
+        assert len(said.splitlines()) == 1, (done, said)
+        assert len(said) < 600, (done, said)
+        return "refused"
+    except Exception as error:
+        pytest.fail(f"{done}: {type(error).__name__}: {error}")
+    return "loaded"
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_page_is_made_of_it_or_one_line_says_why_not(
-    name: str,
-    made: Path,
-    capsys: pytest.CaptureFixture[str],
-    record_property: Callable[[str, object], None],
-) -> None:
-    path, page = made / FILES[name], made / "page.html"
+def tried(path: Path, load: Callable[[Path], Any], n: int) -> Counter[str]:
+    """Outcomes of n mutants of a file, which is as it was afterwards."""
     kept = {p: p.read_bytes() for p in path.parent.iterdir() if p.name in (path.name, SUMS)}
-    assert main(["report", str(made / "run"), "--out", str(page)]) == 0, capsys.readouterr()
     sound, rng, found = read(path), np.random.default_rng(0), Counter[str]()
-    while found.total() < 5 * FUZZ:
-        changed, done = mutant(sound, rng)
-        if not write(path, changed):
-            continue
-        capsys.readouterr()
-        try:
-            code = main(["report", str(made / "run"), "--out", str(page)])
-        except Exception as error:
-            pytest.fail(f"{done}: {type(error).__name__}: {error}")
-        found[one_line(code, capsys, done)] += 1
-    for file, data in kept.items():
-        file.write_bytes(data)
-    assert found["refused"] > found["made"] > 0
+    load(path)
+    try:
+        for _ in range(n):
+            changed, done = mutant(sound, rng)
+            write(path, changed)
+            found[outcome(lambda: load(path), done)] += 1
+    finally:
+        for file, data in kept.items():
+            file.write_bytes(data)
+    return found
+
+
+@pytest.mark.parametrize("name", LOADERS)
+def test_it_is_loaded_or_one_line_says_why_not(
+    name: str, saved: Path, record_property: Callable[[str, object], None]
+) -> None:
+    token = command_line.set("lens-probes maximize")
+    try:
+        found = tried(saved / name, LOADERS[name], TRIES)
+    finally:
+        command_line.reset(token)
+    assert found["refused"] > found["loaded"] > 0
     record_property(f"{name} made by hand", dict(found))
 
 
 def test_a_manifest_of_a_store(
-    made: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+    tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """A store is made again where its manifest is not right; the numbers are the same."""
-    shutil.copytree(made / "store", tmp_path / "store")
-    manifests = list((tmp_path / "store").rglob("manifest.json"))
-    assert manifests
-    rng, found = np.random.default_rng(0), Counter[str]()
-    for number in range(FUZZ):
-        path = manifests[number % len(manifests)]
-        whole = path.read_bytes()
-        changed, done = mutant(unseal(whole, path), rng)
-        path.write_bytes(seal(changed))
-        code = main(["verify", str(tmp_path / "store")])
-        found[f"verify {code}"] += 1
-        assert code in (0, 1), done
-        path.write_bytes(whole)
-    assert found["verify 1"] > FUZZ // 2
-    record_property("store manifests made by hand", dict(found))
+    """Its folder is named anew, so that the key of what it says it is made from fits."""
+    path = save_small_store(tmp_path / "store")
+    sound, rng, found = unseal(path.read_bytes(), path), np.random.default_rng(0), Counter[str]()
+    shutil.copytree(path.parent, tmp_path / "kept")
+    for _ in range(TRIES):
+        changed, done = mutant(sound, rng)
+        shutil.rmtree(tmp_path / "store")
+        try:
+            key = key_of(changed["made_from"])
+        except (KeyError, TypeError, ValueError):
+            key = path.parent.name
+        folder = Path(shutil.copytree(tmp_path / "kept", tmp_path / "store" / key))
+        (folder / path.name).write_bytes(sealed(changed))
+        found[outcome(ShardFolder(folder, None).manifest, done)] += 1
+        try:
+            verify(tmp_path / "store")
+        except Exception as error:
+            pytest.fail(f"verify, {done}: {type(error).__name__}: {error}")
+    assert found["refused"] > found["loaded"] > 0
+    record_property("manifest.json of a store made by hand", dict(found))
 
 
-def test_a_format_without_a_seal_is_of_an_earlier_version(made: Path, tmp_path: Path) -> None:
+def test_a_record_of_a_lesson(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """One that is not right is none, and the lesson runs again; another can be shown."""
+    path = save_small_record(tmp_path)
+    sound, rng, found = unseal(path.read_bytes(), path), np.random.default_rng(0), Counter[str]()
+    for number in range(TRIES):
+        changed, done = mutant(sound, rng)
+        path.write_bytes(sealed(changed))
+        try:
+            record = read_record(tmp_path, "L22")
+            found["loaded" if record else "refused"] += 1
+            if record:
+                record_lines(record)
+                markdown((Findings("m", "whole", (record,)),))
+                if number % 10 == 0:
+                    html((Findings("m", "whole", (record,)),))
+        except Exception as error:
+            pytest.fail(f"{done}: {type(error).__name__}: {error}")
+    assert found["refused"] > found["loaded"] > 0
+    record_property("record of a lesson made by hand", dict(found))
+
+
+@pytest.mark.model
+@pytest.mark.skipif("FUZZ" not in os.environ, reason="make torture: the card alone takes long")
+@pytest.mark.parametrize("name", SAID)
+def test_what_is_loaded_can_be_said_and_shown(
+    name: str, made: Path, record_property: Callable[[str, object], None]
+) -> None:
+    pages: list[str] = []
+
+    def said(path: Path) -> None:
+        SAID[name](LOADERS[name](path))
+
+    def shown(path: Path) -> None:
+        said(path)
+        lp.SweepResult.load(made / "run").write_report(made / "page.html")
+        pages.append(name)
+
+    found = tried(made / name, said, TRIES)
+    found += tried(made / name, shown, N_PAGES)
+    assert found["refused"] > 0 < found["loaded"]
+    record_property(f"{name} of a command", dict(found) | {"pages": len(pages)})
+
+
+def test_a_format_without_a_seal_is_of_an_earlier_version(saved: Path, tmp_path: Path) -> None:
     """Format 1 had no digest of the manifest itself."""
-    shutil.copytree(made / "run", tmp_path / "run")
+    shutil.copytree(saved / "run", tmp_path / "run")
     path = tmp_path / "run" / "result.json"
     said = {key: part for key, part in read(path).items() if key != "sha256"}
     path.write_text(json.dumps(said | {"format": 1}))
