@@ -183,8 +183,11 @@ def _best_correlation(result: SweepResult) -> str:
     if np.isfinite(best["partial_r"]):
         said += f", {best['partial_r']:+.3f} given the covariates"
     said += "."
-    if np.isfinite(best.get("r_heldout", np.nan)):
-        said += f" On held-out {_held_out_by(result)} r = {best['r_heldout']:.3f}."
+    if (nested := result.validation.get("nested_best_r")) is not None:
+        said += (
+            f" Chosen and scored on different {_held_out_by(result)}, the best unit has r = "
+            f"{nested:+.3f}."
+        )
     return said
 
 
@@ -252,7 +255,7 @@ def _crossed(result: SweepResult) -> str:
         sides = "high and low values" if "r" in result.units else "the classes"
         said.append(f"{sides} also differ in {named}")
     level = decision.get("level_at_this_design")
-    if level is not None and level[1] > 1.4 * decision["alpha"]:
+    if level is not None and level[1] > 1.5 * decision["alpha"]:
         said.append(f"in this design the test errs in {level[0]:.0%} to {level[1]:.0%} of sweeps")
     said.append("a unit that differs need not be used")
     return f"Caution: {said[0]}." + "".join(f" {part[:1].upper()}{part[1:]}." for part in said[1:])

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from jaxtyping import Float
 from numpy import ndarray
@@ -26,13 +27,14 @@ class Stages:
 
     shown: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
-    _bar: tqdm[None] | None = None
+    _bar: tqdm[Any] | None = None
 
     @contextmanager
     def stage(self, name: str, *, bar: bool = True) -> Iterator[None]:
         """Time what is done inside; `bar=False` for what shows a bar of its own."""
         began = time.perf_counter()
-        with tqdm(desc=name, unit="array", disable=not (self.shown and bar)) as self._bar:
+        shown: tqdm[Any] = tqdm(desc=name, unit="array", disable=not (self.shown and bar))
+        with shown as self._bar:
             yield
         self._bar = None
         self.seconds[name] = time.perf_counter() - began

@@ -200,7 +200,7 @@ def sweep(
             checks, nested = layer_checks(activations, examples, decision, choose, folds, seed=seed)
             per_layer = per_layer.merge(checks, on=["layer", "site"])
             validation["held_out_by"] = folds.main_name
-            validation["nested_best"] = nested
+            validation |= nested
             validation |= sweep_checks(activations, examples, decision, model.tokenizer, seed=seed)
     if rigorous and untrained:
         with stages.stage("forward passes, untrained", bar=False):

@@ -144,7 +144,8 @@ CLAIMS: dict[str, Callable[[SweepResult], Said] | Callable[[SweepResult, Said], 
     rf"Strongest unit: {NAME}, r = {N} with .+\.": lambda r: (f"{_best(r, 'r')[0]:+.3f}",),
     rf"Strongest unit: {NAME}, r = {N} with .+, {N} given the covariates\.": lambda r: tuple(
         f"{v:+.3f}" for v in _best(r, "r", "partial_r")),
-    rf"On held-out .+ r = {N}\.": lambda r: (f"{_best(r, 'r_heldout')[0]:.3f}",),
+    rf"Chosen and scored on different .+, the best unit has r = {N}\.": lambda r: (
+        f"{r.validation['nested_best_r']:+.3f}",),
     rf"Median r over units: {N} \({PLACE}\)(?: to {N} \({PLACE}\))?\.": lambda r: tuple(
         f"{v:+.3f}" for v in _layer_ends(r, "median_r")),
     rf"Against a further negative set \(.+\) {NAME} has AUC {N}\.": lambda r: (

@@ -9,8 +9,8 @@ import pytest
 
 from lens_probes import stats
 from lens_probes.validate import heldout
-from lens_probes.validate.heldout import fold_scores
-from lens_probes.validate.nested import nested_best
+from lens_probes.validate.heldout import best_unit_r, fold_scores
+from lens_probes.validate.nested import nested_best, nested_best_r
 
 
 def identity_sweep(k: int, seed: int, effect: float = 0.0) -> tuple[Any, ...]:
@@ -90,3 +90,24 @@ def test_a_layer_is_chosen_without_the_fold_that_it_is_scored_on() -> None:
         assert one[2] == pytest.approx(two[2], abs=1e-12), name
         assert (np.delete(one, 2) != np.delete(two, 2)).any(), name
     assert (before.auc[2] != after.auc[2]).any()
+
+
+def test_a_unit_that_follows_a_value_is_chosen_without_what_it_is_scored_on() -> None:
+    nested, chosen_on_all = [], []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        word = np.repeat(np.arange(40), 5)
+        value = rng.normal(size=40)[word]
+        arrays = [
+            0.7 * rng.normal(size=(40, 150))[word] + 0.7 * rng.normal(size=(200, 150))
+            for _ in range(2)
+        ]
+        fold = stats.folds_by_value(value, word, n_folds=5, seed=seed)
+        nested.append(nested_best_r([best_unit_r(x, value, fold) for x in arrays]))
+        x = np.concatenate(arrays, axis=1)
+        best = np.abs(stats.correlation(x, value).r).argmax()
+        chosen_on_all.append(stats.heldout_r(x, value, fold).r_heldout[best])
+    assert abs(np.mean(nested)) < 0.08
+    assert np.mean(chosen_on_all) > 0.25
+    planted = [x + 2 * value[:, None] * (np.arange(150) == 7) for x in arrays]
+    assert nested_best_r([best_unit_r(x, value, fold) for x in planted]) > 0.8

@@ -242,6 +242,7 @@ class Validation(Saved):
     splits: Splits | None = None
     tuned: Tuned | None = None
     nested_best: Nested | None = None
+    nested_best_r: float | None = None
     others: Others | None = None
 
 

@@ -29,7 +29,7 @@ from lens_probes.validate.confounds import (
 from lens_probes.validate.controls import control_task, relabelling_null, word_splits
 from lens_probes.validate.folds import Folds
 from lens_probes.validate.heldout import best_unit_r, cross_fitted_accuracy, fold_scores
-from lens_probes.validate.nested import NestedBest, nested_best
+from lens_probes.validate.nested import NestedBest, nested_best, nested_best_r
 from lens_probes.validate.similarity import pair_similarity
 
 Array = Float[np.ndarray, "example unit"]
@@ -45,10 +45,11 @@ def layer_checks(
     folds: Folds,
     *,
     seed: int,
-) -> tuple[pd.DataFrame, dict[str, Any] | None]:
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """One row per layer and site: cross-fitted accuracy, baselines, control task; the nested best.
 
-    With a continuous label: held-out r of the unit chosen on the training folds. `choose` is
+    With a continuous label: held-out r of the unit chosen on the training folds, in each layer and
+    in all of them (`nested_best_r`). `choose` is
     `significant_units` of this decision.
     """
     arrays = in_turn(activations)
@@ -58,11 +59,11 @@ def layer_checks(
         rows = [asdict(pair_similarity(x, examples.label, examples.pair)) for x in arrays]
         table = table.join(pd.DataFrame(rows))
     if examples.value is not None:
-        if folds.main is not None:
-            table["best_unit_r_heldout"] = [
-                best_unit_r(x, examples.value, folds.main) for x in arrays
-            ]
-        return table, None
+        if folds.main is None:
+            return table, {}
+        scored_r = [best_unit_r(x, examples.value, folds.main) for x in arrays]
+        table["best_unit_r_heldout"] = [held_out.mean() for _, held_out in scored_r]
+        return table, {"nested_best_r": nested_best_r(scored_r)}
     best: dict[str, Any] | None = None
     if folds.main is not None:
         accuracy = cross_fitted_accuracy(
@@ -80,7 +81,7 @@ def layer_checks(
         y, group, fold = (part[use] for part in (examples.label, examples.group, folds.passage))
         rows = [asdict(control_task(x[use], y, group, fold, seed=seed)) for x in arrays]
         table = table.join(pd.DataFrame(rows))
-    return table, best
+    return table, {"nested_best": best}
 
 
 def _named(best: NestedBest, activations: Activations) -> dict[str, Any]:

@@ -140,7 +140,8 @@ def control_task(
             if min(held_out.sum(), (1 - held_out).sum()) >= 2:
                 auc = stats.auc(x[test][:, [unit]], held_out).auc[0]
                 aucs[i, j] = auc if association[i, unit] > 0 else 1 - auc
-    task, controls = np.nanmean(aucs[0]), np.nanmean(aucs[1:], axis=1)
+    means = np.array([np.nanmean(row) if np.isfinite(row).any() else np.nan for row in aucs])
+    task, controls = means[0], means[1:]
     return ControlTask(
         float(task),
         float(controls.mean()),

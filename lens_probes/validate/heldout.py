@@ -158,16 +158,19 @@ class FoldSums:
         return mean, sd, (total[1] / n[1] - total[0] / n[0]) / sd
 
 
-def best_unit_r(x: Array, value: Float[np.ndarray, " example"], fold: Labels) -> float:
-    """Mean held-out r, in its training direction, of the unit with the largest training |r|."""
-    scores = []
+def best_unit_r(
+    x: Array, value: Float[np.ndarray, " example"], fold: Labels
+) -> tuple[Float[np.ndarray, " fold"], Float[np.ndarray, " fold"]]:
+    """Largest training |r| of a unit, and that unit's held-out r in its training direction."""
+    inside, outside = [], []
     for k in np.unique(fold):
         train, test = fold != k, fold == k
         r = np.nan_to_num(stats.correlation(x[train], value[train]).r)
         best = int(np.abs(r).argmax())
         held_out = stats.correlation(x[test][:, [best]], value[test]).r[0]
-        scores.append(float(np.sign(r[best]) * np.nan_to_num(held_out)))
-    return float(np.mean(scores))
+        inside.append(abs(r[best]))
+        outside.append(np.sign(r[best]) * np.nan_to_num(held_out))
+    return np.array(inside), np.array(outside)
 
 
 def _probe(

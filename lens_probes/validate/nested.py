@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from lens_probes import stats
 from lens_probes.validate.heldout import FoldScores
 
 Labels = Int[np.ndarray, " example"]
+PerFold = Float[np.ndarray, " fold"]
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,12 @@ def nested_best(
         chosen_unit=tuple((int(a), int(scored[a].unit[i])) for i, a in enumerate(best)),
         chosen_array=tuple(layer.tolist()),
     )
+
+
+def nested_best_r(scored: Sequence[tuple[PerFold, PerFold]]) -> float:
+    """Mean held-out r of what each training fold chose in the whole sweep, from `best_unit_r`."""
+    inside, outside = (np.stack(part) for part in zip(*scored, strict=True))
+    return float(np.take_along_axis(outside, inside.argmax(axis=0)[None], axis=0).mean())
 
 
 def _whole(group: Labels, y: Labels, fold: Labels) -> bool:
