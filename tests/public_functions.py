@@ -163,7 +163,14 @@ STATS: dict[str, dict[str, Any]] = {
     "shrink": {"effect": RNG.normal(size=12), "se": [1.0] * 12},
     "sign_agreement": {
         **_TWO, "groups": PURE, "direction": [1.0, 1, -1], "selected": [True] * WIDTH,
+        "kind": "class", "n_permutations": 19, "seed": 0,
+    },
+    "mean_auc": {
+        **_TWO, "groups": PURE, "direction": [1.0, 1, -1], "selected": [True] * WIDTH,
         "n_permutations": 19, "seed": 0,
+    },
+    "effect_agreement": {
+        **_TWO, "groups": PURE, "effect": [0.5, 1.0, -1.0], "n_permutations": 19, "seed": 0,
     },
     "spline_columns": {"values": VALUE, "n_knots": 4},
     "split_test": {**_TWO, "word": PURE, **ROUNDS},

@@ -21,6 +21,7 @@ from lens_probes.stats.inputs import (
     check_labels,
     check_values,
     numbers,
+    one_each,
     to_numpy,
 )
 from lens_probes.stats.relabel import (
@@ -58,14 +59,16 @@ class Dealt:
     k1: int
 
     @classmethod
-    def of(cls, y: Numbers, groups: Any, kind: Kind, *, n_permutations: int, seed: int) -> Dealt:
+    def of(
+        cls, y: Numbers, n_examples: int, groups: Any, kind: Kind, *, n_permutations: int, seed: int
+    ) -> Dealt:
         """ValueError for a group of several labels or values, or fewer than 2 groups a class.
 
         Pairs need both labels in each group; they and values need 3 groups.
         """
         if kind not in KINDS:
             raise InputError(f"kind is {kind!r}: it must be 'class', 'value' or 'pair'")
-        n = len(to_numpy(y))
+        y, n = one_each(y, "y"), n_examples
         grouped = group_examples(groups, n, what="group")
         k, weight = len(grouped.sizes), 1.0 / grouped.sizes[grouped.index]
         stratum, k0, k1 = np.zeros(k, dtype=np.int64), k, 0
@@ -194,7 +197,7 @@ def _within_pairs(positive: Bools, index: Ints, k: int) -> Floats:
 
 def over_units(direction: Numbers, selected: Numbers, width: int) -> tuple[Floats, Bools]:
     """Signs, and which units count: selected ones whose direction is known."""
-    signs, use = numbers(direction, "direction"), numbers(selected, "selected")
+    signs, use = numbers(to_numpy(direction), "direction"), numbers(selected, "selected")
     if signs.shape != (width,) or use.shape != (width,):
         raise InputError(
             f"direction has shape {signs.shape} and selected {use.shape}: both must be [unit] over "

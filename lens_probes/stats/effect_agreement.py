@@ -26,6 +26,7 @@ from lens_probes.stats.inputs import (
     numbers,
     refuse_nonfinite,
     several_arrays,
+    to_numpy,
 )
 
 
@@ -66,8 +67,10 @@ def effect_agreement(
     out again. Units with a NaN or infinite effect, and constant ones, are left out.
     """
     arrays = several_arrays(x)
-    dealt = Dealt.of(y, groups, "class", n_permutations=n_permutations, seed=seed)
-    effects = numbers(effect, "effect")
+    dealt = Dealt.of(
+        y, arrays.n_examples, groups, "class", n_permutations=n_permutations, seed=seed
+    )
+    effects = numbers(to_numpy(effect), "effect")
     if effects.shape != (sum(arrays.widths),):
         raise InputError(
             f"effect has shape {effects.shape}: it must be [unit] over the {sum(arrays.widths)} "

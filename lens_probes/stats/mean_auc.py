@@ -68,7 +68,9 @@ def mean_auc(
     unit by unit. As there, class means are taken out before labels are dealt out again.
     """
     arrays = several_arrays(x)
-    dealt = Dealt.of(y, groups, "class", n_permutations=n_permutations, seed=seed)
+    dealt = Dealt.of(
+        y, arrays.n_examples, groups, "class", n_permutations=n_permutations, seed=seed
+    )
     signs, use = over_units(direction, selected, sum(arrays.widths))
     split = split_groups(groups, check_labels(y, arrays.n_examples))
     placed, ranks = np.zeros(split.k0 + split.k1), np.zeros(split.k0 + split.k1)

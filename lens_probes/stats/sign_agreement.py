@@ -82,7 +82,7 @@ def sign_agreement(
     or selected not over the units of x.
     """
     arrays = several_arrays(x)
-    dealt = Dealt.of(y, groups, kind, n_permutations=n_permutations, seed=seed)
+    dealt = Dealt.of(y, arrays.n_examples, groups, kind, n_permutations=n_permutations, seed=seed)
     signs, use = over_units(direction, selected, sum(arrays.widths))
     real, null = np.zeros(1 + len(dealt.contrast)), np.zeros(len(dealt.labels))
     first_unit = 0

@@ -140,7 +140,7 @@ def test_effects_and_those_without_each_group_by_hand(kind):
     direction, everything = np.array([1.0, 1, -1, 1, -1]), list(range(7))
     have = stats.sign_agreement(x, y, group, direction, np.ones(5), kind=kind, n_permutations=50)
     assert have.share == (sign(everything) == direction).mean()
-    dealt = Dealt.of(y, group, kind, n_permutations=50, seed=0)
+    dealt = Dealt.of(y, len(y), group, kind, n_permutations=50, seed=0)
     left = np.sign(dealt.effects(dealt.means(x))[1:])
     for g in everything:
         np.testing.assert_array_equal(left[g], sign([h for h in everything if h != g]))
