@@ -255,7 +255,7 @@ def _crossed(result: SweepResult) -> str:
         sides = "high and low values" if "r" in result.units else "the classes"
         said.append(f"{sides} also differ in {named}")
     level = decision.get("level_at_this_design")
-    if level is not None and level[1] > 1.5 * decision["alpha"]:
+    if level is not None and level[1] > 1.4 * decision["alpha"] + 1e-9:
         said.append(f"in this design the test errs in {level[0]:.0%} to {level[1]:.0%} of sweeps")
     said.append("a unit that differs need not be used")
     return f"Caution: {said[0]}." + "".join(f" {part[:1].upper()}{part[1:]}." for part in said[1:])

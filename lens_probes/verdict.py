@@ -37,8 +37,8 @@ def verdict(result: SweepResult) -> str:
     half, smallest = decision["alpha"] / SHARED_BY, float(units["p_corrected"].min())
     unit_p = min(1.0, smallest * decision["n_families"])
     evidence = (
-        f"The strongest unit has p = {unit_p:.2g}, all units together p = {p_beyond:.2g}. Each "
-        f"counts at half of alpha, {half:g}."
+        f"The smallest p of a unit is {unit_p:.2g}, that of all units together {p_beyond:.2g}. "
+        f"Each counts at half of alpha, {half:g}."
     )
     if more_than_identity(unit_p, p_beyond, decision["alpha"]):
         return f"Verdict: more than word identity. {evidence}"

@@ -155,7 +155,7 @@ CLAIMS: dict[str, Callable[[SweepResult], Said] | Callable[[SweepResult, Said], 
         f"{r.layers[c].median():.2f}" for c in ("pair_similarity", "other_pair_similarity")),
     r"Verdict: (?:not shown to be )?more than word identity\.": lambda _: (),
     rf"Verdict: undecided, {N} v {N} groups are too few to tell\.": _tested,
-    rf"The strongest unit has p = {N}, all units together p = {N}\.": _two_p,
+    rf"The smallest p of a unit is {N}, that of all units together {N}\.": _two_p,
     rf"Each counts at half of alpha, {N}\.": lambda r: (f"{_alpha(r) / 2:g}",),
     rf"A difference of {N} standard deviations of group means would have been significant in {N} "
     r"of such sweeps\.": _missed,

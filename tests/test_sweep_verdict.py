@@ -87,7 +87,7 @@ def test_each_of_two_looks_has_half_of_the_verdicts_own_alpha(
     decision = decided(12, 12, p_beyond=p_beyond, alpha=alpha)
     said = verdict(result_of(decision, p))
     assert said.startswith(f"Verdict: {word}")
-    assert f"The strongest unit has p = {p:g}, all units together p = {p_beyond:g}." in said
+    assert f"The smallest p of a unit is {p:g}, that of all units together {p_beyond:g}." in said
     assert f"Each counts at half of alpha, {alpha / 2:g}." in said
     seen = f"{smallest_effect(result_of(decision)):.1f} standard deviations of group means"
     assert (seen in said) == (word == "not shown")
@@ -95,8 +95,8 @@ def test_each_of_two_looks_has_half_of_the_verdicts_own_alpha(
 
 
 def test_p_of_a_unit_is_over_all_families() -> None:
-    assert "unit has p = 0.12," in verdict(result_of(decided(12, 12, n_families=3), 0.04))
-    assert "unit has p = 1," in verdict(result_of(decided(12, 12, n_families=30), 0.04))
+    assert "p of a unit is 0.12," in verdict(result_of(decided(12, 12, n_families=3), 0.04))
+    assert "p of a unit is 1," in verdict(result_of(decided(12, 12, n_families=30), 0.04))
 
 
 @pytest.mark.parametrize("changed", [{"p_beyond": None}, {"p_beyond": np.nan}, {"level": "pair"}])

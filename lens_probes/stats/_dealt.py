@@ -17,11 +17,14 @@ from lens_probes.stats.inputs import (
     Bools,
     Floats,
     Ints,
+    InTurn,
     Numbers,
     check_labels,
     check_values,
+    chunks,
     numbers,
     one_each,
+    refuse_nonfinite,
     to_numpy,
 )
 from lens_probes.stats.relabel import (
@@ -165,6 +168,26 @@ class Dealt:
         half = 0.5 * (k - 1) ** 2 / k * left.var(keepdims=True, ddof=1)
         size: Any = (k + 1) / 2
         return _ends(share_interval(np.array([share]), half, half, size, size))
+
+
+def blocks_of(
+    arrays: InTurn, of_unit: Floats, use: Bools, max_units: int
+) -> Iterator[tuple[npt.NDArray[Any], Floats]]:
+    """Units in use, some at a time: their values [example, unit], and of_unit [unit] of them.
+
+    use and of_unit are over the units of all arrays, one array after the other.
+    """
+    before = 0
+    for array in arrays:
+        for first, part in chunks(array, max_units=max_units):
+            units = slice(before + first, before + first + part.shape[1])
+            chosen = use[units]
+            if not chosen.any():
+                continue
+            if not np.isfinite(part).all():
+                refuse_nonfinite(part, first)
+            yield part[:, chosen], of_unit[units][chosen]
+        before += int(array.shape[1])
 
 
 def against(real: float, null: Floats) -> tuple[float, float, float]:

@@ -13,7 +13,7 @@ from jaxtyping import Float64
 from scipy import special
 
 from lens_probes.errors import InputError
-from lens_probes.stats._dealt import Dealt, against
+from lens_probes.stats._dealt import Dealt, against, blocks_of
 from lens_probes.stats._options import checked_options
 from lens_probes.stats.groups import centred_scaled
 from lens_probes.stats.inputs import (
@@ -22,9 +22,7 @@ from lens_probes.stats.inputs import (
     Labels,
     Numbers,
     Units,
-    chunks,
     numbers,
-    refuse_nonfinite,
     several_arrays,
     to_numpy,
 )
@@ -76,19 +74,14 @@ def effect_agreement(
             f"effect has shape {effects.shape}: it must be [unit] over the {sum(arrays.widths)} "
             "units of x"
         )
-    real, null, first_unit = _Sums(len(dealt.contrast)), _Sums(len(dealt.contrast)), 0
-    for array in arrays:
-        for first, part in chunks(array, max_units=dealt.max_units):
-            if not np.isfinite(part).all():
-                refuse_nonfinite(part, first)
-            mine = effects[first_unit + first : first_unit + first + part.shape[1]]
-            means = dealt.means(part)
-            rest = dealt.without_label(means)
-            sd = np.sqrt(rest.var(axis=0) + _within(part, means, dealt))
-            use = np.isfinite(mine) & (sd > 0)
-            real.add(means[:, use] / sd[use], mine[use])
-            null.add(rest[:, use] / sd[use], mine[use])
-        first_unit += int(array.shape[1])
+    real, null = _Sums(len(dealt.contrast)), _Sums(len(dealt.contrast))
+    for part, mine in blocks_of(arrays, effects, np.isfinite(effects), dealt.max_units):
+        means = dealt.means(part)
+        rest = dealt.without_label(means)
+        sd = np.sqrt(rest.var(axis=0) + _within(part, means, dealt))
+        use = sd > 0
+        real.add(means[:, use] / sd[use], mine[use])
+        null.add(rest[:, use] / sd[use], mine[use])
     nan = math.nan
     if real.n < 3:
         nothing = np.full(len(dealt.labels), nan)

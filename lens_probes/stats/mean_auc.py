@@ -13,7 +13,7 @@ from jaxtyping import Float64
 
 from lens_probes.stats import _group_rows as rows
 from lens_probes.stats._compile import EXACT, compiled
-from lens_probes.stats._dealt import Dealt, against, over_units
+from lens_probes.stats._dealt import Dealt, against, blocks_of, over_units
 from lens_probes.stats._options import checked_options
 from lens_probes.stats.group_effects import SplitGroups, share_interval, split_groups
 from lens_probes.stats.groups import centred_scaled
@@ -25,8 +25,6 @@ from lens_probes.stats.inputs import (
     Numbers,
     Units,
     check_labels,
-    chunks,
-    refuse_nonfinite,
     several_arrays,
 )
 
@@ -74,26 +72,17 @@ def mean_auc(
     signs, use = over_units(direction, selected, sum(arrays.widths))
     split = split_groups(groups, check_labels(y, arrays.n_examples))
     placed, ranks = np.zeros(split.k0 + split.k1), np.zeros(split.k0 + split.k1)
-    first_unit = 0
-    for array in arrays:
-        for first, part in chunks(array, max_units=dealt.max_units):
-            units = slice(first_unit + first, first_unit + first + part.shape[1])
-            chosen = use[units]
-            if not chosen.any():
-                continue
-            if not np.isfinite(part).all():
-                refuse_nonfinite(part, first)
-            values, up = np.ascontiguousarray(part[:, chosen].T), signs[units][chosen] > 0
-            out = np.empty((len(values), len(placed)))
-            rows.group_placements(
-                values.astype(np.float64), rows.sorting_order(values), split.group, split.weight,
-                split.k0, out,
-            )  # fmt: skip
-            placed += out[up].sum(axis=0) + (1 - out[~up]).sum(axis=0)
-            rest = _without_label(part[:, chosen], dealt, split)
-            _group_ranks(rest, rows.sorting_order(rest), split.group, split.weight, out)
-            ranks += out[up].sum(axis=0) + (len(ranks) - out[~up]).sum(axis=0)
-        first_unit += int(array.shape[1])
+    for part, sign in blocks_of(arrays, signs, use, dealt.max_units):
+        values, up = np.ascontiguousarray(part.T), sign > 0
+        out = np.empty((len(values), len(placed)))
+        rows.group_placements(
+            values.astype(np.float64), rows.sorting_order(values), split.group, split.weight,
+            split.k0, out,
+        )  # fmt: skip
+        placed += out[up].sum(axis=0) + (1 - out[~up]).sum(axis=0)
+        rest = _without_label(part, dealt, split)
+        _group_ranks(rest, rows.sorting_order(rest), split.group, split.weight, out)
+        ranks += out[up].sum(axis=0) + (len(ranks) - out[~up]).sum(axis=0)
     return _found(placed, ranks, int(use.sum()), dealt, split)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from lens_probes.stats._dealt import Dealt, Kind, against, over_units
+from lens_probes.stats._dealt import Dealt, Kind, against, blocks_of, over_units
 from lens_probes.stats._options import checked_options
 from lens_probes.stats.inputs import (
     Floats,
@@ -22,8 +22,6 @@ from lens_probes.stats.inputs import (
     Labels,
     Numbers,
     Units,
-    chunks,
-    refuse_nonfinite,
     several_arrays,
 )
 
@@ -85,21 +83,12 @@ def sign_agreement(
     dealt = Dealt.of(y, arrays.n_examples, groups, kind, n_permutations=n_permutations, seed=seed)
     signs, use = over_units(direction, selected, sum(arrays.widths))
     real, null = np.zeros(1 + len(dealt.contrast)), np.zeros(len(dealt.labels))
-    first_unit = 0
-    for array in arrays:
-        for first, part in chunks(array, max_units=dealt.max_units):
-            units = slice(first_unit + first, first_unit + first + part.shape[1])
-            chosen = use[units]
-            if not chosen.any():
-                continue
-            if not np.isfinite(part).all():
-                refuse_nonfinite(part, first)
-            means, sign = dealt.means(part[:, chosen]), signs[units][chosen]
-            real += (dealt.effects(means) * sign > 0).sum(axis=1)
-            rest = dealt.without_label(means) * sign
-            for block, contrast in dealt.contrasts():
-                null[block] += (contrast @ rest > 0).sum(axis=1)
-        first_unit += int(array.shape[1])
+    for part, sign in blocks_of(arrays, signs, use, dealt.max_units):
+        means = dealt.means(part)
+        real += (dealt.effects(means) * sign > 0).sum(axis=1)
+        rest = dealt.without_label(means) * sign
+        for block, contrast in dealt.contrasts():
+            null[block] += (contrast @ rest > 0).sum(axis=1)
     return _agreement(real, null, int(use.sum()), dealt)
 
 
