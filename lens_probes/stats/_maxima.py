@@ -14,7 +14,7 @@ from lens_probes.errors import InputError
 from lens_probes.stats._permuted import FIRST, N_BINS, STEP, Statistic, Tops
 from lens_probes.stats.corrections import families, family_ids
 from lens_probes.stats.groups import Groups, centred_scaled
-from lens_probes.stats.inputs import Floats, Ints, InTurn, Numbers, chunks, refuse_nonfinite
+from lens_probes.stats.inputs import Bools, Floats, Ints, InTurn, Numbers, chunks, refuse_nonfinite
 
 # Two values of the statistic closer than this share are one: rounding must not part ties.
 TIE = 1e-9
@@ -26,11 +26,13 @@ BEYOND = 2.0
 class Maxima:
     """value [unit] under the real labels, and tops of the relabellings.
 
-    ids [family] are the family ids, members their units. A unit with constant means is NaN.
+    ids [family] are the family ids, members their units; same [relabelling]: those that give the
+    value of the real labels by definition. A unit with constant means is NaN.
     """
 
     value: Floats
     tops: Tops
+    same: Bools
     ids: npt.NDArray[Any]
     members: list[npt.NDArray[np.intp]]
 
@@ -63,6 +65,22 @@ class Maxima:
         real = int((np.abs(self.value[~np.isnan(self.value)]) >= edge).sum())
         reached = int((many >= real).sum())
         return reached / len(many) if exact else (1 + reached) / (1 + len(many))
+
+    def pooled_p(self) -> Floats:
+        """p of each unit alone: the share of all units' relabelled |z| that reach its own.
+
+        Without the relabellings that are the real labels, and with one more that reaches it. Above
+        the first bin (p of about 0.1) it is the larger of that and the normal tail.
+        """
+        others = self.tops.counts[~self.same].sum(axis=0, dtype=np.int64)
+        reached = np.cumsum(others[::-1])[::-1]
+        z = np.abs(self.value)
+        known = ~np.isnan(z)
+        total = 1 + int(known.sum()) * int((~self.same).sum())
+        place = np.floor((np.where(known, z, 0.0) - FIRST) / STEP).clip(0, N_BINS - 1)
+        p: Floats = (1 + reached[place.astype(np.int64)]) / total
+        p = np.where(z < FIRST, np.maximum(p, 2 * special.ndtr(-z)), p)
+        return np.where(known, p, np.nan)
 
     def simes_level(self, *, exact: bool, alpha: float) -> float:
         """The calibrated level of Blanchard, Neuvial and Roquain (2020) over all tested units.
@@ -160,7 +178,7 @@ def family_maxima(
             statistic.raise_tops(means[:, usable], rows, here, tops)
     # What the real labels give is known to the last digit: no rounding of a sum may exceed it.
     tops.best[:, same] = best_real[:, None]
-    return Maxima(value, tops, ids, members)
+    return Maxima(value, tops, same, ids, members)
 
 
 def _group_means(arrays: InTurn, items: Groups, stratum: Ints) -> Iterator[tuple[int, Floats]]:
