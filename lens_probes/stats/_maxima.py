@@ -93,12 +93,13 @@ class Maxima:
         best = self.tops.best.max(axis=0)
         n_bins = int(np.clip((best.max() - FIRST) // STEP + 1, 1, N_BINS))  # the rest are empty
         counts = self.tops.counts[:, :n_bins]
-        edges = np.minimum(FIRST + STEP * (np.arange(n_bins) + 1)[None, :], best[:, None])
-        edges[:, -1] = np.maximum(edges[:, -1], best)
-        p = 2 * special.ndtr(-edges)
+        p = 2 * special.ndtr(-(FIRST + STEP * (np.arange(n_bins) + 1)))
         at_least = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
-        with np.errstate(divide="ignore"):
-            ratio = np.where(counts > 0, m * p / np.maximum(at_least, 1), np.inf)
+        ratio = np.where(counts > 0, m * p / np.maximum(at_least, 1), np.inf)
+        # Nothing lies above the largest: the bin that it is in ends with it.
+        rows, top = np.arange(len(best)), n_bins - 1 - (counts[:, ::-1] > 0).argmax(axis=1)
+        ends = m * 2 * special.ndtr(-best) / np.maximum(at_least[rows, top], 1)
+        ratio[rows, top] = np.where(counts[rows, top] > 0, ends, np.inf)
         pivot = ratio.min(axis=1)
         extra = 0 if exact else 1
         allowed = int(np.floor(alpha * (len(pivot) + extra) + 1e-9)) - extra

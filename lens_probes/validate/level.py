@@ -6,7 +6,7 @@ its units are. Where a class has few or small groups a permutation of their mean
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -221,9 +221,15 @@ class _Design:
         self, kind: _Kind, n: int, rng: np.random.Generator
     ) -> Float[np.ndarray, "group unit"]:
         sizes = np.bincount(self.group).astype(np.float64)[:, None]
-        words = np.sqrt(kind.share) * rng.normal(size=(len(sizes), n))
-        noise = _skewed(kind.skew, sizes, n, rng)
-        means: NDArray[np.float64] = self._scale(kind) * (words + np.sqrt(1 - kind.share) * noise)
+        means: NDArray[np.float64]
+        if not kind.skew:
+            spread = np.sqrt(kind.share + (1 - kind.share) / sizes)
+            means = rng.standard_normal((len(sizes), n))
+            means *= self._scale(kind) * spread
+            return means
+        means = np.sqrt(1 - kind.share) * _skewed(kind.skew, sizes, n, rng)
+        means += np.sqrt(kind.share) * rng.standard_normal(means.shape)
+        means *= self._scale(kind)
         return means
 
     def _examples(
@@ -263,9 +269,8 @@ def _skewed(
     skew: float, sizes: Float[np.ndarray, "k 1"], n: int, rng: np.random.Generator
 ) -> Float[np.ndarray, "k unit"]:
     """Means [k, unit] of `sizes` examples of mean 0, variance 1 and this skewness."""
-    draw: Callable[..., Any] = rng.standard_normal
-    if abs(skew) <= LEAST_SKEW:
-        normal: NDArray[np.float64] = draw((len(sizes), n)) / np.sqrt(sizes)
+    if not skew:
+        normal: NDArray[np.float64] = rng.standard_normal((len(sizes), n)) / np.sqrt(sizes)
         return normal
     shape = 4 / skew**2
     sums = rng.standard_gamma(np.broadcast_to(shape * sizes, (len(sizes), n)))
