@@ -90,6 +90,9 @@ def _significant(result: SweepResult) -> str:
     if "untrained_n_significant" in layers:
         again = int(layers["untrained_n_significant"].sum())
         said += f" With untrained weights: {_units(again)}."
+    if "adjusted_p" in units and units["adjusted_p"].notna().any():
+        given = int((units["adjusted_p"] <= decision["alpha"]).sum())
+        said += f" Given the confounds: {_units(given)}."
     return said
 
 
@@ -103,12 +106,12 @@ def _how_many_are_tuned(result: SweepResult) -> str:
         return ""
     said = f"False discovery rate {alpha:g}: {_units(int((units['q_word'] <= alpha).sum()))}."
     if tuned:
+        n = tuned["at_least"]
+        more = ", more than can be named one by one" if n > units["significant"].sum() else ""
         said += (
-            f" Tuned are at least {_units(tuned['at_least'])} ({tuned['confidence']:.0%} "
-            "confidence)."
+            f" At least {_units(n)} {'is' if n == 1 else 'are'} tuned ({tuned['confidence']:.0%} "
+            f"confidence){more}."
         )
-    if "adjusted_p" in units and units["adjusted_p"].notna().any():
-        said += f" Given the confounds: {_units(int((units['adjusted_p'] <= alpha).sum()))}."
     return said
 
 
@@ -167,7 +170,7 @@ def _accuracy(result: SweepResult) -> str:
         return f"There are no units higher for {class1} {found}."
     how = "held-out accuracy" if cross_fitted else "in-sample accuracy (flattering)"
     return (
-        f"Mean {how} of units higher for {class1} {found}: {known.median():.0%} (median of layers "
+        f"Units higher for {class1} {found} have {how} {known.median():.0%} (median over layers "
         "and sites)."
     )
 
@@ -255,7 +258,8 @@ def _crossed(result: SweepResult) -> str:
         said.append(f"{sides} also differ in {named}")
     level = decision.get("level_at_this_design")
     if level is not None and level[1] > LIKE_ALPHA * decision["alpha"] + 1e-9:
-        what = "families of units" if decision["n_families"] > 1 else "sweeps"
+        several = decision["n_families"] > 1 and decision["method"] != "hierarchical"
+        what = "families of units" if several else "sweeps"
         said.append(
             f"in this design the test errs in {level[0]:.0%} to {level[1]:.0%} of {what} "
             "(simulated)"

@@ -207,23 +207,20 @@ def _problem(decision: Decision, examples: Examples) -> tuple[str, str]:
     pairs = decision.level == "pair"
     n0, n1 = groups_per_class(examples, use)
     several = examples.value is not None or pairs
-    n = len(np.unique(examples.group[use]))
-    aside = decision.n_set_aside
+    n, aside = len(np.unique(examples.group[use])), decision.n_set_aside
     said = f"{n1} v {n0} replication groups have {least} example{'' if least == 1 else 's'} or more"
     if several:
         said = f"{n} replication groups" + said.partition("replication groups")[2]
-    if aside:
-        said += f" ({aside} examples of groups with both classes are set aside)"
+    said += f" ({aside} examples of groups with both classes are set aside)" if aside else ""
     # One group has no spread to be told from: whatever it is, the other class's would stand for it.
     enough = n >= (2 if pairs else 3) if several else min(n0, n1) >= 2
-    if decision.method != "max_t":
-        if decision.method != "max_adjusted":
-            if examples.value is not None:
-                what = f"method {decision.method} needs an exact p of each unit"
-                return f"{what}, which values have not: use method max_t or max_adjusted", ""
-            how = "paired t" if pairs else "permutation of Welch's t"
-            line = f"{said}: {how} of their means, {decision.method}"
-            return ("", line) if enough and n >= 3 else (f"{said}, too few to test", "")
+    if decision.method not in OF_GROUPS and examples.value is not None:
+        what = f"method {decision.method} needs an exact p of each unit"
+        return f"{what}, which values have not: use method max_t or max_adjusted", ""
+    if decision.method not in OF_GROUPS and pairs:
+        line = f"{said}: paired t of their means, {decision.method}"
+        return ("", line) if enough and n >= 3 else (f"{said}, too few to test", "")
+    if decision.method == "max_adjusted":
         smallest = max(0.5 ** (n - 1), 1 / (1 + decision.n_permutations))
         line = f"{said}: scores given the confounds; the smallest p is {smallest:.3g}"
         fits = enough and not pairs and smallest <= decision.alpha
@@ -233,7 +230,10 @@ def _problem(decision: Decision, examples: Examples) -> tuple[str, str]:
     if examples.value is not None and not one_value_a_group(examples.select(np.flatnonzero(use))):
         return VARIES, ""
     gate = _gate(decision, examples, use, n0, n1, n if pairs else 0)
-    return ("", gate.message) if gate.ok else (gate.message, "")
+    if not gate.ok:
+        return gate.message.replace("max_t", decision.method), ""
+    alone = f"{said}: each unit's p by relabelling them, {decision.method}"
+    return "", gate.message if decision.method == "max_t" else alone
 
 
 def _gate(

@@ -57,16 +57,20 @@ def decide(
     if permutes(examples, decision):
         test = max_test(arrays, examples, decision, family, bound=True)
         units = units.assign(permuted_value=test.value)
-        said |= {
-            "statistic": test.statistic,
-            "n_relabellings": test.n_distinct_relabellings,
-            "exact": test.exact,
-            "threshold": [float(value) for value in test.threshold],
-            "threshold_low": [float(value) for value in test.threshold_low],
-            "threshold_high": [float(value) for value in test.threshold_high],
-            "simes_level": test.simes_level,
-            "p_beyond": test.p_beyond,
-        }
+        if decision.method != "max_adjusted":
+            said |= {
+                "statistic": test.statistic,
+                "n_relabellings": test.n_distinct_relabellings,
+                "exact": test.exact,
+            }
+        if decision.method == "max_t":
+            said |= {
+                "threshold": [float(value) for value in test.threshold],
+                "threshold_low": [float(value) for value in test.threshold_low],
+                "threshold_high": [float(value) for value in test.threshold_high],
+                "simes_level": test.simes_level,
+                "p_beyond": test.p_beyond,
+            }
     if decision.level == "word" and test is not None and examples.value is None:
         units = units.assign(
             pooled_p=test.pooled_p,

@@ -47,7 +47,7 @@ def verdict(result: SweepResult) -> str:
     needed = half if needed is None else needed
     unit_p = min(1.0, float(units["p_corrected"].min()) * decision["n_families"])
     evidence = (
-        f"The smallest p of a unit is {unit_p:.2g}, that of all units together {p_beyond:.2g}. "
+        f"The smallest p of a unit is {unit_p:.2g}, that of so many strong units {p_beyond:.2g}. "
     )
     if needed == half:
         evidence += f"Each counts at half of alpha, {half:g}."

@@ -101,6 +101,8 @@ def _confounds(r: SweepResult) -> Said:
     return tuple(f"{value:.2f}" for value in sorted(known, reverse=True)[:2])
 
 
+MEDIAN = r"\(median over layers and sites\)\."
+
 CLAIMS: dict[str, Callable[[SweepResult], Said] | Callable[[SweepResult, Said], bool]] = {
     rf"{N} examples of .+ against {N} of .+\.": lambda r: _per_class(r, ""),
     rf"{N} tokens.*, label .+\.": lambda r: (f"{len(r.examples):,}",),
@@ -118,7 +120,8 @@ CLAIMS: dict[str, Callable[[SweepResult], Said] | Callable[[SweepResult, Said], 
         f"{r.layers['untrained_n_significant'].sum():,}",),
     rf"False discovery rate {N}: {N} units?\.": lambda r: (
         f"{_alpha(r):g}", f"{(r.units['q_word'] <= _alpha(r)).sum():,}"),
-    rf"Tuned are at least {N} units? \({N} confidence\)\.": lambda r: (
+    rf"At least {N} units? (?:is|are) tuned \({N} confidence\)"
+    r"(?:, more than can be named one by one)?\.": lambda r: (
         f"{r.validation['tuned']['at_least']:,}", f"{1 - _alpha(r):.0%}"),
     rf"Given the confounds: {N} units?\.": lambda r: (
         f"{(r.units['adjusted_p'] <= _alpha(r)).sum():,}",),
@@ -137,11 +140,11 @@ CLAIMS: dict[str, Callable[[SweepResult], Said] | Callable[[SweepResult, Said], 
         lambda r: _nested(r, "logistic_probe"),
     r"There are no units higher for .+ that (?:training folds found|are significant)\.":
         lambda _: (),
-    rf"Mean held-out accuracy of units higher for .+ that training folds found: {N} "
-    r"\(median of layers and sites\)\.": lambda r: (
+    rf"Units higher for .+ that training folds found have held-out accuracy {N} {MEDIAN}":
+        lambda r: (
         f"{r.layers['mean_accuracy_significant_positive_heldout'].median():.0%}",),
-    rf"Mean in-sample accuracy \(flattering\) of units higher for .+ that are significant: {N} "
-    r"\(median of layers and sites\)\.": lambda r: (
+    rf"Units higher for .+ that are significant have in-sample accuracy \(flattering\) {N} "
+    rf"{MEDIAN}": lambda r: (
         f"{r.layers['mean_accuracy_significant_positive'].median():.0%}",),
     rf"Strongest unit: {NAME}, r = {N} with .+\.": lambda r: (f"{_best(r, 'r')[0]:+.3f}",),
     rf"Strongest unit: {NAME}, r = {N} with .+, {N} given the covariates\.": lambda r: tuple(
@@ -157,7 +160,7 @@ CLAIMS: dict[str, Callable[[SweepResult], Said] | Callable[[SweepResult, Said], 
         f"{r.layers[c].median():.2f}" for c in ("pair_similarity", "other_pair_similarity")),
     r"Verdict: (?:not shown to be )?more than word identity\.": lambda _: (),
     rf"Verdict: undecided, {N} v {N} groups are too few to tell\.": _tested,
-    rf"The smallest p of a unit is {N}, that of all units together {N}\.": _two_p,
+    rf"The smallest p of a unit is {N}, that of so many strong units {N}\.": _two_p,
     rf"Each counts at half of alpha, {N}\.": lambda r: (f"{_alpha(r) / 2:g}",),
     rf"In this design each counts at {N} only \(simulated\)\.": lambda r: (
         f"{r.provenance['decision']['evidence_level']:.2g}",),

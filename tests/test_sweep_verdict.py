@@ -94,7 +94,7 @@ def test_each_of_two_looks_has_half_of_the_verdicts_own_alpha(
     decision = decided(12, 12, p_beyond=p_beyond, alpha=alpha)
     said = verdict(result_of(decision, p))
     assert said.startswith(f"Verdict: {word}")
-    assert f"The smallest p of a unit is {p:g}, that of all units together {p_beyond:g}." in said
+    assert f"The smallest p of a unit is {p:g}, that of so many strong units {p_beyond:g}." in said
     assert f"Each counts at half of alpha, {alpha / 2:g}." in said
     seen = f"{smallest_effect(result_of(decision)):.1f} standard deviations of group means"
     assert (seen in said) == (word == "not shown")

@@ -67,20 +67,20 @@ class Maxima:
         return reached / len(many) if exact else (1 + reached) / (1 + len(many))
 
     def pooled_p(self) -> Floats:
-        """p of each unit alone: the share of all units' relabelled |z| that reach its own.
+        """p of each unit alone: the share of its family's relabelled |z| that reach its own.
 
-        Without the relabellings that are the real labels, and with one more that reaches it. Above
-        the first bin (p of about 0.1) it is the larger of that and the normal tail.
+        Without the relabellings that are the real labels, and with one more that reaches it. Below
+        the first bin (p above about 0.1) it is the larger of that and the normal tail.
         """
-        others = self.tops.counts[~self.same].sum(axis=0, dtype=np.int64)
-        reached = np.cumsum(others[::-1])[::-1]
-        z = np.abs(self.value)
-        known = ~np.isnan(z)
-        total = 1 + int(known.sum()) * int((~self.same).sum())
-        place = np.floor((np.where(known, z, 0.0) - FIRST) / STEP).clip(0, N_BINS - 1)
-        p: Floats = (1 + reached[place.astype(np.int64)]) / total
-        p = np.where(z < FIRST, np.maximum(p, 2 * special.ndtr(-z)), p)
-        return np.where(known, p, np.nan)
+        z, p = np.abs(self.value), np.full(len(self.value), np.nan)
+        for of_family, units in zip(self.tops.tails, self.members, strict=True):
+            tested = units[~np.isnan(z[units])]
+            place = _bin(z[tested])
+            real = np.bincount(place[z[tested] >= FIRST], minlength=N_BINS)
+            others = of_family - real * int(self.same.sum())
+            reached = np.cumsum(others[::-1])[::-1].clip(0)
+            p[tested] = (1 + reached[place]) / (1 + len(tested) * int((~self.same).sum()))
+        return np.where(z < FIRST, np.maximum(p, 2 * special.ndtr(-z)), p)
 
     def simes_level(self, *, exact: bool, alpha: float) -> float:
         """The calibrated level of Blanchard, Neuvial and Roquain (2020) over all tested units.
@@ -104,6 +104,11 @@ class Maxima:
         extra = 0 if exact else 1
         allowed = int(np.floor(alpha * (len(pivot) + extra) + 1e-9)) - extra
         return float(np.sort(pivot)[allowed]) if allowed >= 0 else 0.0
+
+
+def _bin(z: Floats) -> Ints:
+    """Bin of each |z|; the first for those below it."""
+    return np.floor((z - FIRST) / STEP).clip(0, N_BINS - 1).astype(np.int64)
 
 
 def family_p(
@@ -163,7 +168,12 @@ def family_maxima(
     for k, indices in enumerate(members):
         place[indices] = k
     n = len(statistic.table)
-    tops = Tops(np.zeros((len(members), n)), np.zeros((n, N_BINS if count else 0), dtype=np.int32))
+    n_bins = N_BINS if count else 0
+    tops = Tops(
+        np.zeros((len(members), n)),
+        np.zeros((n, n_bins), dtype=np.int32),
+        np.zeros((len(members), n_bins), dtype=np.int64),
+    )
     value = np.empty(width)
     same = statistic.same()
     best_real = np.zeros(len(members))

@@ -30,11 +30,13 @@ N_BINS = math.ceil((LAST - FIRST) / STEP)
 class Tops:
     """What is kept of the relabellings: best [family, relabelling], the largest |statistic| so far.
 
-    counts [relabelling, bin]: units whose |statistic| falls into each bin, or [0, 0] if not asked.
+    counts [relabelling, bin]: units whose |statistic| falls into each bin; tails [family, bin]: the
+    same of all relabellings together. Without bins if not asked.
     """
 
     best: Floats
     counts: npt.NDArray[np.int32]
+    tails: npt.NDArray[np.int64]
 
 
 class Statistic(Protocol):
@@ -89,7 +91,7 @@ class NormalisedWelch:
         n1 = int(self.labels.sum())
         _raise_welch(
             values @ table, values**2 @ table, float(len(self.labels) - n1), float(n1),
-            family, tops.best[:, rows], tops.counts[rows],
+            family, tops.best[:, rows], tops.counts[rows], tops.tails,
         )  # fmt: skip
 
 
@@ -188,15 +190,18 @@ class StudentisedSlope:
             below += slope**2 * (weights * label**2).sum(axis=1)
         if not self.studentise:
             below = np.tile(squares, (len(values), 1))
-        _raise_ratio(above, below, family, tops.best[:, rows], tops.counts[rows])
+        _raise_ratio(above, below, family, tops.best[:, rows], tops.counts[rows], tops.tails)
 
 
 @compiled(EXACT)
-def _count(counts: npt.NDArray[np.int32], row: int, z: float) -> None:
+def _count(
+    counts: npt.NDArray[np.int32], row: int, tails: npt.NDArray[np.int64], family: int, z: float
+) -> None:
     """Count z in its bin; beyond the last bin in the last."""
     if z >= FIRST:
-        place = int((z - FIRST) / STEP)
-        counts[row, min(place, counts.shape[1] - 1)] += 1
+        place = min(int((z - FIRST) / STEP), counts.shape[1] - 1)
+        counts[row, place] += 1
+        tails[family, place] += 1
 
 
 @compiled(EXACT)
@@ -215,6 +220,7 @@ def _raise_welch(
     family: Ints,
     best: Floats,
     counts: npt.NDArray[np.int32],
+    tails: npt.NDArray[np.int64],
 ) -> None:
     """sums, squares [unit, relabelling] of class 1; the means of a unit have sum 0 and length 1.
 
@@ -248,7 +254,7 @@ def _raise_welch(
                 z = math.sqrt(dof * math.log1p(squared / dof))
                 z *= (8.0 * dof + 1.0) / (8.0 * dof + 3.0)
                 if counting:
-                    _count(counts, b, z)
+                    _count(counts, b, tails, f, z)
                 if z > best[f, b]:
                     best[f, b] = z
                     if not counting:
@@ -257,7 +263,12 @@ def _raise_welch(
 
 @compiled(EXACT)
 def _raise_ratio(
-    above: Floats, below: Floats, family: Ints, best: Floats, counts: npt.NDArray[np.int32]
+    above: Floats,
+    below: Floats,
+    family: Ints,
+    best: Floats,
+    counts: npt.NDArray[np.int32],
+    tails: npt.NDArray[np.int64],
 ) -> None:
     """|above| / sqrt(below) [unit, relabelling]."""
     counting = counts.shape[1] > 0
@@ -269,5 +280,5 @@ def _raise_ratio(
             if a * a > top * top * under:
                 z = math.sqrt(min(a * a / under, APART))
                 if counting:
-                    _count(counts, b, z)
+                    _count(counts, b, tails, f, z)
                 best[f, b] = max(best[f, b], z)

@@ -60,10 +60,10 @@ class MaxPermutation:
     could have put it (95 %). exact: all n_distinct_relabellings were used; otherwise a sample of
     n_permutations, and p = (1 + b) / (1 + n_permutations). A unit whose group means are constant
     is NaN. simes_level: for `tuned_at_least`; p_beyond: p of as many units with |value| of 2 or
-    more, all units together; pooled_p [unit]: p of one unit, the share of all units' relabelled
-    |z| that reach its own (for `adjust`: few groups of a class have no exact tail; it takes units
-    to have like tails). NaN unless bound= was asked for and the statistic is the normalised
-    Welch t. n_groups1 is 0 with a continuous label.
+    more, all units together; pooled_p [unit]: p of one unit, the share of its family's
+    relabelled |z| that reach its own (for `adjust`: few groups of a class have no exact tail; it
+    takes the units of a family to have like tails). NaN unless bound= was asked for and the
+    statistic is the normalised Welch t. n_groups1 is 0 with a continuous label.
     """
 
     value: PerUnit

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.typing import NDArray
 from scipy import special
 
@@ -22,10 +22,9 @@ from lens_probes.decision import OF_GROUPS, Decision, tested_rows
 from lens_probes.examples import Examples
 from lens_probes.replication_groups import groups_per_class
 from lens_probes.stats.tuned_bound import simes_ratio
+from lens_probes.validate.null_units import Kind, null_kinds, skewed_means
 
 N_FAMILIES, MOST_UNITS, MOST_VALUES, MOST_DRAWS = 200, 500, 5_000_000, 499
-SHARES_OF_WORDS = (0.02, 0.5)
-LEAST_SKEW, MOST_SKEW = 0.05, 20.0
 # An error up to this multiple of alpha is within the simulation's own error of alpha.
 LIKE_ALPHA = 1.4
 
@@ -55,16 +54,6 @@ class DesignErrors:
         return said
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """Null units: share of their variance between groups, class 1's spread of group means against
-    class 0's, and the skewness of an example."""
-
-    share: float
-    ratio: float
-    skew: float = 0.0
-
-
 def errors_at_this_design(
     units: pd.DataFrame,
     examples: Examples,
@@ -88,7 +77,7 @@ def errors_at_this_design(
     most = MOST_VALUES // (N_FAMILIES * len(first))
     n_units = max(20, min(_independent_units(decision, threshold), most))
     design = _Design(examples, decision, adjustment, use, first, group, n_units)
-    kinds = list(_kinds(units, *groups_per_class(examples, use), np.bincount(group)))
+    kinds = list(null_kinds(units, *groups_per_class(examples, use), np.bincount(group)))
     errors = [design.error(kind, seed=0) for kind in kinds]
     best, worst = kinds[int(np.argmin(errors))], kinds[int(np.argmax(errors))]
     again = design.error(worst, seed=1)
@@ -104,49 +93,17 @@ def errors_at_this_design(
 def _independent_units(decision: Decision, threshold: float) -> int:
     """How many independent units would set this threshold of |z|; 20 where it is not known.
 
+    Where another method decides, as many as can be.
+
     alpha = 1 - (1 - p)^m, with the two-sided normal p of the threshold.
     """
+    if decision.method not in OF_GROUPS:
+        return MOST_UNITS
     if decision.method == "max_adjusted" or not np.isfinite(threshold):
         return 20
     p = 2 * special.ndtr(-threshold)
     m = np.log1p(-decision.alpha) / np.log1p(-p) if p > 0 else MOST_UNITS
     return int(np.clip(m, 20, MOST_UNITS))
-
-
-def _kinds(
-    units: pd.DataFrame, k0: int, k1: int, sizes: Int[np.ndarray, " group"]
-) -> Iterator[_Kind]:
-    """The kinds of null units that are like those of the sweep.
-
-    sds of k groups differ by chance: (2 + excess kurtosis) / 4(k - 1) in each log, the kurtosis
-    1.5 times the squared skewness (as a gamma distribution's), is taken from the variance of the
-    log ratios. A mean of n examples has 1 / sqrt(n) of their skew, which by chance varies by 6 / k.
-    """
-    logs = np.zeros(1)
-    if "word_sd0" in units:
-        sd0, sd1 = units["word_sd0"].to_numpy(float), units["word_sd1"].to_numpy(float)
-        known = (sd0 > 0) & (sd1 > 0)
-        logs = np.log(sd1[known] / sd0[known]) if known.any() else logs
-    skews = np.zeros(1)
-    if "word_skew" in units and units["word_skew"].notna().any():
-        skews = units["word_skew"].dropna().to_numpy(float)
-    chance = (0.5 + 0.375 * np.square(skews).mean()) * (1 / max(k0 - 1, 1) + 1 / max(k1 - 1, 1))
-    low, middle, high = (float(np.exp(end)) for end in _ends(logs, chance))
-    for share in SHARES_OF_WORDS:
-        for ratio in dict.fromkeys((low, high)):
-            yield _Kind(share, ratio)
-    to_example = 1 / np.mean(1 / np.sqrt(sizes))
-    low_skew, _, high_skew = _ends(skews * to_example, 6 / (k0 + k1) * to_example**2)
-    for skew in dict.fromkeys((low_skew, high_skew)):
-        if abs(skew) > LEAST_SKEW:
-            yield _Kind(SHARES_OF_WORDS[0], middle, float(np.clip(skew, -MOST_SKEW, MOST_SKEW)))
-
-
-def _ends(values: NDArray[np.float64], chance: float) -> tuple[float, float, float]:
-    """5 %, middle and 95 % of values, less a variance that is chance."""
-    half = 1.645 * np.sqrt(max(float(values.var()) - chance, 0.0))
-    middle = float(np.median(values))
-    return middle - half, middle, middle + half
 
 
 @dataclass(frozen=True)
@@ -169,7 +126,7 @@ class _Design:
         asked: NDArray[Any] = given[self.use][self.first]
         return asked
 
-    def error(self, kind: _Kind, *, seed: int) -> float:
+    def error(self, kind: Kind, *, seed: int) -> float:
         """Family-wise error of the adjusted test, or of the max-T test."""
         decision, rng = self.decision, self._rng(seed)
         family = np.repeat(np.arange(N_FAMILIES), self.n_units)
@@ -186,7 +143,7 @@ class _Design:
         )  # fmt: skip
         return self._passed(test.p_family)
 
-    def error_of_method(self, kind: _Kind) -> float:
+    def error_of_method(self, kind: Kind) -> float:
         """Share of sweeps in which a unit's `pooled_p` passes the method of the decision."""
         # With nothing to find, layers first and then units errs as bh does.
         asked = self.decision.method
@@ -194,17 +151,26 @@ class _Design:
         p = [stats.adjust(t.pooled_p, method=method) for t in self._tests(kind, 1, self._draws)]
         return self._passed(np.concatenate(p))
 
-    def verdict_and_bound(self, kind: _Kind) -> tuple[float, float]:
+    def verdict_and_bound(self, kind: Kind) -> tuple[float, float]:
         """The level of evidence, and the factor of `simes_level`, that keep alpha here."""
         alpha, most = self.decision.alpha, min(self.decision.n_permutations, MOST_DRAWS)
-        tests = [*self._tests(kind, 2, self._draws), *self._tests(kind, 3, self._draws)]
-        if _errs(_evidence(tests), alpha, alpha / 2):  # its level needs smaller p than these have
-            tests = list(self._tests(kind, 2, most))
-        ratios = np.array([simes_ratio(test.value, test.simes_level) for test in tests])
-        level = _largest_level(_evidence(tests), alpha, alpha / 2)
-        return (0.0 if level < 1 / (1 + most) else level), _largest_level(ratios, alpha, 1.0)
+        tests = list(self._tests(kind, 2, self._draws))
+        holds = _largest_level(_evidence(tests), alpha, alpha / 2) == alpha / 2
+        if holds and _largest_level(_ratios(tests), alpha, 1.0) == 1:
+            return alpha / 2, 1.0
+        # Seen again in as many more, and with p that are small enough to find the level.
+        tests += self._tests(kind, 3, self._draws)
+        factor = _largest_level(_ratios(tests), alpha, 1.0)
+        if _largest_level(_evidence(tests), alpha, alpha / 2) == alpha / 2:
+            return alpha / 2, factor
+        tests = list(self._tests(kind, 2, most))
+        level, least = _largest_level(_evidence(tests), alpha, alpha / 2), 1 / (1 + most)
+        if tests[0].exact:
+            alike = tests[0].n_groups0 == tests[0].n_groups1
+            least = (2 if alike else 1) / tests[0].n_distinct_relabellings
+        return (0.0 if level < least else level), factor
 
-    def _tests(self, kind: _Kind, stream: int, n_draws: int) -> Iterator[stats.MaxPermutation]:
+    def _tests(self, kind: Kind, stream: int, n_draws: int) -> Iterator[stats.MaxPermutation]:
         """N_FAMILIES sweeps of n_units."""
         means = self._means(kind, N_FAMILIES * self.n_units, self._rng(stream))
         for k in range(N_FAMILIES):
@@ -215,7 +181,7 @@ class _Design:
             )  # fmt: skip
 
     def _means(
-        self, kind: _Kind, n: int, rng: np.random.Generator
+        self, kind: Kind, n: int, rng: np.random.Generator
     ) -> Float[np.ndarray, "group unit"]:
         sizes = np.bincount(self.group).astype(np.float64)[:, None]
         means: NDArray[np.float64]
@@ -224,20 +190,20 @@ class _Design:
             means = rng.standard_normal((len(sizes), n))
             means *= self._scale(kind) * spread
             return means
-        means = np.sqrt(1 - kind.share) * _skewed(kind.skew, sizes, n, rng)
+        means = np.sqrt(1 - kind.share) * skewed_means(kind.skew, sizes, n, rng)
         means += np.sqrt(kind.share) * rng.standard_normal(means.shape)
         means *= self._scale(kind)
         return means
 
     def _examples(
-        self, kind: _Kind, n: int, rng: np.random.Generator
+        self, kind: Kind, n: int, rng: np.random.Generator
     ) -> Float[np.ndarray, "tested unit"]:
         words = np.sqrt(kind.share) * rng.normal(size=(len(self.first), n))
-        noise = _skewed(kind.skew, np.ones((len(self.group), 1)), n, rng)
+        noise = skewed_means(kind.skew, np.ones((len(self.group), 1)), n, rng)
         every: NDArray[np.float64] = words[self.group] + np.sqrt(1 - kind.share) * noise
         return self._scale(kind)[self.group] * every
 
-    def _scale(self, kind: _Kind) -> Float[np.ndarray, "group 1"]:
+    def _scale(self, kind: Kind) -> Float[np.ndarray, "group 1"]:
         """[group, 1] so that group means of class 1 are `ratio` times as spread as of class 0."""
         scale: NDArray[np.float64] = np.ones((len(self.first), 1))
         if self.examples.value is None:
@@ -262,30 +228,16 @@ class _Design:
         return np.random.default_rng([self.decision.seed, stream])
 
 
-def _skewed(
-    skew: float, sizes: Float[np.ndarray, "k 1"], n: int, rng: np.random.Generator
-) -> Float[np.ndarray, "k unit"]:
-    """Means [k, unit] of `sizes` examples of mean 0, variance 1 and this skewness."""
-    if not skew:
-        normal: NDArray[np.float64] = rng.standard_normal((len(sizes), n)) / np.sqrt(sizes)
-        return normal
-    shape = 4 / skew**2
-    sums = rng.standard_gamma(np.broadcast_to(shape * sizes, (len(sizes), n)))
-    means: NDArray[np.float64] = np.sign(skew) * (sums / sizes - shape) / np.sqrt(shape)
-    return means
-
-
 def _evidence(tests: list[stats.MaxPermutation]) -> Float[np.ndarray, " sweep"]:
     return np.array([min(float(test.p_family.min()), test.p_beyond) for test in tests])
 
 
-def _errs(lowest: Float[np.ndarray, " sweep"], alpha: float, asked: float) -> bool:
-    """Whether clearly more sweeps than alpha reach what is asked."""
-    return float((lowest <= asked).mean()) > LIKE_ALPHA * alpha
+def _ratios(tests: list[stats.MaxPermutation]) -> Float[np.ndarray, " sweep"]:
+    return np.array([simes_ratio(test.value, test.simes_level) for test in tests])
 
 
 def _largest_level(lowest: Float[np.ndarray, " sweep"], alpha: float, asked: float) -> float:
     """`asked`, or where more sweeps than alpha reach it what alpha of them reach."""
-    if not _errs(lowest, alpha, asked):
+    if float((lowest <= asked).mean()) <= LIKE_ALPHA * alpha:
         return asked
     return float(np.sort(lowest)[int(alpha * len(lowest))]) * (1 - 1e-9)
