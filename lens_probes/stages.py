@@ -1,4 +1,4 @@
-"""Stages of a sweep: their seconds, and a bar each for those that read arrays kept before."""
+"""Stages of a sweep or a replication: their seconds, and bars of those that read kept arrays."""
 
 from __future__ import annotations
 

@@ -227,6 +227,24 @@ def test_pairs_replicate_whole(tiny_model: lp.LensModel) -> None:
     assert line(again, "new words")["n"] == "2 v 2"
 
 
+def test_progress_shows_the_statistics_of_each_line(
+    model: lp.LensModel, first: lp.SweepResult, capfd: pytest.CaptureFixture[str]
+) -> None:
+    given = toy_examples(range(10, 16), 1, "two")
+    shown = lp.replicate(first, given, model=model, n_permutations=9, progress=True)
+    written = capfd.readouterr()
+    assert written.out == ""
+    ends = [part.split("\r")[-1] for part in written.err.split("\n")]
+    bars = {end.partition(":")[0]: end.partition(":")[2] for end in ends if ":" in end}
+    assert "forward passes" in bars
+    lines = [name for name in bars if name.startswith("statistics")]
+    assert lines == [f"statistics, {kind}" for kind in KINDS[:4]], "no text is known"
+    assert all(int(bars[name].split("array")[0]) >= 2 for name in lines)
+    hidden = lp.replicate(first, given, model=model, n_permutations=9)
+    assert capfd.readouterr() == ("", "")
+    pd.testing.assert_frame_equal(shown.lines, hidden.lines)
+
+
 def test_a_continuous_label_replicates(model: lp.LensModel) -> None:
     def made(words: range, seed: int) -> lp.Examples:
         base = toy_examples(words, seed)

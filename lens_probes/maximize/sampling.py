@@ -68,6 +68,9 @@ def top_contexts(
 
     Parameters
     ----------
+    site, layer, units
+        Where to read. A negative layer counts from the last one, -1; units are indices from 0, each
+        once, and None is all of them.
     batch
         Windows in one forward pass; changes the time, and values by rounding only.
     overlap
@@ -86,7 +89,8 @@ def top_contexts(
     Raises
     ------
     InputError
-        A place the model lacks, an option out of range, fewer tokens than k.
+        A place the model lacks, an option out of range, fewer tokens than k, n_random or
+        per_quantile ask for.
     """
     at_least(1, k=k, n_random=n_random, per_quantile=per_quantile)
     within(1, MOST_WINDOWS, batch=batch)

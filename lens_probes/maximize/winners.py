@@ -144,7 +144,7 @@ def batch_winners(
     Parameters
     ----------
     site, layer, units
-        Where to read; None is every unit, at no more cost than one.
+        Where to read, as in `top_contexts`; all units cost no more than one.
     skip_first
         Leave position 0 of every sequence out. How often it would win is counted either way.
     exclude_sinks, sink_factor

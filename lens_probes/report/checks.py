@@ -17,7 +17,7 @@ from lens_probes.report.tables import Column, Table, number_or_text
 from lens_probes.result import SweepResult
 
 HELD_OUT = {
-    "best_unit_auc_heldout": ("best unit", BLUE, "circle", "solid"),
+    "best_unit_auc_heldout": ("unit chosen in training", BLUE, "circle", "solid"),
     "mean_difference_auc_heldout": ("mean difference", VERMILLION, "square", "dash"),
     "logistic_probe_auc_heldout": ("logistic probe on all units", GREEN, "diamond", "solid"),
 }
@@ -126,7 +126,7 @@ def has_held_out(result: SweepResult) -> bool:
 
 
 def unit_or_layer(result: SweepResult) -> go.Figure:
-    """Held-out AUC by layer of the best unit, of the mean difference and of a probe on all units.
+    """Held-out AUC by layer of chosen units, of the mean difference and of a probe on all units.
 
     The band is the range of the control task: random classes of words, scored on new passages.
     """
@@ -171,8 +171,9 @@ def unit_or_layer(result: SweepResult) -> go.Figure:
     by = result.validation.get("held_out_by", "part of the examples")
     caption = (
         f"Each score is on examples (whole {by}s) that had no part in choosing the unit or fitting "
-        "the direction. A probe far above the best unit: the property is in the layer, spread "
-        "over units."
+        "the direction: each fold chooses a unit of its own, which need not be the strongest one "
+        "above. A probe far above the chosen units: the property is in the layer, spread over "
+        "units."
     )
     if banded:
         caption += (
@@ -206,6 +207,6 @@ def _unit_or_layer_title(result: SweepResult) -> str:
         return "Held-out score of single units and of whole layers"
     unit, probe = nested["unit"]["auc"], nested["logistic_probe"]["auc"]
     return (
-        f"Chosen in training folds, the sweep's best unit reaches AUC {fixed(unit, 3)} held out; a "
-        f"probe on all units of its best layer {fixed(probe, 3)}"
+        f"Units that training folds choose in the sweep have AUC {fixed(unit, 3)} on the fold left "
+        f"out, whichever they are; a probe on the layer that they choose {fixed(probe, 3)}"
     )

@@ -41,17 +41,33 @@ def saved_replication(result: SweepResult) -> Replication | None:
     Raises
     ------
     InputError
-        It cannot be read, or replicates another sweep.
+        It cannot be read, or replicates another sweep: of other examples, weights or units.
     """
     folder = None if result.folder is None else result.folder / REPLICATION
     if folder is None or not folder.is_dir():
         return None
-    saved = Replication.load(folder)
-    if saved.provenance["first"]["examples"]["sha256"] != result.provenance["examples"]["sha256"]:
-        raise InputError(
-            f"{folder} replicates a sweep of other examples: move it out of this result's folder."
-        )
-    return saved
+    saved, here = Replication.load(folder), result.provenance
+    first, model = saved.provenance["first"]["examples"], saved.provenance["model"]
+    if first["sha256"] != here["examples"]["sha256"]:
+        other = "examples"
+    elif model["weights_sha256"] != here["model"]["weights_sha256"]:
+        other = "weights"
+    elif not _same_units(saved.units, result.units):
+        other = "units, or with others significant"
+    else:
+        return saved
+    raise InputError(
+        f"{folder} replicates a sweep of other {other}: move it out of this result's folder."
+    )
+
+
+def _same_units(replicated: pd.DataFrame, swept: pd.DataFrame) -> bool:
+    """Whether a replication's first sweep has these units, and these significant."""
+    pairs = (("name", "name"), ("significant1", "significant"))
+    return all(
+        there in replicated and np.array_equal(replicated[there].to_numpy(), swept[here].to_numpy())
+        for there, here in pairs
+    )
 
 
 def with_findings(

@@ -170,7 +170,8 @@ def _volcano_title(
     significant = int(units["significant"].sum())
     if not len(known):
         return "No unit has both an effect and a p-value"
-    largest = known[np.argmax(np.abs(x[known]))]
+    # Of all units: a separated one has no Wald p, and may well have the largest.
+    largest = int(np.argmax(np.where(np.isfinite(x), np.abs(x), -1)))
     symbol = {"hedges_g": "g", "t": "t"}.get(effect, "r")
     return (
         f"{whole(significant)} of {whole(len(units))} units are significant; the largest effect is "

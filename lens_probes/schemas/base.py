@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lens_probes.digests import read_file
 from lens_probes.errors import InputError, one_line
 
 Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
-Number = FiniteFloat | None  # JSON has no NaN
+Number = float | None  # finite (see Saved): JSON has no NaN
 Pair = Annotated[list[int], Field(min_length=2, max_length=2)]
 Names = Annotated[list[str], Field(min_length=2, max_length=2)]
 
@@ -24,7 +24,10 @@ Names = Annotated[list[str], Field(min_length=2, max_length=2)]
 class Saved(BaseModel):
     """A JSON object of ours."""
 
-    model_config = ConfigDict(extra="allow", strict=True, protected_namespaces=())
+    # JSON has whole numbers beyond every float: they are no numbers of ours either.
+    model_config = ConfigDict(
+        extra="allow", strict=True, allow_inf_nan=False, protected_namespaces=()
+    )
 
 
 def checked(

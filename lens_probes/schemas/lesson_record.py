@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import FiniteFloat
-
 from lens_probes.schemas.base import Number, Saved
 
 
@@ -64,4 +62,4 @@ class LessonRecord(Saved):
     doubts: list[OneDoubt]
     lines: list[str]
     sizes: list[str]
-    seconds: FiniteFloat
+    seconds: float

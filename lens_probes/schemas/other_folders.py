@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, FiniteFloat, field_validator
+from pydantic import Field, field_validator
 
 from lens_probes.schemas.base import Names, Pair, Saved, Sha256
 from lens_probes.schemas.sweep_result import Decided, OneModel, SomeExamples, check_origin
@@ -70,7 +70,7 @@ class CardManifest(Saved):
     verdict: Literal["used", "no more than a typical unit", "undecided"]
     why: str
     provenance: CardProvenance
-    timings: dict[str, FiniteFloat]
+    timings: dict[str, float]
     files: dict[str, Sha256]
 
 

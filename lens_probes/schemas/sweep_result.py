@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, FiniteFloat, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from lens_probes.schemas.base import Names, Number, Pair, Saved, Sha256
 from lens_probes.schemas.one_painting import OnePainting
@@ -276,7 +276,7 @@ class Details(Saved):
 class Seconds(Saved):
     """Times of the stages."""
 
-    seconds: dict[str, FiniteFloat]
+    seconds: dict[str, float]
 
 
 class ResultManifest(Saved):

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from lens_probes.errors import InputError
-from lens_probes.stats.group_effects import share_interval
 from lens_probes.stats.groups import centred_scaled, group_examples, group_labels, group_values
 from lens_probes.stats.inputs import (
     Bools,
@@ -36,7 +36,8 @@ from lens_probes.stats.relabel import (
 
 Kind = Literal["class", "value", "pair"]
 KINDS = ("class", "value", "pair")
-_BLOCK = 512  # relabellings at a time
+N_NOISES = 1000  # draws of noise for an interval
+_BLOCK = 512  # relabellings, or draws, at a time
 _CELLS = 2**22  # values at a time
 
 
@@ -142,32 +143,39 @@ class Dealt:
             block = slice(first, first + _BLOCK)
             yield block, self.of_code[self.labels[block]]
 
-    def effects(self, means: Floats) -> Floats:
-        """The real effect, then that without each group: [1 + group, unit]."""
-        effect, k = self.contrast @ means, len(means)
-        if self.kind == "class":
-            sizes = np.where(self.contrast > 0, self.k1, self.k0)[:, None]
-            sides = [means[side].mean(axis=0) for side in (self.contrast < 0, self.contrast > 0)]
-            own = np.where(self.contrast[:, None] > 0, sides[1], -sides[0])
-            left = effect + (own - np.sign(self.contrast)[:, None] * means) / (sizes - 1)
-        elif self.kind == "value":
-            left = effect - self.contrast[:, None] * means * k / (k - 1)
-        else:
-            left = (k * effect - means) / (k - 1)
-        found: Floats = np.concatenate([effect[None], left])
-        return found
+    @property
+    def dof(self) -> int:
+        """Degrees of freedom of what the groups differ beyond their labels."""
+        return len(self.contrast) - (1 if self.kind == "pair" else 2)
 
-    def interval(self, share: float, left: Floats) -> tuple[float, float]:
-        """95 % interval of a share from the shares without each group (jackknife)."""
+    @property
+    def noise(self) -> Floats:
+        """Contrast [group] that gives, of the groups' residuals, an effect's variance.
+
+        Residuals are what `without_label` leaves, which is less than the groups' own noise: by
+        (k - 1) / k in a class of k groups. The variance is the sum of the squared products; with
+        random signs they are draws of the effect's noise in all units at once (wild bootstrap).
+        """
+        k = len(self.contrast)
         if self.kind == "class":
-            parts = ((self.k0, left[self.contrast < 0]), (self.k1, left[self.contrast > 0]))
-            v0, v1 = ((k - 1) ** 2 / k * part.var(keepdims=True, ddof=1) for k, part in parts)
-            return _ends(share_interval(np.array([share]), v0, v1, self.k0, self.k1))
-        # One sample of k groups: two halves of its variance with (k - 1) / 2 degrees each.
-        k = len(left)
-        half = 0.5 * (k - 1) ** 2 / k * left.var(keepdims=True, ddof=1)
-        size: Any = (k + 1) / 2
-        return _ends(share_interval(np.array([share]), half, half, size, size))
+            own = np.where(self.contrast > 0, self.k1, self.k0)
+            scaled: Floats = self.contrast * np.sqrt(own / (own - 1))
+            return scaled
+        scaled = self.contrast * math.sqrt(k / self.dof)
+        return scaled
+
+    def noises(self, seed: int) -> Iterator[tuple[slice, Floats]]:
+        """Contrasts [draw, group] of N_NOISES draws of noise from residuals, a block at a time."""
+        rng = np.random.default_rng([seed, 1])
+        for first in range(0, N_NOISES, _BLOCK):
+            block = slice(first, min(first + _BLOCK, N_NOISES))
+            signs = rng.choice([-1.0, 1.0], (block.stop - first, len(self.contrast)))
+            yield block, self.noise * signs
+
+    @property
+    def quantile(self) -> float:
+        """The 97.5 % quantile of t with `dof` degrees of freedom."""
+        return float(special.stdtrit(self.dof, 0.975))
 
 
 def blocks_of(
@@ -196,10 +204,6 @@ def against(real: float, null: Floats) -> tuple[float, float, float]:
         return math.nan, math.nan, 1.0
     low, high = (float(end) for end in np.quantile(null, [0.025, 0.975]))
     return low, high, (1 + float((null >= real).sum())) / (1 + len(null))
-
-
-def _ends(interval: tuple[Floats, Floats, Floats]) -> tuple[float, float]:
-    return float(interval[1][0]), float(interval[2][0])
 
 
 def _enough(k0: int, k1: int) -> None:

@@ -13,7 +13,7 @@ from jaxtyping import Float64
 from scipy import special
 
 from lens_probes.errors import InputError
-from lens_probes.stats._dealt import Dealt, against, blocks_of
+from lens_probes.stats._dealt import N_NOISES, Dealt, against, blocks_of
 from lens_probes.stats._options import checked_options
 from lens_probes.stats.groups import centred_scaled
 from lens_probes.stats.inputs import (
@@ -32,8 +32,10 @@ from lens_probes.stats.inputs import (
 class EffectAgreement:
     """r of n_units effects in a first sample with those over groups in a second.
 
-    low, high: its 95 % interval over the second sample's groups (jackknife of Fisher's z, t of its
-    degrees of freedom), for as many groups: with more the same units would correlate more.
+    low, high: its 95 % interval over the second sample's groups, for as many of them: with more the
+    same units would correlate more. Effects are shrunk by their noise, both along the first effects
+    and beside them, and the groups' noise is drawn again for all units at once (wild bootstrap);
+    what these draws vary by about their median is taken in Fisher's z, with a t quantile.
     null_low, null_high: middle 95 % of r with labels dealt out again; p: one-sided, against these.
     """
 
@@ -74,24 +76,23 @@ def effect_agreement(
             f"effect has shape {effects.shape}: it must be [unit] over the {sum(arrays.widths)} "
             "units of x"
         )
-    real, null = _Sums(len(dealt.contrast)), _Sums(len(dealt.contrast))
+    sums = _Sums(len(dealt.contrast))
     for part, mine in blocks_of(arrays, effects, np.isfinite(effects), dealt.max_units):
         means = dealt.means(part)
-        rest = dealt.without_label(means)
-        sd = np.sqrt(rest.var(axis=0) + _within(part, means, dealt))
+        sd = np.sqrt(dealt.without_label(means).var(axis=0) + _within(part, means, dealt))
         use = sd > 0
-        real.add(means[:, use] / sd[use], mine[use])
-        null.add(rest[:, use] / sd[use], mine[use])
+        sums.add(means[:, use] / sd[use], mine[use])
     nan = math.nan
-    if real.n < 3:
+    if sums.n < 3:
         nothing = np.full(len(dealt.labels), nan)
-        return EffectAgreement(nan, nan, nan, nothing, nan, nan, nan, real.n)
-    r = float(real.correlation(dealt.contrast[None])[0])
-    low, high = _interval(r, real.correlation(_without_each(dealt)), dealt)
-    dealt_out = np.empty(len(dealt.labels))
+        return EffectAgreement(nan, nan, nan, nothing, nan, nan, nan, sums.n)
+    r = float(sums.correlation(dealt.contrast[None])[0])
+    low, high = _interval(r, _drawn(sums, dealt, seed), dealt.quantile)
+    # Of a contrast of residuals as of means: what the label explains is linear in the groups.
+    rest, dealt_out = dealt.without_label(np.eye(len(dealt.contrast))), np.empty(len(dealt.labels))
     for block, contrast in dealt.contrasts():
-        dealt_out[block] = null.correlation(contrast)
-    return EffectAgreement(r, low, high, dealt_out, *against(r, dealt_out), real.n)
+        dealt_out[block] = sums.correlation(contrast @ rest)
+    return EffectAgreement(r, low, high, dealt_out, *against(r, dealt_out), sums.n)
 
 
 class _Sums:
@@ -112,13 +113,22 @@ class _Sums:
 
     def correlation(self, contrast: Floats) -> Floats:
         """r over units of the first effects with those of contrasts [contrast, group]."""
-        mean = contrast @ self.m / self.n
-        spread = np.einsum("cg,cg->c", contrast @ self.mm, contrast) / self.n - mean**2
-        shared = contrast @ self.em / self.n - mean * self.e / self.n
+        table, shared = self.covariances()
+        return _ratio(contrast @ shared, np.einsum("cg,cg->c", contrast @ table, contrast))
+
+    def covariances(self) -> tuple[Floats, Floats]:
+        """Over units: of the groups [group, group], and with first effects in sd of these."""
+        mean = self.m / self.n
         own = self.ee / self.n - (self.e / self.n) ** 2
+        shared = self.em / self.n - mean * (self.e / self.n)
         with np.errstate(invalid="ignore", divide="ignore"):
-            r: Floats = shared / np.sqrt(np.maximum(spread * own, 0.0))
-        return r.clip(-1, 1)
+            return self.mm / self.n - np.outer(mean, mean), shared / math.sqrt(max(own, 0.0))
+
+
+def _ratio(shared: Floats, spread: Floats) -> Floats:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r: Floats = shared / np.sqrt(np.maximum(spread, 0.0))
+    return r.clip(-1, 1)
 
 
 def _within(part: npt.NDArray[Any], means: Floats, dealt: Dealt) -> Floats:
@@ -130,26 +140,38 @@ def _within(part: npt.NDArray[Any], means: Floats, dealt: Dealt) -> Floats:
     return spread.clip(0)
 
 
-def _without_each(dealt: Dealt) -> Floats:
-    """Contrasts that leave out one group each [group, group]."""
-    high, k = dealt.contrast > 0, len(dealt.contrast)
-    rows = np.repeat(dealt.contrast[None], k, axis=0)
-    for g in range(k):
-        side = high == high[g]
-        rows[g, side] *= side.sum() / (side.sum() - 1)
-        rows[g, g] = 0.0
-    return rows
+def _drawn(sums: _Sums, dealt: Dealt, seed: int) -> Floats:
+    """r [draw] of effects without their noise, with noise drawn again."""
+    table, shared = sums.covariances()
+    rest = dealt.without_label(np.eye(len(shared)))
+    along = float(dealt.contrast @ shared)  # of the effects along the first ones; the rest beside
+    beside = float(dealt.contrast @ table @ dealt.contrast) - along**2
+    noise = np.square(dealt.noise)
+    noise_along = float(noise @ np.square(rest @ shared))
+    noise_beside = float(noise @ np.einsum("gh,gh->g", rest @ table, rest)) - noise_along
+    keep_along, keep_beside = _kept(along**2, noise_along), _kept(beside, noise_beside)
+    out = np.empty(N_NOISES)
+    for block, contrast in dealt.noises(seed):
+        drawn = contrast @ rest
+        new_along = drawn @ shared
+        new_beside = drawn @ table @ dealt.contrast - along * new_along  # covariance of the two
+        spread = (
+            (keep_along * along) ** 2 + keep_beside**2 * beside
+            + 2 * (keep_along * along * new_along + keep_beside * new_beside)
+            + np.einsum("cg,cg->c", drawn @ table, drawn)
+        )  # fmt: skip
+        out[block] = _ratio(keep_along * along + new_along, spread)
+    return out
 
 
-def _interval(r: float, left: Floats, dealt: Dealt) -> tuple[float, float]:
-    z = np.arctanh(left.clip(-1 + 1e-12, 1 - 1e-12))
-    high = dealt.contrast > 0
-    sides = [(int(side.sum()), z[side]) for side in (~high, high)]
-    parts = [((k - 1) ** 2 / k * float(part.var(ddof=1)), k - 1) for k, part in sides]
-    total = sum(v for v, _ in parts)
-    if not total > 0:
-        return r, r
-    dof = total**2 / sum(v**2 / f for v, f in parts)
-    half = float(special.stdtrit(dof, 0.975)) * math.sqrt(total)
+def _kept(squared: float, noise: float) -> float:
+    """What is left of an effect of which noise explains so much of the square."""
+    return math.sqrt(max(0.0, squared - noise) / squared) if squared > 0 else 0.0
+
+
+def _interval(r: float, drawn: Floats, quantile: float) -> tuple[float, float]:
+    z = np.arctanh(drawn.clip(-1 + 1e-12, 1 - 1e-12))
+    away = float(np.quantile(np.abs(z - np.median(z)), 0.95))
+    half = away * quantile / float(special.ndtri(0.975))
     centre = math.atanh(min(max(r, -1 + 1e-12), 1 - 1e-12))
     return math.tanh(centre - half), math.tanh(centre + half)

@@ -140,7 +140,7 @@ def split_groups(groups: Any, positive: Bools) -> SplitGroups:
 
 
 def share_interval(
-    share: Floats, v0: Floats, v1: Floats, k0: int, k1: int
+    share: Floats, v0: Floats, v1: Floats, k0: int, k1: int, *, apart: float = 1.0
 ) -> tuple[Floats, Floats, Floats]:
     """A share of comparisons (AUC, balanced accuracy) with its 95 % interval, all [unit].
 
@@ -149,16 +149,22 @@ def share_interval(
     its degrees of freedom. A variance near share 0 or 1 is known badly, and not at all for
     separated classes: it is blended with what k0 v k1 groups are worth if the examples of a group
     are all alike (Hanley and McNeil's variance at AUC 1, as Newcombe 2006 uses it). So a separated
-    unit has an interval: with 12 v 12 groups AUC is at least 0.85.
+    unit has an interval: with 12 v 12 groups AUC is at least 0.85. In a mean over units, worth
+    `apart` independent ones, what is not known of each averages out.
     """
-    blend = _BLEND / (k0 + k1)
+    blend = _BLEND / (k0 + k1) / apart
     v0, v1 = v0 + 0.25 * blend / k0, v1 + 0.25 * blend / k1
     worth = (v0 + v1) / (share * (1 - share) + blend)
     q = _quantile(_dof((v0, k0 - 1.0), (v1, k1 - 1.0)))
+    return share, *wilson_interval(share, worth, q)
+
+
+def wilson_interval(share: Floats, worth: Floats, q: Floats) -> tuple[Floats, Floats]:
+    """Wilson's interval of shares of 1 / worth independent comparisons each, q the quantile."""
     spread = q**2 * worth
     centre = (share + 0.5 * spread) / (1 + spread)
     half = np.sqrt(spread * (share * (1 - share) + 0.25 * spread)) / (1 + spread)
-    return share, np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)
+    return np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)
 
 
 def _g_interval(column: Mapping[int, Floats], split: SplitGroups) -> tuple[Floats, Floats, Floats]:

@@ -33,7 +33,8 @@ from lens_probes.stats.inputs import (
 class MeanAuc:
     """Mean over n_units selected units of the AUC over groups, in the first sample's direction.
 
-    low, high: its 95 % interval over groups (DeLong's components of the mean, `share_interval`).
+    low, high: its 95 % interval over groups (DeLong's components of the mean, `share_interval`);
+    the more the units go their own ways, the less it allows for what is not known of one alone.
     null_low, null_high: the middle 95 % of the same mean with labels dealt out again over groups;
     p: (1 + b) / (1 + n) for the b of n that are at least as high. NaN without a unit.
     """
@@ -72,6 +73,7 @@ def mean_auc(
     signs, use = over_units(direction, selected, sum(arrays.widths))
     split = split_groups(groups, check_labels(y, arrays.n_examples))
     placed, ranks = np.zeros(split.k0 + split.k1), np.zeros(split.k0 + split.k1)
+    alone = 0.0  # variance of a unit's AUC, summed over units
     for part, sign in blocks_of(arrays, signs, use, dealt.max_units):
         values, up = np.ascontiguousarray(part.T), sign > 0
         out = np.empty((len(values), len(placed)))
@@ -80,10 +82,11 @@ def mean_auc(
             split.k0, out,
         )  # fmt: skip
         placed += out[up].sum(axis=0) + (1 - out[~up]).sum(axis=0)
+        alone += sum(float(v.sum()) for v in _variances(out, split.k0))
         rest = _without_label(part, dealt, split)
         _group_ranks(rest, rows.sorting_order(rest), split.group, split.weight, out)
         ranks += out[up].sum(axis=0) + (len(ranks) - out[~up]).sum(axis=0)
-    return _found(placed, ranks, int(use.sum()), dealt, split)
+    return _found(placed, ranks, alone, int(use.sum()), dealt, split)
 
 
 @compiled(EXACT)
@@ -119,8 +122,15 @@ def _without_label(part: npt.NDArray[Any], dealt: Dealt, split: SplitGroups) -> 
     return np.ascontiguousarray(values.T, dtype=np.float32)
 
 
+def _variances(placed: Floats, k0: int) -> tuple[Floats, Floats]:
+    """The parts of an AUC's variance from each class, from placements [..., group]."""
+    sides = (placed[..., :k0], placed[..., k0:])
+    v0, v1 = (side.var(axis=-1, ddof=1, keepdims=True) / side.shape[-1] for side in sides)
+    return v0, v1
+
+
 def _found(
-    placed: Floats, ranks: Floats, n_units: int, dealt: Dealt, split: SplitGroups
+    placed: Floats, ranks: Floats, alone: float, n_units: int, dealt: Dealt, split: SplitGroups
 ) -> MeanAuc:
     """The result from placements and ranks [group], of class 0 first, summed over units."""
     nan, k0, k1 = math.nan, split.k0, split.k1
@@ -129,8 +139,10 @@ def _found(
         return MeanAuc(nan, nan, nan, nothing, nan, nan, nan, 0)
     placed, ranks = placed / n_units, ranks / n_units
     auc = float(placed[k0:].mean())
-    v0, v1 = (part.var(keepdims=True, ddof=1) / len(part) for part in (placed[:k0], placed[k0:]))
-    _, low, top = share_interval(np.array([auc]), v0, v1, k0, k1)
+    v0, v1 = _variances(placed, k0)
+    together = float(v0[0] + v1[0])
+    apart = max(1.0, alone / n_units / together) if together > 0 else 1.0
+    _, low, top = share_interval(np.array([auc]), v0, v1, k0, k1, apart=apart)
     in_order, null = np.argsort(dealt.contrast > 0, kind="stable"), np.empty(len(dealt.labels))
     for block, contrast in dealt.contrasts():
         null[block] = ((contrast[:, in_order] > 0) @ ranks - 0.5 * k1**2) / (k0 * k1)

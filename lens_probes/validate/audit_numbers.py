@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
-from scipy.stats import binom
+from scipy.stats import beta, binom
 
 from lens_probes import stats
 from lens_probes.ablate import ablate
+from lens_probes.ablate.card import CausalCard
 from lens_probes.ablate.inference import family_test
 from lens_probes.ablate.swap import Writes
 from lens_probes.ablate.verdict import UNUSED, USED
@@ -26,6 +27,8 @@ from lens_probes.verdict import SHARED_BY, more_than_identity
 Floats = NDArray[np.float64]
 ALPHA, PER_WORD = 0.05, 6
 _DOUBT = 0.01  # a bound is broken where so rare a count, if it were kept, came out
+_NOTICED = 0.8  # share of audits that must call broken what is said to be noticed
+_WIDE = 3.0  # standard errors of a mean beyond its bound
 
 
 @dataclass(frozen=True)
@@ -41,16 +44,34 @@ class Rate:
     @property
     def kept(self) -> bool:
         """Whether the count is one that a rate inside the bounds gives."""
-        too_many = binom.sf(self.count - 1, self.n, self.high) < _DOUBT
-        too_few = binom.cdf(self.count, self.n, self.low) < _DOUBT
-        return not (too_many or too_few)
+        return self._least_broken > self.count > self._most_broken
+
+    @property
+    def noticed(self) -> float:
+        """The true rate nearest to its bound that 4 of 5 such audits would call broken.
+
+        NaN where there are too few simulations to call any.
+        """
+        if self.low == 0:
+            k = self._least_broken
+            return float(beta.ppf(_NOTICED, k, self.n - k + 1)) if k <= self.n else np.nan
+        k = self._most_broken
+        return float(beta.ppf(1 - _NOTICED, k + 1, self.n - k)) if k >= 0 else np.nan
+
+    @property
+    def _least_broken(self) -> int:
+        counts = np.arange(self.n + 2)
+        return int(counts[binom.sf(counts - 1, self.n, self.high) < _DOUBT][0])
+
+    @property
+    def _most_broken(self) -> int:
+        counts = np.arange(-1, self.n + 1)
+        return int(counts[binom.cdf(counts, self.n, self.low) < _DOUBT][-1])
 
     def __str__(self) -> str:
-        rate, bound = f"{self.count} of {self.n} ({self.count / self.n:.3f})", self._bound()
-        return f"{self.name:<74}{rate:>20}  {bound}: {'kept' if self.kept else 'BROKEN'}"
-
-    def _bound(self) -> str:
-        return f"at most {self.high:g}" if self.low == 0 else f"at least {self.low:g}"
+        rate = f"{self.count} of {self.n} ({self.count / self.n:.3f})"
+        bound = f"at most {self.high:g}" if self.low == 0 else f"at least {self.low:g}"
+        return _line(self, rate, bound, "none" if np.isnan(self.noticed) else f"{self.noticed:.3f}")
 
 
 @dataclass(frozen=True)
@@ -65,13 +86,28 @@ class Mean:
     @property
     def kept(self) -> bool:
         """Whether the mean is inside, or beyond by no more than three of its standard errors."""
-        error = self.values.std(ddof=1) / np.sqrt(len(self.values))
-        return bool(abs(self.values.mean() - self.wanted) <= self.within + 3 * error)
+        return bool(abs(self.values.mean() - self.wanted) <= self.within + _WIDE * self._error)
+
+    @property
+    def noticed(self) -> float:
+        """How far off a true mean is that 4 of 5 such audits would call broken."""
+        return float(self.within + (_WIDE + special.ndtri(_NOTICED)) * self._error)
+
+    @property
+    def _error(self) -> float:
+        return float(self.values.std(ddof=1) / np.sqrt(len(self.values)))
 
     def __str__(self) -> str:
-        mean = f"{self.values.mean():.3f}"
-        bound = f"{self.wanted:g} within {self.within:g}: {'kept' if self.kept else 'BROKEN'}"
-        return f"{self.name:<74}{mean:>20}  {bound}"
+        bound = f"{self.wanted:g} within {self.within:g}"
+        return _line(self, f"{self.values.mean():.3f}", bound, f"{self.noticed:.3f} off")
+
+
+def _line(said: Rate | Mean, found: str, bound: str, noticed: str) -> str:
+    kept = "kept" if said.kept else "BROKEN"
+    return f"{said.name:<74}{found:>20}{bound:>19}: {kept:<6}{noticed:>11}"
+
+
+HEADER = f"{'':<74}{'came out':>20}{'bound':>19}  {'':<6}{'noticed':>11}"
 
 
 def audit_numbers(seeds: int) -> Iterator[Rate | Mean]:
@@ -80,7 +116,9 @@ def audit_numbers(seeds: int) -> Iterator[Rate | Mean]:
     Parameters
     ----------
     seeds
-        Toy models of the causal card; ten times as many sweeps and twenty times as many sets.
+        Toy models with units that are read; six times as many in which none is, ten times as many
+        sweeps and twenty times as many sets. With 10 a rate of 0.2 where at most 0.07 is meant is
+        noticed in 4 of 5 audits; `Rate.noticed` says what each line can notice.
     """
     for words in (12, 24):
         yield from selection(words, 10 * seeds)
@@ -88,7 +126,7 @@ def audit_numbers(seeds: int) -> Iterator[Rate | Mean]:
             yield from coverage(words, icc)
         yield false_verdicts(words, 10 * seeds)
     yield from coherent_sets(20 * seeds)
-    yield from causal_cards(seeds)
+    yield from causal_cards(seeds, 6 * seeds)
 
 
 def word_units(
@@ -186,25 +224,29 @@ def linear_p(seed: int, gain: float) -> tuple[float, float]:
     return p[0], p[1]
 
 
-def causal_cards(n: int) -> list[Rate]:
-    """The causal card on toy language models: tuned units that nothing reads, and read ones."""
+def causal_cards(n_read: int, n_silent: int) -> list[Rate]:
+    """The causal card on toy language models: some with units that are read, some with none."""
     apart, used, unused = 0, 0, 0
     with tempfile.TemporaryDirectory() as folder:
-        for seed in range(n):
-            null, card = (
-                ablate(
-                    planted_model(Path(folder) / f"{seed}-{read}", seed, read=read, silent=False),
-                    planted_examples(seed), layers=[0], top=READ + DECOY, n_nulls=40,
-                    n_unit_nulls=88, n_windows=24, n_controls=1, untrained=False, seed=seed,
-                )
-                for read in (0, READ)
-            )  # fmt: skip
-            apart += int((null.sets["p"] <= ALPHA).any())
-            verdicts = card.units.set_index("unit")["verdict"].reindex(range(READ))
+        for seed in range(n_silent):
+            apart += int((_card(Path(folder), seed, 0).sets["p"] <= ALPHA).any())
+        for seed in range(n_read):
+            units = _card(Path(folder), seed, READ).units.set_index("unit")
+            verdicts = units["verdict"].reindex(range(READ))
             used += int((verdicts == USED).sum())
             unused += int((verdicts == UNUSED).sum())
+    units_read = READ * n_read
+    nothing = "toy models, tuned units that nothing reads: set's p <= .05"
     return [
-        Rate("toy models, tuned units that nothing reads: set's p <= .05", apart, n, 0.0, 0.07),
-        Rate("toy models, units that are read: used", used, READ * n, 0.8, 1.0),
-        Rate(f"toy models, units that are read: {UNUSED}", unused, READ * n, 0.0, 0.05),
+        Rate(nothing, apart, n_silent, 0.0, 0.07),
+        Rate("toy models, units that are read: used", used, units_read, 0.8, 1.0),
+        Rate(f"toy models, units that are read: {UNUSED}", unused, units_read, 0.0, 0.05),
     ]
+
+
+def _card(folder: Path, seed: int, read: int) -> CausalCard:
+    model = planted_model(folder / f"{seed}-{read}", seed, read=read, silent=False)
+    return ablate(
+        model, planted_examples(seed), layers=[0], top=READ + DECOY, n_nulls=40, n_unit_nulls=88,
+        n_windows=24, n_controls=1, untrained=False, seed=seed,
+    )  # fmt: skip

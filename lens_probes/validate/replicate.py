@@ -18,6 +18,7 @@ from lens_probes.model import LensModel, check_model, load_model
 from lens_probes.probes.base import NO_CORPUS, Probe, examples_of
 from lens_probes.replication_groups import seen_groups
 from lens_probes.result import SweepResult
+from lens_probes.stages import Stages
 from lens_probes.validate.replication import KINDS, LINES, Replication
 from lens_probes.validate.replication_lines import line_of
 
@@ -43,6 +44,8 @@ def replicate(
     ----------
     model
         The model of the first sweep; None loads it again by its source.
+    progress
+        A bar on standard error for the forward passes and for the statistics of each line.
     store, executor
         Folder that keeps activations, so that a stopped replication goes on where it was, and who
         computes them; see `collect`.
@@ -78,19 +81,23 @@ def replicate(
         )
     examples = examples.select(~seen)
     sites, layers = result.provenance["sites"], result.provenance["layers"]
-    read = collect(
-        model,
-        examples,
-        sites=sites,
-        layers=layers,
-        batch_size=batch_size,
-        progress=progress,
-        store=store,
-        executor=executor,
+    stages = Stages(shown=progress)
+    read = stages.watched(
+        collect(
+            model,
+            examples,
+            sites=sites,
+            layers=layers,
+            batch_size=batch_size,
+            progress=progress,
+            store=store,
+            executor=executor,
+        )
     )
     lines, whole = [], None
     for kind, rows, note in _kinds(result, examples):
-        line, units = line_of(result, read, examples, rows, n_permutations, model.tokenizer)
+        with stages.stage(f"statistics, {kind}", bar=bool(rows.any())):
+            line, units = line_of(result, read, examples, rows, n_permutations, model.tokenizer)
         said = "; ".join(filter(None, (note, line["note"])))
         lines.append(line | {"kind": kind, "note": said})
         whole = units if kind == KINDS[0] else whole

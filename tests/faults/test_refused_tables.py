@@ -1,12 +1,14 @@
-"""A flipped bit in any table or manifest is refused by every command that reads it."""
+"""A flipped bit in any file, or one of another sweep, is refused by every command that reads it."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_models import PROSE
 
 import lens_probes as lp
 from lens_probes.cli import main
@@ -73,3 +75,71 @@ def test_of_a_sweep(
         "replicate": ["--text", str(prose_file), "--quiet", "--out", str(run.parent / "again")],
     }
     refused([command, str(run), *given[command]], run / name, run, capsys)
+
+
+SWEPT = [
+    "--words", "course", "--max-per-class", "60", "--before", "9", "--after", "2", "--sites", "k",
+    "--layers", "0,1", "--permutations", "19", "--no-untrained", "--quiet",
+]  # fmt: skip
+ABLATED = ["--top", "2", "--nulls", "19", "--windows", "4", "--after", "2", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep with a causal card and a replication beside it, and one of another text."""
+    root, rng = tmp_path_factory.mktemp("whole"), np.random.default_rng(0)
+    for name, text in (("run", "text"), ("other", "new")):
+        (root / f"{text}.txt").write_text(" ".join(rng.permutation((PROSE * 40).split())))
+        given = ["--model", str(tiny_folders["gpt2"]), "--text", str(root / f"{text}.txt")]
+        assert main(["sweep", "negation", *given, *SWEPT, "--out", str(root / name)]) == 0
+    assert main(["ablate", str(root / "run"), *ABLATED]) == 0
+    assert main(again(root / "run")) == 0
+    return root / "run"
+
+
+def again(run: Path) -> list[str]:
+    text = str(run.parent / "new.txt")
+    return ["replicate", str(run), "--text", text, "--permutations", "9", "--quiet"]
+
+
+def test_of_what_lies_beside_a_sweep(
+    whole: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "lens_probes.model.load_model", lambda *_, **__: pytest.fail("the model was loaded")
+    )
+    report = ["report", str(whole), "--out", str(whole.parent / "page.html")]
+    commands = {"causal": ["ablate", str(whole), *ABLATED], "replication": again(whole)}
+    capsys.readouterr()
+    for folder, command in commands.items():
+        files = sorted((whole / folder).iterdir())
+        assert len(files) == {"causal": 7, "replication": 5}[folder]
+        for path in files:
+            refused(report, path, whole, capsys)
+            refused(command, path, whole, capsys)
+    for path in sorted(whole.glob("*.*")):
+        if path.name != "report.html":
+            refused(report, path, whole, capsys)
+    assert main(report) == 0
+
+
+def test_what_is_of_another_sweep_is_not_shown(
+    whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = whole.parent / "other"
+    report = ["report", str(other), "--out", str(whole.parent / "page.html")]
+    for folder, said in (
+        ("causal", "the causal card beside this result is of other examples: move it out of"),
+        ("replication", "replicates a sweep of other examples: move it out of"),
+    ):
+        shutil.copytree(whole / folder, other / folder)
+        before = state(whole.parent)
+        capsys.readouterr()
+        assert main(report) == 2
+        printed = capsys.readouterr()
+        assert said in printed.err
+        assert len(printed.err.strip().splitlines()) == 1
+        assert printed.out == ""
+        assert state(whole.parent) == before
+        shutil.rmtree(other / folder)
+    assert main(report) == 0

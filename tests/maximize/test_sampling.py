@@ -250,3 +250,14 @@ def test_memory_does_not_grow_with_the_corpus(
     for small, large in [((600,), (2400,)), ((15,) * 40, (15,) * 160)]:
         assert peak(random_text(*large)) < 1.25 * peak(random_text(*small))
     assert max(largest) <= 8 * 64
+
+
+def test_a_negative_layer_counts_from_the_end_and_units_do_not(tiny_model: lp.LensModel) -> None:
+    last = 2
+    given = {"site": "mlp_pre", "units": [3, 7], "k": 5, "length": 16}
+    from_end = top_contexts(tiny_model, TEXT, layer=-1, **given)
+    assert from_end.names == top_contexts(tiny_model, TEXT, layer=last, **given).names
+    assert from_end.names[0].startswith(f"L{last}.")
+    for wrong in ({"layer": -1 - last - 1}, {"layer": last + 1}, {"layer": 0, "units": -1}):
+        with pytest.raises(lp.InputError, match=r"no (layer|unit) -?\d+"):
+            top_contexts(tiny_model, TEXT, **given | wrong)

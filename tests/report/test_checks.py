@@ -64,7 +64,7 @@ def test_notes_are_sentences(checked, result):
 
 def test_held_out_figure_is_the_layers_table(checked):
     figure = unit_or_layer(checked)
-    lines = [trace for trace in figure.data if trace.name == "best unit"]
+    lines = [trace for trace in figure.data if trace.name == "unit chosen in training"]
     assert len(lines) == 2
     for line, site in zip(lines, ("mlp_pre", "q"), strict=True):
         rows = checked.layers[checked.layers["site"] == site]
@@ -73,8 +73,8 @@ def test_held_out_figure_is_the_layers_table(checked):
     assert np.isnan(lines[1].y[0])
     assert [trace.name for trace in figure.data].count("control task") == 4
     assert figure.layout.meta["title"] == (
-        "Chosen in training folds, the sweep's best unit reaches AUC 0.750 held out; a probe on "
-        "all units of its best layer 0.850"
+        "Units that training folds choose in the sweep have AUC 0.750 on the fold left out, "
+        "whichever they are; a probe on the layer that they choose 0.850"
     )
 
 

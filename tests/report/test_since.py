@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -32,7 +33,9 @@ def card():
 
 def replication(result, digest=None):
     t = result.units["t"].to_numpy(float)
-    units = result.units[["name", "layer", "site", "unit"]].assign(t1=t, t2=-0.5 * t, group="first")
+    units = result.units[["name", "layer", "site", "unit"]].assign(
+        t1=t, t2=-0.5 * t, significant1=result.units["significant"], group="first"
+    )
     lines = pd.DataFrame({"kind": ["new words"], "n": ["9 v 9"], "n_words": ["3 v 3"],
                           "sign_agreement": [0.0], "note": [""]})  # fmt: skip
     examples = dict(result.provenance["examples"])
@@ -103,9 +106,19 @@ def test_a_saved_replication_is_in_the_report_of_its_sweep(result, tmp_path):
 
 def test_a_replication_of_another_sweep_or_a_broken_one_is_refused(result, tmp_path):
     run = result.save(tmp_path / "run")
-    replication(result, digest="00" * 32).save(run / "replication")
-    with pytest.raises(InputError, match="replicates a sweep of other examples"):
-        SweepResult.load(run).write_report(tmp_path / "r.html")
+    same = replication(result)
+    weights = {**same.provenance["model"], "weights_sha256": "00" * 32}
+    fewer = same.units.assign(significant1=False)
+    for other, match in (
+        (replication(result, digest="00" * 32), "examples"),
+        (replace(same, provenance={**same.provenance, "model": weights}), "weights"),
+        (replace(same, units=same.units[1:]), "units, or with others significant"),
+        (replace(same, units=fewer), "units, or with others significant"),
+    ):
+        shutil.rmtree(run / "replication", ignore_errors=True)
+        other.save(run / "replication")
+        with pytest.raises(InputError, match=f"replicates a sweep of other {match}: move it"):
+            SweepResult.load(run).write_report(tmp_path / "r.html")
     (run / "replication" / "replication.json").write_text(json.dumps({}))
     with pytest.raises(InputError, match=r"replication\.json has changed since it was written"):
         SweepResult.load(run).write_report(tmp_path / "r.html")

@@ -41,7 +41,7 @@ def test_r_and_its_null_by_hand():
     assert have.p == (1 + (have.null >= have.r).sum()) / 19
 
 
-def test_level_coverage_and_power():
+def test_level_and_power():
     first = np.random.default_rng(3).normal(size=60)
 
     def found(size, seeds):
@@ -51,12 +51,9 @@ def test_level_coverage_and_power():
             for s in seeds
         ]
 
-    nothing, something = found(0.0, range(200)), found(0.7, range(200))
+    nothing, something = found(0.0, range(200)), found(0.7, range(20))
     assert np.mean([one.p <= 0.05 for one in nothing]) <= 0.09
     assert np.ptp([one.r for one in nothing]) > 0.4  # units move together
-    assert np.mean([one.low <= 0 <= one.high for one in nothing]) >= 0.85
-    truth = np.median([one.r for one in something])
-    assert np.mean([one.low <= truth <= one.high for one in something]) >= 0.9
     assert np.mean([one.p <= 0.05 for one in something]) >= 0.9
 
 

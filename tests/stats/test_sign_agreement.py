@@ -2,6 +2,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 
 from lens_probes import stats
 from lens_probes.stats._dealt import Dealt
@@ -41,18 +42,6 @@ def test_without_a_category_the_share_is_anything_and_its_null_says_so():
         ]
         assert np.mean([one.p <= 0.05 for one in found]) >= 0.9
         assert np.mean([one.share for one in found]) > 0.85
-
-
-def test_the_interval_over_groups_covers_where_counting_units_does_not():
-    every = [
-        stats.sign_agreement(*second_sample(12, s, effect=0.7), np.ones(60), n_permutations=9)
-        for s in range(400)
-    ]
-    shares = np.array([one.share for one in every])
-    truth = shares.mean()
-    assert np.mean([one.low <= truth <= one.high for one in every]) >= 0.92
-    half = 1.96 * np.sqrt(shares * (1 - shares) / 60)
-    assert np.mean(np.abs(shares - truth) <= half) < 0.85
 
 
 def test_shares_by_hand_and_all_relabellings():
@@ -117,33 +106,51 @@ def test_values_and_pairs_hold_their_level_and_find_what_is_there(kind):
 
 
 @pytest.mark.parametrize("kind", ["class", "value", "pair"])
-def test_effects_and_those_without_each_group_by_hand(kind):
+def test_signs_and_the_variance_of_effects_by_hand(kind):
     rng = np.random.default_rng(4)
-    group = np.repeat(np.arange(7), [3, 2, 4, 2, 2, 5, 3])
+    sizes = [3, 2, 4, 2, 2, 5, 3]
+    group = np.repeat(np.arange(7), sizes)
     y = {
         "class": (group > 2).astype(int),
         "value": rng.normal(size=7)[group],
-        "pair": np.concatenate([np.arange(n) % 2 for n in [3, 2, 4, 2, 2, 5, 3]]),
+        "pair": np.concatenate([np.arange(n) % 2 for n in sizes]),
     }[kind]
     x = rng.normal(size=(len(y), 5))
-
-    def sign(use):
-        rows = np.isin(group, use)
-        part, label, one = x[rows], y[rows], group[rows]
-        if kind == "pair":
-            sides = [[part[(one == g) & (label == k)].mean(0) for g in use] for k in (0, 1)]
-            return np.sign(np.mean(sides[1], axis=0) - np.mean(sides[0], axis=0))
-        means = np.array([part[one == g].mean(0) for g in use])
-        of = np.array([label[one == g][0] for g in use])
-        return np.sign((of - of.mean()) @ means)
-
-    direction, everything = np.array([1.0, 1, -1, 1, -1]), list(range(7))
+    means = np.array([x[group == g].mean(axis=0) for g in range(7)])
+    if kind == "class":
+        parts = means[:3], means[3:]
+        effect = parts[1].mean(axis=0) - parts[0].mean(axis=0)
+        error = np.sqrt(sum(part.var(axis=0, ddof=1) / len(part) for part in parts))
+    elif kind == "pair":
+        sides = [[x[(group == g) & (y == k)].mean(axis=0) for g in range(7)] for k in (0, 1)]
+        gaps = np.subtract(sides[1], sides[0])
+        effect, error = gaps.mean(axis=0), gaps.std(axis=0, ddof=1) / np.sqrt(7)
+    else:
+        value = sm.add_constant([y[group == g][0] for g in range(7)])
+        fits = [sm.OLS(unit, value).fit(cov_type="HC1") for unit in means.T]
+        effect, error = np.array([(fit.params[1], fit.bse[1]) for fit in fits]).T
+    direction = np.array([1.0, 1, -1, 1, -1])
     have = stats.sign_agreement(x, y, group, direction, np.ones(5), kind=kind, n_permutations=50)
-    assert have.share == (sign(everything) == direction).mean()
+    assert have.share == (np.sign(effect) == direction).mean()
     dealt = Dealt.of(y, len(y), group, kind, n_permutations=50, seed=0)
-    left = np.sign(dealt.effects(dealt.means(x))[1:])
-    for g in everything:
-        np.testing.assert_array_equal(left[g], sign([h for h in everything if h != g]))
+    said = dealt.means(x)
+    of_noise = np.sqrt(np.square(dealt.noise) @ np.square(dealt.without_label(said)))
+    np.testing.assert_allclose(dealt.contrast @ said / of_noise, effect / error)
+    assert dealt.dof == (6 if kind == "pair" else 5)
+
+
+def test_units_without_any_error_are_sure_and_move_no_other():
+    x, y, group, direction = second_sample(6, 2)
+    certain = np.stack([y, np.full(len(y), 3.0)], axis=1)
+    have = stats.sign_agreement(
+        [x, certain], y, group, np.r_[direction, 1, 1], np.ones(62), n_permutations=9
+    )
+    alone = stats.sign_agreement(x, y, group, direction, np.ones(60), n_permutations=9)
+    assert have.share == (60 * alone.share + 1) / 62
+    assert 0 <= have.low < have.share < have.high <= 1
+    sure = stats.sign_agreement(certain[:, [0] * 20], y, group, np.ones(20), np.ones(20))
+    assert (sure.share, sure.high) == (1.0, 1.0)
+    assert 0.8 < sure.low < 0.95
 
 
 def test_memory_does_not_grow_with_units_or_relabellings():
