@@ -105,7 +105,7 @@ def test_the_results_above_say_every_sentence_that_is_known(
         *(
             decided(two, p_beyond=0.02, tuned=1, **changed)
             for changed in (
-                {"evidence_level": 0.0},
+                {"evidence_level": 0.0, "level_at_this_design": [0.05, 0.2]},
                 {"evidence_level": 0.004},
                 {"evidence_level": 0.004, "threshold": [30.0]},
             )

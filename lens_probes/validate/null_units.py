@@ -32,8 +32,9 @@ def null_kinds(
 
     sds of k groups differ by chance: trigamma((k - 1) / 2) / 4 in each log for normal means, and
     excess kurtosis / 4(k - 1) more, 1.5 times the squared skewness as a gamma distribution's; both
-    are taken from the variance of the log ratios, with a tenth more for what a variance varies. A mean of n examples has 1 / sqrt(n) of their
-    skew; of k normal means it varies by 6 (k - 2) / ((k + 1) (k + 3)).
+    are taken from the variance of the log ratios, with a tenth more for what a variance varies. A
+    mean of n examples has 1 / sqrt(n) of their skew; of k normal means it varies by
+    6 (k - 2) / ((k + 1) (k + 3)).
     """
     logs = np.zeros(1)
     if "word_sd0" in units:
