@@ -206,7 +206,7 @@ CLAIMS: dict[str, Claim] = {
 # Numbers that are part of how a figure is drawn.
 FIXED = (
     "Bars: 95 % Wilson interval, as if units were independent of each other, which they are not: ",
-    "AUC of the unit with the smallest score p in each cell, in its own direction (1 − AUC where ",
+    "AUC of the strongest unit in each cell, in its own direction (1 − AUC where ",
     "It is the best of many on the same examples, so it lies above ",
     "Lines: 1.96 standard errors from 0.",
     "Shaded: the middle 50 % and 90 % of the tested units of a layer.",
