@@ -25,7 +25,7 @@ READY_TL4 := .venv-tl4/ready-$(call checksum,requirements-tl4.lock)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test test-tl4 torture browser-test screenshots chromium check format format-check \
-  lint types lock clean
+  lint types imports lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,7 +63,7 @@ screenshots: $(READY) chromium ## photograph reports wide, narrow and dark into 
 chromium: ## install Chromium where there is none (on Debian, as root)
 	@$(CHROMIUM)
 
-check: format-check lint types test ## all that CI asks: format, lint, types, tests
+check: format-check lint types imports test ## all that CI asks: format, lint, types, imports, tests
 
 format: $(READY) ## rewrite the code in the house format, with the lint fixes that are safe
 	.venv/bin/ruff check --fix-only --quiet .
@@ -77,6 +77,9 @@ lint: $(READY) ## ruff's rules
 
 types: $(READY) ## mypy, strict
 	.venv/bin/mypy lens_probes $(if $(wildcard experiments/*.py),experiments)
+
+imports: $(READY) ## the order of imports: which room may import which, and no circles
+	.venv/bin/lint-imports --no-cache --no-logo
 
 clean: ## remove the environments and the caches (results in runs/ stay)
 	rm -rf .venv .venv-tl4 .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
