@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 
 from lens_probes.arrays import array_of, class_names_of, finite_values, names_of, whole_numbers
 from lens_probes.errors import InputError, given_as, shown
-
-if TYPE_CHECKING:
-    from lens_probes.examples import Examples
 
 NO_TOKEN = -1
 COLUMNS = (
@@ -23,19 +20,19 @@ COLUMNS = (
 _NAMES = ("word", "own_group", "source", "document")
 
 
-def checked(examples: Examples) -> dict[str, Any]:
-    """Every field of some examples as the array it should be.
+def checked(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Every field of `Examples`, by name, as the array it should be.
 
     Raises
     ------
     InputError
         Lengths that differ, a label other than 0 and 1, a position outside its window, ...
     """
-    label = array_of("label", examples.label)
-    tokens = array_of("tokens", examples.tokens)
-    covariates = examples.covariates
+    label = array_of("label", fields["label"])
+    tokens = array_of("tokens", fields["tokens"])
+    covariates = fields["covariates"]
     given_as("covariates", covariates, Mapping | None, "numbers by name, or None")
-    given = {"tokens": tokens} | {name: getattr(examples, name) for name in COLUMNS}
+    given = {"tokens": tokens} | {name: fields[name] for name in COLUMNS}
     columns: dict[str, Any] = {}
     for name, values in {**given, **(covariates or {})}.items():
         if values is None or name in _NAMES:
@@ -52,17 +49,17 @@ def checked(examples: Examples) -> dict[str, Any]:
             f"{tokens.shape}."
         )
     made["tokens"] = tokens.astype(np.int64)
-    made |= {name: names_of(name, getattr(examples, name), n) for name in _NAMES}
+    made |= {name: names_of(name, fields[name], n) for name in _NAMES}
     for name in ("position", "pair", "offset", "first"):
         made[name] = whole_numbers(name, columns[name], n) if name in columns else None
     made["value"] = finite_values("value", columns["value"], n) if "value" in columns else None
     made["date"] = finite_values("date", columns["date"], n) if "date" in columns else None
     if covariates is not None:
         made["covariates"] = {key: finite_values(key, columns[key], n) for key in covariates}
-    made["class_names"] = class_names_of(examples.class_names)
-    given_as("value_name", examples.value_name, str, "a text")
+    made["class_names"] = class_names_of(fields["class_names"])
+    given_as("value_name", fields["value_name"], str, "a text")
     for name in ("counts", "origin"):
-        given_as(name, getattr(examples, name), Mapping, "a dict")
+        given_as(name, fields[name], Mapping, "a dict")
     _check_windows(**{name: made[name] for name in ("tokens", "position", "first")})
     return made
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from lens_probes.errors import InputError
 from lens_probes.examples import Examples
-from lens_probes.replication_groups import read_tokens
 from lens_probes.windows import starts_with_bos
 
 _NAMED = 5
@@ -29,7 +28,7 @@ def refuse_padding(examples: Examples, tokenizer: Any) -> None:
     if pad is None or not len(examples):
         return
     tokens, position = examples.tokens, examples.position
-    is_read = read_tokens(examples) == pad
+    is_read = examples.read_tokens == pad
     before = tokens[np.arange(len(examples)), np.maximum(position - 1, 0)] == pad
     right = is_read & (before | (not is_read.all())) & (position > 0)
     first = tokens[:, 0] == pad
@@ -83,7 +82,7 @@ def _control_tokens(examples: Examples, tokenizer: Any) -> list[str]:
 
 
 def _one_token(examples: Examples, tokenizer: Any) -> list[str]:
-    read = np.unique(read_tokens(examples))
+    read = np.unique(examples.read_tokens)
     if len(read) > 1 or tokenizer is None:
         return []
     said = f"all {len(examples)} examples are read at the same token, {_text(tokenizer, read[0])!r}"

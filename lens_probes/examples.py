@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from lens_probes.arrays import finite_values, names_of
 from lens_probes.errors import InputError, given_as, unknown
 from lens_probes.example_checks import COLUMNS, checked, positions_in, token_rows, two_classes
-from lens_probes.replication_groups import groups_of, read_tokens
+from lens_probes.joined_ids import joined, numbered
 
 Read = Literal["token", "mean"]
 
@@ -85,7 +85,7 @@ class Examples:
     def __post_init__(self) -> None:
         if self.read not in ("token", "mean"):
             raise unknown("read", self.read, ("token", "mean"))
-        for name, values in checked(self).items():
+        for name, values in checked(vars(self)).items():
             object.__setattr__(self, name, values)
 
     @classmethod
@@ -158,9 +158,21 @@ class Examples:
     def group(self) -> Int[np.ndarray, " example"] | None:
         """[example] independent group, the unit of replication, numbered by first appearance.
 
-        Word types, joined where they share the token that is read; None where no word is known.
+        Word types, joined where they share the token that is read; with the mean over a target's
+        tokens read, word types alone. `own_group` takes their place; None where neither is known.
         """
-        return groups_of(self)
+        if self.own_group is not None:
+            return numbered(self.own_group.astype(str))
+        if self.word is None:
+            return None
+        word = self.word.astype(str)
+        return numbered(word) if self.read == "mean" else joined(word, self.read_tokens)
+
+    @property
+    def read_tokens(self) -> Int[np.ndarray, " example"]:
+        """[example] the id of the token at the read position."""
+        read: Int[np.ndarray, " example"] = self.tokens[np.arange(len(self)), self.position]
+        return read
 
     @property
     def n_per_class(self) -> tuple[int, int]:
@@ -240,7 +252,7 @@ class Examples:
         table = pd.DataFrame({c: getattr(self, c) for c in columns})
         none = np.full(len(self), -1)
         return table.assign(
-            read_token=none if self.read == "mean" else read_tokens(self),
+            read_token=none if self.read == "mean" else self.read_tokens,
             group=none if self.group is None else self.group,
             window=self.windows,
         )

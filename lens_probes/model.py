@@ -15,9 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from lens_probes.errors import InputError, choice, given_as, one_line, place_of, shown, unknown
 from lens_probes.folders import user_path
@@ -35,6 +33,7 @@ from lens_probes.model_check import site_shapes as _shapes
 from lens_probes.model_digest import config_digest, foreign_hook, weights_digest
 from lens_probes.model_files import bundled_gguf, converted_gguf
 from lens_probes.model_parts import Hook, ModelParts
+from lens_probes.model_recipe import ModelRecipe, source_and_seed, untrained
 from lens_probes.sites import SiteShapes
 
 DTYPES = {
@@ -120,9 +119,23 @@ class LensModel(ModelParts):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as where it comes from and its digests: it is loaded anew, and compared."""
-        from lens_probes.shards import ModelRecipe  # noqa: PLC0415  (its module imports this one)
+        return load_again, (self.recipe,)
 
-        return ModelRecipe.load, (ModelRecipe.of(self),)
+    @property
+    def recipe(self) -> ModelRecipe:
+        """What another process needs to load the same model."""
+        source, seed = source_and_seed(self.source)
+        path = Path(source).expanduser()
+        return ModelRecipe(
+            source=str(path.resolve()) if path.exists() else source,
+            device=self.device.type,
+            dtype=str(self.dtype).removeprefix("torch."),
+            processing=self.processing,
+            seed=seed,
+            matmul_precision=torch.get_float32_matmul_precision(),
+            weights_sha256=self.weights_digest,
+            config_sha256=self.config_digest,
+        )
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -144,43 +157,13 @@ class LensModel(ModelParts):
             "versions": {name: _version(name) for name in packages},
         }
 
-    def continue_tokens(
-        self, tokens: Sequence[int] | NDArray[np.int64], n_tokens: int, *, seed: int
-    ) -> NDArray[np.int64]:
-        """`n_tokens` ids that the model samples after some others (temperature 1).
-
-        Raises
-        ------
-        InputError
-            More tokens in all than the model's context.
-        """
-        given = np.asarray(tokens, dtype=np.int64)
-        if len(given) + n_tokens > int(self.cfg.n_ctx):
-            raise InputError(
-                f"{len(given)} tokens are given and {n_tokens} asked for; this model takes "
-                f"{self.cfg.n_ctx} in all: ask for fewer."
-            )
-        with self.computing(gradients=False), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            whole = self.tl.generate(
-                torch.from_numpy(given)[None].to(self.device),
-                max_new_tokens=n_tokens,
-                stop_at_eos=False,
-                do_sample=True,
-                prepend_bos=False,
-                return_type="tokens",
-                verbose=False,
-            )
-        written: NDArray[np.int64] = whole[0, len(given) :].cpu().numpy().astype(np.int64)
-        return written
-
     def reinitialised(self, seed: int) -> LensModel:
         """The same architecture with fresh random weights: the untrained-model null."""
         with self.computing(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             tl = self.fresh(seed)
         return LensModel(
-            tl, self.tokenizer, f"{self.source} (untrained, seed {seed})", self.processing,
+            tl, self.tokenizer, untrained(self.source, seed), self.processing,
             self.fresh, self.shapes,
         )  # fmt: skip
 
@@ -240,6 +223,24 @@ def load_model(
         tl, tokenizer, fresh = from_hub(name, options)
     tl.eval()
     return LensModel(tl, tokenizer, name, processing, fresh, _shapes(tl))
+
+
+def load_again(recipe: ModelRecipe) -> LensModel:
+    """The model of a recipe, in another process.
+
+    Raises
+    ------
+    InputError
+        It cannot be loaded there, or is not the one that was described.
+    """
+    torch.set_float32_matmul_precision(recipe.matmul_precision)
+    model = load_model(
+        recipe.source, device=recipe.device, dtype=recipe.dtype, processing=recipe.processing
+    )
+    if recipe.seed is not None:
+        model = model.reinitialised(recipe.seed)
+    recipe.check(model.weights_digest, model.config_digest)
+    return model
 
 
 def check_model(model: Any) -> None:

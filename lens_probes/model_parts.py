@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 
 from lens_probes.errors import InputError
 from lens_probes.model_backends import run_blocks
@@ -70,6 +72,36 @@ class ModelParts:
     def computing(self, *, gradients: bool | None = None) -> AbstractContextManager[None]:
         """The state in which every pass runs, entered for several of them: see `model_state`."""
         return computing(self.tl, gradients=gradients)
+
+    def continue_tokens(
+        self, tokens: Sequence[int] | NDArray[np.int64], n_tokens: int, *, seed: int
+    ) -> NDArray[np.int64]:
+        """`n_tokens` ids that the model samples after some others (temperature 1).
+
+        Raises
+        ------
+        InputError
+            More tokens in all than the model's context.
+        """
+        given = np.asarray(tokens, dtype=np.int64)
+        if len(given) + n_tokens > int(self.cfg.n_ctx):
+            raise InputError(
+                f"{len(given)} tokens are given and {n_tokens} asked for; this model takes "
+                f"{self.cfg.n_ctx} in all: ask for fewer."
+            )
+        with self.computing(gradients=False), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            whole = self.tl.generate(
+                torch.from_numpy(given)[None].to(self.device),
+                max_new_tokens=n_tokens,
+                stop_at_eos=False,
+                do_sample=True,
+                prepend_bos=False,
+                return_type="tokens",
+                verbose=False,
+            )
+        written: NDArray[np.int64] = whole[0, len(given) :].cpu().numpy().astype(np.int64)
+        return written
 
     def embedding(self) -> Float[torch.Tensor, "d_vocab d_model"]:
         """Token embeddings, one row a token: a view of the weights, outside the autograd graph.

@@ -8,61 +8,12 @@ types counts groups: permutation, folds, nulls, control task, halves, replicatio
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Int
-from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from jaxtyping import Bool
 
-if TYPE_CHECKING:
-    from lens_probes.examples import Examples
-
-Group = Int[np.ndarray, " example"]
-
-
-def joined(*ids: NDArray[np.generic]) -> Group:
-    """Groups of examples that share any of their ids, numbered in order of first appearance.
-
-    Each of `ids` is [example]; examples with an equal entry in one of them are in one group, and
-    so are all that are linked through others (connected components). The numbers depend on which
-    entries are equal, not on what they are called.
-    """
-    n = len(ids[0])
-    nodes, width = [], n
-    for values in ids:
-        index = np.unique(values, return_inverse=True)[1]
-        nodes.append(index + width)
-        width += int(index.max(initial=-1)) + 1
-    rows, columns = np.tile(np.arange(n), len(ids)), np.concatenate(nodes)
-    links = coo_array((np.ones(len(rows), dtype=bool), (rows, columns)), shape=(width, width))
-    component = connected_components(links, directed=False)[1][:n]
-    return numbered(component)
-
-
-def numbered(ids: NDArray[np.generic]) -> Group:
-    """Equal ids [example] as equal numbers, 0 for the first that appears, then 1, and so on."""
-    _, first, index = np.unique(ids, return_index=True, return_inverse=True)
-    place = np.empty(len(first), dtype=np.int64)
-    place[np.argsort(first, kind="stable")] = np.arange(len(first))
-    group: Group = place[index]
-    return group
-
-
-def groups_of(examples: Examples) -> Group | None:
-    """The group of each example; None where no word types (and no groups of one's own) are known.
-
-    Word types joined where they share the token that is read; with the mean over a target's tokens
-    read, word types alone. `own_group` takes their place.
-    """
-    if examples.own_group is not None:
-        return numbered(examples.own_group.astype(str))
-    if examples.word is None:
-        return None
-    word = examples.word.astype(str)
-    return numbered(word) if examples.read == "mean" else joined(word, read_tokens(examples))
+from lens_probes.examples import Examples
+from lens_probes.joined_ids import joined
 
 
 def seen_groups(examples: Examples, before: pd.DataFrame) -> Bool[np.ndarray, " example"] | None:
@@ -81,16 +32,10 @@ def seen_groups(examples: Examples, before: pd.DataFrame) -> Bool[np.ndarray, " 
     else:
         ids = [np.concatenate([before["word"].astype(str), examples.word.astype(str)])]
         if examples.read != "mean" and (before["read_token"] >= 0).all():
-            ids.append(np.concatenate([before["read_token"], read_tokens(examples)]))
+            ids.append(np.concatenate([before["read_token"], examples.read_tokens]))
     together = joined(*ids)
     seen: Bool[np.ndarray, " example"] = np.isin(together[n:], together[:n])
     return seen
-
-
-def read_tokens(examples: Examples) -> Int[np.ndarray, " example"]:
-    """[example] the id of the token at the read position."""
-    read: Int[np.ndarray, " example"] = examples.tokens[np.arange(len(examples)), examples.position]
-    return read
 
 
 def group_names(examples: Examples) -> list[str]:

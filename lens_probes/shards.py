@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import re
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass
@@ -22,8 +21,8 @@ import torch
 from lens_probes.digests import read_file, sha256_of
 from lens_probes.errors import InputError, one_line
 from lens_probes.forward import Reader
-from lens_probes.model import LensModel, load_model
-from lens_probes.model_backends import Processing
+from lens_probes.model import LensModel, load_again
+from lens_probes.model_recipe import ModelRecipe
 from lens_probes.passes import Shard, plan_from_bytes, rows_of
 from lens_probes.sealed import StorageError
 from lens_probes.shard_folder import Key, ShardFolder, StoredArrays
@@ -31,65 +30,7 @@ from lens_probes.store import PLAN, Stock
 
 log = logging.getLogger(__name__)
 
-_UNTRAINED = re.compile(r"(?P<source>.*) \(untrained, seed (?P<seed>-?\d+)\)", re.DOTALL)
 _HOPELESS = 3
-
-
-@dataclass(frozen=True)
-class ModelRecipe:
-    """A model so described that another process can load it, and check that it is the same."""
-
-    source: str
-    device: str
-    dtype: str
-    processing: Processing
-    seed: int | None
-    matmul_precision: str
-    weights_sha256: str
-    config_sha256: str
-
-    @classmethod
-    def of(cls, model: LensModel) -> ModelRecipe:
-        """The recipe of a loaded model."""
-        untrained = _UNTRAINED.fullmatch(model.source)
-        source = untrained["source"] if untrained else model.source
-        path = Path(source).expanduser()
-        return cls(
-            source=str(path.resolve()) if path.exists() else source,
-            device=model.device.type,
-            dtype=str(model.dtype).removeprefix("torch."),
-            processing=model.processing,
-            seed=int(untrained["seed"]) if untrained else None,
-            matmul_precision=torch.get_float32_matmul_precision(),
-            weights_sha256=model.weights_digest,
-            config_sha256=model.config_digest,
-        )
-
-    def load(self) -> LensModel:
-        """The model, in a worker.
-
-        Raises
-        ------
-        InputError
-            It cannot be loaded there, or is not the one that was described.
-        """
-        torch.set_float32_matmul_precision(self.matmul_precision)
-        model = load_model(
-            self.source, device=self.device, dtype=self.dtype, processing=self.processing
-        )
-        if self.seed is not None:
-            model = model.reinitialised(self.seed)
-        for what, found, said in [
-            ("weights", model.weights_digest, self.weights_sha256),
-            ("settings", model.config_digest, self.config_sha256),
-        ]:
-            if found != said:
-                raise InputError(
-                    f"a worker that loads {self.source!r} gets other {what} than "
-                    "are in use here: save the model as it is to a folder and load it from there, "
-                    "or use no workers."
-                )
-        return model
 
 
 @dataclass(frozen=True)
@@ -153,7 +94,7 @@ def fill(stock: Stock, model: LensModel, executor: Executor | None, bar: Progres
                 for i in missing
             )
         else:
-            recipe, plan = ModelRecipe.of(model), stock.parts["plan_sha256"]
+            recipe, plan = model.recipe, stock.parts["plan_sha256"]
             jobs = [Job(recipe, stock.folder.path, i, stock.keys, plan) for i in missing]
             outcomes = _made_by(executor, run_shard, jobs)
         with contextlib.closing(outcomes):  # an error here drops what no worker has begun
@@ -193,7 +134,7 @@ def _in_turn(missing: list[int]) -> list[int]:
 def _model_of(recipe: ModelRecipe) -> LensModel:
     _reader_of.cache_clear()  # the model before it goes first: there is one copy in a worker
     _model_of.cache_clear()
-    return recipe.load()
+    return load_again(recipe)
 
 
 @functools.lru_cache(maxsize=1)

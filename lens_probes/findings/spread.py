@@ -21,7 +21,8 @@ from lens_probes.examples import Examples
 from lens_probes.findings.claim import Value
 from lens_probes.findings.intervals import ERROR, estimate, halves, interval, mean
 from lens_probes.findings.parts import ends_of
-from lens_probes.replication_groups import mixed_examples, numbered
+from lens_probes.joined_ids import numbered
+from lens_probes.replication_groups import mixed_examples
 
 __all__ = [
     "INTERVAL", "NULL", "By", "Key", "Profile", "Reading", "Sample", "estimate", "half_samples",

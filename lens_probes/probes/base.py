@@ -13,7 +13,7 @@ import numpy as np
 from lens_probes.draws import Balance, draw_targets
 from lens_probes.errors import InputError, at_least, choice, flag, given_as, shown
 from lens_probes.examples import Examples
-from lens_probes.replication_groups import joined, numbered, read_tokens
+from lens_probes.joined_ids import joined, numbered
 from lens_probes.targets import Candidate, Exclusion, Rule, find_targets, locate
 from lens_probes.texts import Text
 from lens_probes.tokenised import Tokenised
@@ -285,7 +285,7 @@ def by_stem(examples: Examples) -> Examples:
     """
     assert examples.word is not None
     stems = np.array(stemmer().stemWords([str(word) for word in examples.word]))
-    group = numbered(stems) if examples.read == "mean" else joined(stems, read_tokens(examples))
+    group = numbered(stems) if examples.read == "mean" else joined(stems, examples.read_tokens)
     return dataclasses.replace(examples, own_group=group.astype(str).astype(object))
 
 
