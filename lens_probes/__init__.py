@@ -27,9 +27,9 @@ if TYPE_CHECKING:
         TextProbe,
         TokenLengthProbe,
     )
-    from lens_probes.result import SweepResult
     from lens_probes.sites import SITES
     from lens_probes.sweep import sweep
+    from lens_probes.sweep_result import SweepResult
     from lens_probes.texts import Document, Text, load_text
     from lens_probes.validate.replicate import replicate
 
@@ -47,7 +47,7 @@ _WHERE = {
     "Probe": "probes",
     "ProperNounProbe": "probes",
     "SITES": "sites",
-    "SweepResult": "result",
+    "SweepResult": "sweep_result",
     "Text": "texts",
     "TextProbe": "probes",
     "TokenLengthProbe": "probes",

@@ -40,10 +40,11 @@ from lens_probes.model import LensModel, check_model
 from lens_probes.plain import plain
 from lens_probes.probes.base import Probe, examples_of
 from lens_probes.provenance import provenance_of
-from lens_probes.result import SweepResult, summarise_layers
+from lens_probes.result import summarise_layers
 from lens_probes.significance import decide, families
 from lens_probes.sites import check_layers, check_sites
 from lens_probes.stages import Stages
+from lens_probes.sweep_result import SweepResult
 from lens_probes.tuned import tuned_by_layer, tuned_in_all
 from lens_probes.unit_contexts import unit_details
 from lens_probes.unit_table import covariates_of, in_turn, unit_tables, with_shrunk_effects

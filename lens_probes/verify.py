@@ -16,7 +16,7 @@ from lens_probes.folders import MANIFEST as RESULT
 from lens_probes.folders import REPORT, user_path
 from lens_probes.lock import is_held
 from lens_probes.passes import Shard, plan_from_bytes, rows_of
-from lens_probes.result import SweepResult
+from lens_probes.result import SweepData
 from lens_probes.sealed import TEMPORARY, page_is_whole
 from lens_probes.shard_folder import MANIFEST, SHARD_NAME, ShardFolder
 from lens_probes.store import LOCK, PLAN
@@ -137,7 +137,7 @@ def _unfinished(folder: Path) -> Checked:
 def _verify_result(folder: Path) -> Checked:
     problems: list[str] = []
     try:
-        SweepResult.load(folder)
+        SweepData.load(folder)
     except (InputError, OSError) as error:
         problems.append(one_line(error, 300))
     report = folder / REPORT

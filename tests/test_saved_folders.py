@@ -17,9 +17,10 @@ from saved_samples import small_result
 from lens_probes.errors import InputError
 from lens_probes.examples import Examples
 from lens_probes.folder_sums import SUMS, check_folder, check_sums, write_sums
-from lens_probes.result import TIMINGS, SweepResult
+from lens_probes.result import TIMINGS
 from lens_probes.schemas import ResultManifest, StoreManifest, checked
 from lens_probes.sealed import seal, unseal
+from lens_probes.sweep_result import SweepResult
 
 
 def paths_in(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

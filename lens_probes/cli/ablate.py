@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lens_probes.ablate.card import CausalCard
     from lens_probes.ablate.request import Places
     from lens_probes.probes import Probe
-    from lens_probes.result import SweepResult
+    from lens_probes.sweep_result import SweepResult
 
 
 def ablate(
@@ -85,7 +85,8 @@ def ablate(
 
     from lens_probes.ablate.design import Design
     from lens_probes.ablate.request import places_of_sweep
-    from lens_probes.result import CAUSAL, SweepResult
+    from lens_probes.result import CAUSAL
+    from lens_probes.sweep_result import SweepResult
 
     asked: dict[str, Any] = {"top": top, "kind": kind, "positions": positions, "n_nulls": nulls,
              "n_windows": windows, "after": after, "alpha": alpha, "interest": interest,

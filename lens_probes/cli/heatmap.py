@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lens_probes.model import LensModel
-    from lens_probes.result import SweepResult
+    from lens_probes.sweep_result import SweepResult
     from lens_probes.texts import Text
 
 PASSAGE = 512
@@ -64,7 +64,7 @@ def heatmap(
     from lens_probes.folders import check_report_path
 
     page = None if out is None else check_report_path(out)
-    from lens_probes.result import SweepResult
+    from lens_probes.sweep_result import SweepResult
     from lens_probes.texts import load_text
 
     result = SweepResult.load(run)

@@ -21,7 +21,7 @@ from lens_probes.folders import REPORT, clear_aside, hold_folder
 if TYPE_CHECKING:
     from lens_probes.model import LensModel
     from lens_probes.probes import Probe
-    from lens_probes.result import SweepResult
+    from lens_probes.sweep_result import SweepResult
     from lens_probes.validate.replication import Replication
 
 
@@ -59,7 +59,7 @@ def replicate(
         No progress and log lines.
     """
     log_lines(quiet)
-    from lens_probes.result import SweepResult
+    from lens_probes.sweep_result import SweepResult
 
     given = {"text": text, "words": words, "sentences": sentences, "seed": seed}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}

@@ -23,7 +23,7 @@ from lens_probes.sites import SITES
 
 if TYPE_CHECKING:
     from lens_probes.probes import Probe
-    from lens_probes.result import SweepResult
+    from lens_probes.sweep_result import SweepResult
 
 command_line: ContextVar[str] = ContextVar("command", default="")
 
@@ -113,7 +113,7 @@ def _same_result(
     out: Path, make_probe: Callable[[], Probe], model_options: ModelOptions
 ) -> SweepResult:
     """The result of the same command, made from what is there now; an error if it is another."""
-    from lens_probes.result import SweepResult
+    from lens_probes.sweep_result import SweepResult
 
     other = f"output folder {out} already holds a result"
     result = SweepResult.load(out)

@@ -32,17 +32,17 @@ from lens_probes.report.replication_figures import (
     replication_scatter,
     replication_table,
 )
-from lens_probes.report.since import saved_replication, verdict_line, with_findings
+from lens_probes.report.since import saved_card, saved_replication, verdict_line, with_findings
 from lens_probes.report.text_heatmap import best_scale, heatmap_html
 from lens_probes.report.unit_browser import unit_browser
 from lens_probes.report.unit_card import UnitCard, marked, unit_card
-from lens_probes.result import CAUSAL, SweepResult
+from lens_probes.result import SweepData
 from lens_probes.sealed import write_page
 from lens_probes.unit_details import CARDS, UnitDetails
 
 
 def write_report(
-    result: SweepResult,
+    result: SweepData,
     path: str | Path,
     *,
     details: Mapping[str, UnitDetails] | None = None,
@@ -64,7 +64,7 @@ def write_report(
 
 
 def report_html(
-    result: SweepResult,
+    result: SweepData,
     *,
     details: Mapping[str, UnitDetails] | None = None,
     replication: Replicated | None = None,
@@ -81,8 +81,7 @@ def report_html(
     environment.filters |= {"general": general, "marked": marked}
     examples = result.provenance["examples"]
     replication = saved_replication(result) if replication is None else replication
-    there = result.folder is not None and (result.folder / CAUSAL).exists()
-    causal = result.causal if there else None
+    causal = saved_card(result)
     best = example_figures.best_evidence(result, CARDS)["name"]
     known = with_findings(
         {**result.details, **(details or {})}, best, replication=replication, causal=causal
@@ -152,7 +151,7 @@ def report_html(
     )
 
 
-def _layer_charts(result: SweepResult) -> list[Chart]:
+def _layer_charts(result: SweepData) -> list[Chart]:
     """Two that stand side by side, then those that need the whole width."""
     share = Chart.of("share", figures.share_by_layer(result))
     if value_name(result) is None:
@@ -170,7 +169,7 @@ def _layer_charts(result: SweepResult) -> list[Chart]:
     ]
 
 
-def _example_charts(result: SweepResult) -> list[Chart]:
+def _example_charts(result: SweepData) -> list[Chart]:
     words = example_figures.has_words(result)
     if value_name(result) is None:
         charts = [
@@ -190,7 +189,7 @@ def _example_charts(result: SweepResult) -> list[Chart]:
 
 
 def unit_cards(
-    result: SweepResult, details: Mapping[str, UnitDetails]
+    result: SweepData, details: Mapping[str, UnitDetails]
 ) -> list[tuple[UnitCard, list[Chart]]]:
     """Cards of the strongest units whose activations were kept, and of those with details."""
     best = list(example_figures.best_evidence(result, CARDS)["name"])
@@ -200,7 +199,7 @@ def unit_cards(
     ]
 
 
-def _card_charts(result: SweepResult, place: int, name: str) -> list[Chart]:
+def _card_charts(result: SweepData, place: int, name: str) -> list[Chart]:
     if name not in result.evidence:
         return []
     words = example_figures.has_words(result)
@@ -213,7 +212,7 @@ def _card_charts(result: SweepResult, place: int, name: str) -> list[Chart]:
     return [Chart.of(f"card-{place}-{part}", figure) for part, figure in enumerate(drawn)]
 
 
-def _recorded(result: SweepResult) -> dict[str, object]:
+def _recorded(result: SweepData) -> dict[str, object]:
     return repeat.flat({k: v for k, v in result.provenance.items() if k != "command"})
 
 

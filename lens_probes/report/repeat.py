@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lens_probes import probes
-from lens_probes.result import SweepResult
+from lens_probes.result import SweepData
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
@@ -24,7 +24,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
     return found
 
 
-def python_lines(result: SweepResult) -> str:
+def python_lines(result: SweepData) -> str:
     """Python that repeats the sweep, as far as the provenance says how."""
     provenance = result.provenance
     model, decision = provenance["model"], provenance["decision"]

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from lens_probes.report.numbers import NONE, fixed, general, missing, percent, power, whole
 from lens_probes.report.ranking import sides
-from lens_probes.result import SweepResult
+from lens_probes.result import SweepData
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def yes(value: Any) -> str:
     return "yes" if value else "no"
 
 
-def layer_table(result: SweepResult) -> Table:
+def layer_table(result: SweepData) -> Table:
     """Every row and column of `result.layers`."""
     caption = (
         "Every layer and site: units tested and significant; shares are of the tested units, "

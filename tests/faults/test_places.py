@@ -26,7 +26,7 @@ sys.path.insert(0, sys.argv[2])
 from saved_samples import small_result
 from lens_probes.errors import InputError
 from lens_probes.lock import hold
-from lens_probes.result import SweepResult
+from lens_probes.sweep_result import SweepResult
 run = small_result().save(sys.argv[1])
 assert SweepResult.load(run).units.equals(small_result().units)
 with hold(run.parent / "lock", "held"):

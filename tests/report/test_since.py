@@ -13,7 +13,7 @@ from synthetic_result import CONSTANT, PLANTED, SCRIPT, SEPARATED
 from lens_probes.errors import InputError
 from lens_probes.report.html import report_html
 from lens_probes.report.since import causal_lines, replication_lines, saved_replication
-from lens_probes.result import SweepResult
+from lens_probes.sweep_result import SweepResult
 from lens_probes.validate.replication import Replication
 
 EFFECTS = {"kl": 0.000123, "kl_low": 0.0001, "kl_high": 0.0016, "loss_after": -0.5,
