@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lens_probes.errors import InputError, one_line
 from lens_probes.hard_wraps import unwrap
-from lens_probes.text_cache import keep, text_cache
+from lens_probes.storage.cache import keep, text_cache
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lens_probes.errors import InputError, one_line, unknown
-from lens_probes.folders import user_path
-from lens_probes.text_cache import keep, text_cache
+from lens_probes.storage.cache import keep, text_cache
+from lens_probes.storage.paths import user_path
 
 log = logging.getLogger(__name__)
 

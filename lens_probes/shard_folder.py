@@ -18,11 +18,19 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from lens_probes.digests import open_file, read_file, sha256, sha256_of
 from lens_probes.errors import InputError, one_line
 from lens_probes.passes import Shard, rows_of
-from lens_probes.schemas import StoreManifest, check_format, checked
-from lens_probes.sealed import seal, storage_error, unseal, write_atomic
+from lens_probes.storage.integrity import (
+    open_file,
+    read_file,
+    seal,
+    sha256,
+    sha256_of,
+    storage_error,
+    unseal,
+    write_atomic,
+)
+from lens_probes.storage.schemas import StoreManifest, check_format, checked
 
 log = logging.getLogger(__name__)
 

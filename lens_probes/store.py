@@ -24,18 +24,19 @@ from typing import Any
 
 import numpy as np
 
-from lens_probes.digests import sha256, sha256_of
 from lens_probes.errors import InputError, one_line
-from lens_probes.lock import hold
 from lens_probes.passes import Shard, plan_to_bytes, rows_of
-from lens_probes.sealed import (
+from lens_probes.shard_folder import FORMAT, MANIFEST, Key, ShardFolder, StoredArrays, key_of
+from lens_probes.storage.folders import hold
+from lens_probes.storage.integrity import (
     StorageError,
     remove_leftovers,
     seal,
+    sha256,
+    sha256_of,
     storage_error,
     write_atomic,
 )
-from lens_probes.shard_folder import FORMAT, MANIFEST, Key, ShardFolder, StoredArrays, key_of
 
 log = logging.getLogger(__name__)
 

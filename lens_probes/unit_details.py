@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from lens_probes.plain import plain
+from lens_probes.storage.json_values import to_json_value
 
 CARDS, EACH = 10, 3
 
@@ -109,7 +109,7 @@ def choose(
 
 def to_plain(details: Mapping[str, UnitDetails]) -> dict[str, Any]:
     """Values that JSON can hold, by unit name."""
-    kept: dict[str, Any] = plain({n: asdict(one) for n, one in details.items()}, "details")
+    kept: dict[str, Any] = to_json_value({n: asdict(one) for n, one in details.items()}, "details")
     return kept
 
 

@@ -25,8 +25,8 @@ from lens_probes import passes
 from lens_probes.execute import LocalProcesses, open_executor
 from lens_probes.execute.processes import WorkerLostError
 from lens_probes.model import LensModel
-from lens_probes.sealed import StorageError
 from lens_probes.shard_folder import ShardFolder
+from lens_probes.storage.integrity import StorageError
 from lens_probes.verify import verify
 
 pytestmark = pytest.mark.model

@@ -19,11 +19,12 @@ import pytest
 import torch
 
 import lens_probes as lp
-from lens_probes import forward, passes, sealed, store
+from lens_probes import forward, passes, store
 from lens_probes.forward import Reader
 from lens_probes.model import LensModel, _shapes
 from lens_probes.model_backends import HAS_HOOKED_TRANSFORMER, Options, hooked_llama
 from lens_probes.passes import Batch
+from lens_probes.storage import integrity
 from lens_probes.verify import verify
 
 pytestmark = pytest.mark.model
@@ -216,7 +217,7 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(
     (checked,) = verify(tmp_path / "stopped")
     assert (checked.n_whole, checked.n_expected, checked.problems) == (3, 7, ())
     before = len(passes_made)
-    (checked.path / f"{sealed.TEMPORARY}000003-x").write_bytes(b"half a shard")
+    (checked.path / f"{integrity.TEMPORARY}000003-x").write_bytes(b"half a shard")
     assert_same(lp.collect(tiny_model, examples, sites=SITES, store=tmp_path / "stopped"), whole)
     assert len(passes_made) - before < n_batches - 3
     assert files_in(tmp_path / "stopped") == files_in(tmp_path / "whole")
@@ -274,7 +275,7 @@ def test_verify_names_what_does_not_belong(
     lp.collect(tiny_model, examples, sites=["k"], store=tmp_path)
     folder = only_folder(tmp_path)
     (folder / "notes.txt").write_text("mine")
-    (folder / f"{sealed.TEMPORARY}x").write_text("")
+    (folder / f"{integrity.TEMPORARY}x").write_text("")
     (checked,) = verify(folder)
     assert [p.split(" is ")[1] for p in checked.problems] == [
         "left by a run that was stopped.",
@@ -346,7 +347,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(
         fsync(handle)
 
     with monkeypatch.context() as patch:
-        patch.setattr(sealed.os, "fsync", full)
+        patch.setattr(integrity.os, "fsync", full)
         with pytest.raises(lp.InputError, match=r"no room to write .*No space left on device"):
             lp.collect(tiny_model, examples, sites=["k"], store=tmp_path)
     (checked,) = verify(tmp_path)
@@ -360,7 +361,8 @@ def test_a_file_that_the_system_cuts_short_is_no_file(tmp_path: Path) -> None:
     target = tmp_path / "shard"
     target.write_bytes(b"before")
     code = (
-        "import sys; from pathlib import Path; from lens_probes.sealed import write_atomic; "
+        "import sys; from pathlib import Path; "
+        "from lens_probes.storage.integrity import write_atomic; "
         "write_atomic(Path(sys.argv[1]), bytes(10_000))"
     )
     done = subprocess.run(

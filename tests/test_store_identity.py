@@ -17,10 +17,9 @@ from safetensors.numpy import load_file, save
 
 import lens_probes as lp
 from lens_probes import passes
-from lens_probes.digests import sha256_of
 from lens_probes.model import LensModel
-from lens_probes.sealed import seal, unseal
 from lens_probes.shard_folder import SHARD_NAME
+from lens_probes.storage.integrity import seal, sha256_of, unseal
 from lens_probes.verify import verify
 
 pytestmark = pytest.mark.model

@@ -97,8 +97,9 @@ def ablate(
     folder = run / CAUSAL if out is None else out
     page = run / "report.html" if out is None else None
     card = _card_there(folder, result, places.options(design))
-    from lens_probes.folder_sums import write_sums
-    from lens_probes.folders import check_report_path, clear_aside, hold_folder
+    from lens_probes.storage.folder_sums import write_sums
+    from lens_probes.storage.folders import clear_aside, hold_folder
+    from lens_probes.storage.paths import check_report_path
 
     if page is not None:
         check_report_path(page)

@@ -61,7 +61,7 @@ def heatmap(
     """
     log_lines(quiet)
     check_at_least(1, tokens=tokens)
-    from lens_probes.folders import check_report_path
+    from lens_probes.storage.paths import check_report_path
 
     page = None if out is None else check_report_path(out)
     from lens_probes.sweep_result import SweepResult
@@ -79,8 +79,8 @@ def heatmap(
     from lens_probes.paint import paint
     from lens_probes.report.heatmap_page import heatmap_page
     from lens_probes.report.text_heatmap import TextHeatmap
-    from lens_probes.sealed import write_page
     from lens_probes.sites import parse_unit_name
+    from lens_probes.storage.integrity import write_page
 
     layer, site, index = parse_unit_name(name, model.shapes)
     passages, titles, left_out = _passages(model, given, tokens)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import CoercionError, Parameter, Token, convert
 
 from lens_probes.errors import InputError, at_least
-from lens_probes.model_files import cache_folder
-from lens_probes.paths import check_outside, check_writable, user_path
+from lens_probes.storage.cache import cache_folder
+from lens_probes.storage.paths import check_outside, check_writable, user_path
 
 if TYPE_CHECKING:
     from lens_probes.model import LensModel

@@ -16,7 +16,7 @@ from lens_probes.cli.options import (
 )
 from lens_probes.cli.running import command_line
 from lens_probes.errors import InputError
-from lens_probes.folders import REPORT, clear_aside, hold_folder
+from lens_probes.storage.folders import REPORT, clear_aside, hold_folder
 
 if TYPE_CHECKING:
     from lens_probes.model import LensModel
@@ -73,9 +73,9 @@ def replicate(
     out = out or run / "replication"
     check_work(work, out)
     result = SweepResult.load(run)
-    from lens_probes.folder_sums import write_sums
     from lens_probes.report.html import report_html
-    from lens_probes.sealed import write_page
+    from lens_probes.storage.folder_sums import write_sums
+    from lens_probes.storage.integrity import write_page
     from lens_probes.validate.replication import REPLICATION
 
     if (out / REPLICATION).exists():
@@ -101,7 +101,7 @@ def _same_replication(
     out: Path, result: SweepResult, changes: dict[str, Any], quiet: bool
 ) -> Replication:
     """The replication of the same command, made from what is there now; an error for another."""
-    from lens_probes.plain import plain
+    from lens_probes.storage.json_values import to_json_value
     from lens_probes.validate.replication import Replication
 
     found = Replication.load(out)
@@ -113,7 +113,7 @@ def _same_replication(
     same = (
         first["examples"]["sha256"] == result.provenance["examples"]["sha256"]
         and found.provenance["model"] == model.provenance
-        and second["origin"] == plain(dict(probe.examples(model).origin))
+        and second["origin"] == to_json_value(dict(probe.examples(model).origin))
     )
     if not same:
         raise InputError(

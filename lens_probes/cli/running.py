@@ -17,9 +17,9 @@ from lens_probes.cli.options import (
     parse_layers,
 )
 from lens_probes.errors import MOST_PERMUTATIONS, InputError, alpha_of, unknown, whole
-from lens_probes.folders import MANIFEST, REPORT, clear_aside, hold_folder
-from lens_probes.paths import output_path
 from lens_probes.sites import SITES
+from lens_probes.storage.folders import MANIFEST, REPORT, clear_aside, hold_folder
+from lens_probes.storage.paths import output_path
 
 if TYPE_CHECKING:
     from lens_probes.probes import Probe

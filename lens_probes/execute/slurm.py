@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 from lens_probes.errors import InputError, one_line
 from lens_probes.execute.optional import optional_package
 from lens_probes.execute.processes import WorkerLostError
-from lens_probes.sealed import StorageError
+from lens_probes.storage.integrity import StorageError
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -16,11 +16,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from lens_probes.folders import write_folder
 from lens_probes.report.chart import Chart, embedded, theme
 from lens_probes.report.numbers import general
 from lens_probes.report.repeat import flat
 from lens_probes.report.unit_card import ShownContext
+from lens_probes.storage.folders import write_folder
 
 PAGE = "report.html"
 NUMBERS = "numbers.json"

@@ -10,7 +10,6 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from lens_probes.answer import answer
-from lens_probes.paths import check_report_path
 from lens_probes.report import (
     account,
     checks,
@@ -37,7 +36,8 @@ from lens_probes.report.text_heatmap import best_scale, heatmap_html
 from lens_probes.report.unit_browser import unit_browser
 from lens_probes.report.unit_card import UnitCard, marked, unit_card
 from lens_probes.result import SweepData
-from lens_probes.sealed import write_page
+from lens_probes.storage.integrity import write_page
+from lens_probes.storage.paths import check_report_path
 from lens_probes.unit_details import CARDS, UnitDetails
 
 

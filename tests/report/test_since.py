@@ -68,7 +68,7 @@ def test_the_answer_and_the_cautions_say_what_the_card_found(result, tmp_path, m
     assert "Does the model use them?" not in before
     assert "nothing here intervenes on it" in before
     (run / "causal").mkdir()
-    monkeypatch.setattr(SweepResult, "causal", property(lambda _: card()))
+    monkeypatch.setattr("lens_probes.ablate.card.CausalCard.beside", lambda _: card())
     after = Page(report_html(loaded)).all("main")[0].text
     assert "Does the model use them? Undecided: L3.q: too few." in after
     assert "nothing here intervenes on it" not in after

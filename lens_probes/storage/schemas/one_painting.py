@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import ConfigDict, model_validator
 
-from lens_probes.schemas.base import Saved
+from lens_probes.storage.schemas.base import Saved
 
 
 class OnePainting(Saved):

@@ -16,10 +16,10 @@ from saved_samples import small_result
 
 from lens_probes.errors import InputError
 from lens_probes.examples import Examples
-from lens_probes.folder_sums import SUMS, check_folder, check_sums, write_sums
 from lens_probes.result import TIMINGS
-from lens_probes.schemas import ResultManifest, StoreManifest, checked
-from lens_probes.sealed import seal, unseal
+from lens_probes.storage.folder_sums import SUMS, check_folder, check_sums, write_sums
+from lens_probes.storage.integrity import seal, unseal
+from lens_probes.storage.schemas import ResultManifest, StoreManifest, checked
 from lens_probes.sweep_result import SweepResult
 
 
@@ -119,7 +119,7 @@ def test_what_a_later_version_adds_is_no_damage() -> None:
 def listed(folder: Path, name: str) -> None:
     """A list of digests, whole, that names a file."""
     line = f"{'a' * 64}  {name}\n"
-    from lens_probes.digests import sha256_of
+    from lens_probes.storage.integrity import sha256_of
 
     (folder / SUMS).write_text(f"{line}# sha256 {sha256_of(line.encode())}\n")
 
@@ -133,7 +133,9 @@ def test_a_list_that_leads_out_of_its_folder_is_not_followed(
     folder.mkdir()
     (folder / "link").symlink_to(tmp_path)
     listed(folder, name)
-    monkeypatch.setattr("lens_probes.folder_sums.sha256", lambda path: pytest.fail(f"read {path}"))
+    monkeypatch.setattr(
+        "lens_probes.storage.folder_sums.sha256", lambda path: pytest.fail(f"read {path}")
+    )
     with pytest.raises(InputError, match=r"sha256sums\.txt is not ours: it names"):
         check_sums(folder)
 
@@ -160,7 +162,7 @@ def test_a_table_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.Monkey
     def refuse(path: Path) -> str:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("lens_probes.tables.sha256", refuse)
+    monkeypatch.setattr("lens_probes.storage.tables.sha256", refuse)
     with pytest.raises(InputError, match=r"cannot read .*units\.parquet \(.*Permission denied"):
         SweepResult.load(run)
 

@@ -1,5 +1,7 @@
 """Files that are whole or absent: written aside, flushed to the disk, then moved into place.
 
+Here is the one digest of bytes and of files, and reading that never waits for a pipe or a device.
+
 A sealed file carries the digest of its own content, so that a single changed bit is noticed: JSON
 under `sha256`, a page in a comment at its end.
 """
@@ -8,15 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
+import io
 import json
 import os
 import re
 import secrets
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lens_probes.digests import read_file, sha256_of
 from lens_probes.errors import InputError, one_line
 
 TEMPORARY = ".tmp-"
@@ -25,6 +29,40 @@ _PAGE_SEAL = re.compile(rb"<!-- sha256 ([0-9a-f]{64}) -->\n\Z")
 
 class StorageError(InputError):
     """A disk that is full, or a folder that cannot be written: no use in trying the next file."""
+
+
+def sha256_of(data: bytes) -> str:
+    """Hexadecimal digest of some bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256(path: Path) -> str:
+    """Digest of a file's bytes.
+
+    Raises
+    ------
+    OSError
+        It cannot be read, or is no regular file.
+    """
+    with open_file(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_file(path: Path) -> bytes:
+    """All bytes of a regular file; OSError as for `sha256`."""
+    with open_file(path) as file:
+        return file.read()
+
+
+def open_file(path: Path) -> io.BufferedReader:
+    """A regular file, open for reading: a pipe in its place would be waited for without end."""
+    # A pipe that nobody writes to is opened at once, and seen to be one.
+    flags = getattr(os, "O_NONBLOCK", 0)
+    file = open(path, "rb", opener=lambda name, given: os.open(name, given | flags))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return file
 
 
 def write_atomic(path: Path, data: bytes) -> None:

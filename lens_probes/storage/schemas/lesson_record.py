@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import FiniteFloat
 
-from lens_probes.schemas.base import Number, Saved
+from lens_probes.storage.schemas.base import Number, Saved
 
 
 class OnePart(Saved):

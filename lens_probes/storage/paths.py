@@ -7,9 +7,8 @@ import errno
 import os
 from pathlib import Path
 
-from lens_probes.digests import open_file
 from lens_probes.errors import InputError
-from lens_probes.sealed import TEMPORARY, storage_error
+from lens_probes.storage.integrity import TEMPORARY, open_file, storage_error
 
 
 def user_path(given: str | Path) -> Path:

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat, field_validator
 
-from lens_probes.schemas.base import Names, Pair, Saved, Sha256
-from lens_probes.schemas.sweep_result import Decided, OneModel, SomeExamples, check_origin
+from lens_probes.storage.schemas.base import Names, Pair, Saved, Sha256
+from lens_probes.storage.schemas.sweep_result import Decided, OneModel, SomeExamples, check_origin
 
 _Index = Annotated[str, Field(pattern=r"\A\d{1,6}\z")]
 

@@ -1,4 +1,7 @@
-"""Output folders: found unusable before any work is done, then there as a whole or not at all."""
+"""Output folders: found unusable before any work is done, then there as a whole or not at all.
+
+What is written to is held: one run at a time, for as long as its process lives.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from lens_probes.errors import InputError, one_line
-from lens_probes.folder_sums import write_sums
-from lens_probes.lock import hold
-from lens_probes.paths import check_outside as check_outside
-from lens_probes.paths import check_report_path as check_report_path
-from lens_probes.paths import check_writable as check_writable
-from lens_probes.paths import output_path
-from lens_probes.paths import user_path as user_path
-from lens_probes.sealed import flush_folder, storage_error
+from lens_probes.storage.folder_sums import write_sums
+from lens_probes.storage.integrity import flush_folder, storage_error
+from lens_probes.storage.paths import output_path
 
 MANIFEST, REPORT = "result.json", "report.html"
 
@@ -71,6 +71,44 @@ class NewFolder:
                 f"cannot move what was written to {self.target} ({error.strerror}): it lies whole "
                 f"in {kept}, move it from there."
             ) from error
+
+
+@contextlib.contextmanager
+def hold(path: Path, refusal: str | None) -> Iterator[None]:
+    """Keep other processes from holding the same file; the system lets go when a process dies.
+
+    A file, not a folder: network file systems lock nothing else. Without a refusal it is waited
+    for. Where the system has no locks, the file says by which process it is held.
+
+    Raises
+    ------
+    InputError
+        `refusal`: another process holds it.
+    OSError
+        The file cannot be opened or locked.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=refusal is None)
+    except Timeout as error:
+        raise InputError(refusal or str(error)) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds a file now. Nothing is changed; what cannot be told counts as no."""
+    if not path.is_file():
+        return False
+    try:
+        with hold(path, "held"):
+            return False
+    except InputError:
+        return True
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from lens_probes.digests import read_file, sha256, sha256_of
 from lens_probes.errors import InputError, one_line
-from lens_probes.sealed import seal_fits
+from lens_probes.storage.integrity import read_file, seal_fits, sha256, sha256_of
 
 SUMS = "sha256sums.txt"
 _SEAL = re.compile(rb"# sha256 ([0-9a-f]{64})\n\Z")

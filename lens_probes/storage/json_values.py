@@ -1,4 +1,4 @@
-"""Plain values: what a result's JSON can hold."""
+"""Values as JSON has them: what a result's JSON can hold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from lens_probes.errors import InputError
 
 
-def plain(value: Any, name: str = "origin") -> Any:
+def to_json_value(value: Any, name: str = "origin") -> Any:
     """The same as dicts, lists, strings, numbers, booleans and None; NaN and infinity as None.
 
     Raises
@@ -21,10 +21,10 @@ def plain(value: Any, name: str = "origin") -> Any:
         Something else, named by its place.
     """
     if isinstance(value, Mapping):
-        return {str(key): plain(part, f"{name}.{key}") for key, part in value.items()}
+        return {str(key): to_json_value(part, f"{name}.{key}") for key, part in value.items()}
     if isinstance(value, list | tuple | set | frozenset | np.ndarray):
         parts = sorted(value, key=str) if isinstance(value, set | frozenset) else value
-        return [plain(part, f"{name}[{i}]") for i, part in enumerate(parts)]
+        return [to_json_value(part, f"{name}[{i}]") for i, part in enumerate(parts)]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from lens_probes.digests import read_file
 from lens_probes.errors import InputError, one_line
+from lens_probes.storage.integrity import read_file
 
 Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
 Number = FiniteFloat | None  # JSON has no NaN

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
-from lens_probes.schemas.base import Names, Number, Pair, Saved, Sha256
-from lens_probes.schemas.one_painting import OnePainting
+from lens_probes.storage.schemas.base import Names, Number, Pair, Saved, Sha256
+from lens_probes.storage.schemas.one_painting import OnePainting
 
 Groups = Annotated[list[int], Field(min_length=1, max_length=2)]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from lens_probes.digests import sha256
 from lens_probes.errors import InputError, one_line
+from lens_probes.storage.integrity import sha256
 
 
 def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
