@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lens_probes.sites import SITES
     from lens_probes.sweep import sweep
     from lens_probes.sweep_result import SweepResult
-    from lens_probes.texts import Document, Text, load_text
+    from lens_probes.texts.load import Document, Text, load_text
     from lens_probes.validate.replicate import replicate
 
 _WHERE = {
@@ -38,7 +38,7 @@ _WHERE = {
     "CategoryProbe": "probes",
     "CausalCard": "ablate",
     "ContextProbe": "probes",
-    "Document": "texts",
+    "Document": "texts.load",
     "Examples": "examples",
     "GrammarProbe": "probes",
     "InputError": "errors",
@@ -48,13 +48,13 @@ _WHERE = {
     "ProperNounProbe": "probes",
     "SITES": "sites",
     "SweepResult": "sweep_result",
-    "Text": "texts",
+    "Text": "texts.load",
     "TextProbe": "probes",
     "TokenLengthProbe": "probes",
     "ablate": "ablate",
     "collect": "activations",
     "load_model": "model",
-    "load_text": "texts",
+    "load_text": "texts.load",
     "paint": "paint",
     "replicate": "validate.replicate",
     "stats": "",

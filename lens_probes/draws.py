@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from lens_probes.texts import Document
+from lens_probes.texts.load import Document
 from lens_probes.windows import Target, Targets
 
 Balance = Literal["word", "natural"]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lens_probes.texts import Text
+from lens_probes.texts.load import Text
 from lens_probes.tokenised import Tokenised, tokenised
 from lens_probes.windows import Target, Targets, Window
 from lens_probes.word_ends import Rule as Rule

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lens_probes.errors import InputError
-from lens_probes.texts import Document, Text
+from lens_probes.texts.load import Document, Text
 
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "\uff07": "'"})
 # Typed for an apostrophe, but between letters only: elsewhere they are accents, quotes, minutes.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lens_probes.errors import InputError, at_least, choice, flag
 from lens_probes.example_checks import NO_TOKEN
 from lens_probes.examples import Examples
-from lens_probes.texts import Document, Text
+from lens_probes.texts.load import Document, Text
 
 Context = Literal["window", "sentence", "word", "document"]
 Read = Literal["last", "first", "mean"]

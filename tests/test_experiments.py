@@ -12,7 +12,7 @@ from lens_probes.findings import CLAIMS, LESSONS, Setting
 from lens_probes.findings.reproduce import load_script, run_script
 from lens_probes.model import LensModel
 from lens_probes.storage.integrity import unseal
-from lens_probes.texts import Document, Text
+from lens_probes.texts.load import Document, Text
 
 pytestmark = pytest.mark.model
 

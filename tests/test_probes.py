@@ -25,7 +25,7 @@ from lens_probes.probes.contrasts import bundled_contrast, load_contrast
 from lens_probes.significance import max_test
 from lens_probes.storage.json_values import to_json_value
 from lens_probes.storage.schemas.sweep_result import check_origin
-from lens_probes.texts import Document, Text, load_text, some_documents
+from lens_probes.texts.load import Document, Text, load_text, some_documents
 from lens_probes.validate.others import specificity
 from lens_probes.validate.toy import toy_model
 from lens_probes.verdict import verdict

@@ -13,7 +13,7 @@ from lens_probes.decision import MIN_PER_WORD
 from lens_probes.draws import ENOUGH_PER_WORD, _even_quotas, draw_targets
 from lens_probes.probes.negation import BEFORE_NOT, negation_words
 from lens_probes.targets import Rule, find_targets
-from lens_probes.texts import Document, Text
+from lens_probes.texts.load import Document, Text
 from lens_probes.windows import Window
 
 COURSE = negation_words("course")

@@ -14,7 +14,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from lens_probes.model_files import bundled_gguf, converted_gguf
 from lens_probes.probes.negation import BEFORE_NOT, negation_words
 from lens_probes.targets import Rule, find_targets, token_span
-from lens_probes.texts import Document, Text
+from lens_probes.texts.load import Document, Text
 from lens_probes.tokenised import tokenised
 from lens_probes.windows import Window
 

@@ -10,7 +10,7 @@ from tokenizers import AddedToken, pre_tokenizers
 from transformers import AutoTokenizer
 
 from lens_probes import tokenised as module
-from lens_probes.texts import Document, Text
+from lens_probes.texts.load import Document, Text
 from lens_probes.tokenised import tokenised
 
 

@@ -90,7 +90,7 @@ def sites(*, model: str | None = None) -> None:
 def texts() -> None:
     """The bundled text, and what else can be given."""
     from lens_probes.storage.cache import text_cache
-    from lens_probes.texts import load_text
+    from lens_probes.texts.load import load_text
 
     speeches = load_text("speeches")
     speakers = len({document.source for document in speeches.documents})

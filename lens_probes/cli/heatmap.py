@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lens_probes.model import LensModel
     from lens_probes.sweep_result import SweepResult
-    from lens_probes.texts import Text
+    from lens_probes.texts.load import Text
 
 PASSAGE = 512
 
@@ -65,7 +65,7 @@ def heatmap(
 
     page = None if out is None else check_report_path(out)
     from lens_probes.sweep_result import SweepResult
-    from lens_probes.texts import load_text
+    from lens_probes.texts.load import load_text
 
     result = SweepResult.load(run)
     name = _strongest(result, layer, site) if unit == "top" else _named(unit, layer, site)

@@ -131,7 +131,7 @@ def _show(found: Replication, out: Path) -> None:
 
 def _probe_of(result: SweepResult, changes: dict[str, Any]) -> Probe:
     from lens_probes.probes.again import probe_again
-    from lens_probes.texts import load_text
+    from lens_probes.texts.load import load_text
 
     texts = {"text": load_text(changes["text"])} if "text" in changes else {}
     return probe_again(result.provenance["examples"]["origin"], **changes | texts)

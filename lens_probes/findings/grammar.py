@@ -15,8 +15,8 @@ from lens_probes.model import LensModel
 from lens_probes.paint import paint
 from lens_probes.probes import GrammarProbe
 from lens_probes.residual import attention_sinks, stream, typical_norm
-from lens_probes.tagging import load_tagger
-from lens_probes.texts import Document, Text
+from lens_probes.texts.load import Document, Text
+from lens_probes.texts.tagging import load_tagger
 from lens_probes.tokenised import tokenised
 
 PASSAGE = (

@@ -24,7 +24,7 @@ from lens_probes.findings.setting import Doubt, Setting
 from lens_probes.findings.spread import Key, Profile, Reading, Sample, spread
 from lens_probes.probes import NegationProbe
 from lens_probes.replication_groups import groups_per_class
-from lens_probes.texts import Text
+from lens_probes.texts.load import Text
 from lens_probes.validate.heldout import cross_fitted_accuracy
 
 SITES = ("mlp_pre", "q", "k", "v")

@@ -15,7 +15,7 @@ from lens_probes.findings.setting import Scale, Setting
 from lens_probes.findings.tables import Findings
 from lens_probes.model import LensModel, load_model
 from lens_probes.storage.integrity import sha256_of
-from lens_probes.texts import Text, load_text
+from lens_probes.texts.load import Text, load_text
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from lens_probes.findings.claim import Measured, same_model
 from lens_probes.findings.spread import Reading
 from lens_probes.model import LensModel
 from lens_probes.probes.base import Probe
-from lens_probes.texts import Text, some_documents
+from lens_probes.texts.load import Text, some_documents
 
 T = TypeVar("T")
 Scale = Literal["course", "machine", "quick"]

@@ -15,7 +15,7 @@ from lens_probes.errors import InputError, at_least, choice, flag, given_as, sho
 from lens_probes.examples import Examples
 from lens_probes.joined_ids import joined, numbered
 from lens_probes.targets import Candidate, Exclusion, Rule, find_targets, locate
-from lens_probes.texts import Text
+from lens_probes.texts.load import Text
 from lens_probes.tokenised import Tokenised
 from lens_probes.windows import Context, Read, Targets, Window, cut_windows, starts_with_bos
 

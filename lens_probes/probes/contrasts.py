@@ -15,7 +15,7 @@ from lens_probes.probes.base import MADE
 from lens_probes.probes.toml_file import read_toml
 from lens_probes.probes.word_sets import bundled_data, word_classes
 from lens_probes.storage.paths import user_path
-from lens_probes.texts import Document, Text
+from lens_probes.texts.load import Document, Text
 
 Sentences = Literal["frames", "single", "multi", "new"]
 

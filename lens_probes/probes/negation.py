@@ -12,7 +12,7 @@ from lens_probes.examples import Examples
 from lens_probes.probes.base import TextProbe
 from lens_probes.probes.word_sets import bundled_set, word_classes
 from lens_probes.targets import Exclusion, Rule
-from lens_probes.texts import Text
+from lens_probes.texts.load import Text
 
 if TYPE_CHECKING:
     from lens_probes.model import LensModel

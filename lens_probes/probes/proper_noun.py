@@ -14,7 +14,7 @@ from lens_probes.errors import at_least, choice
 from lens_probes.examples import Examples
 from lens_probes.probes.base import TextProbe
 from lens_probes.targets import Candidate, locate
-from lens_probes.texts import Text, some_documents
+from lens_probes.texts.load import Text, some_documents
 from lens_probes.tokenised import Tokenised
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from fake_hub import serving
-from test_hard_wraps import FILLED, PROSE
+from wrapped_prose import FILLED, PROSE
 
 import lens_probes as lp
-from lens_probes import gutenberg
-from lens_probes.gutenberg import clean_book
+from lens_probes.texts import gutenberg
+from lens_probes.texts.gutenberg import clean_book
 
 HEADER = """\ufeffThe Project Gutenberg eBook of Pride and Prejudice
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 import logging
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 from lens_probes.errors import InputError, one_line, unknown
 from lens_probes.storage.cache import keep, text_cache
+from lens_probes.storage.integrity import sha256_of
 from lens_probes.storage.paths import user_path
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class _Request:
     def cache_file(self) -> Path:
         """Where the text of exactly this request is kept."""
         parts = [self.dataset, self.config, self.split, self.column, self.max_characters, _FORMAT]
-        digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+        digest = sha256_of(json.dumps(parts).encode())[:16]
         return text_cache() / f"hf-{re.sub(r'[^A-Za-z0-9.-]+', '-', self.dataset)}-{digest}.jsonl"
 
 
@@ -253,7 +253,7 @@ def _clean(value: str | None) -> str:
 def _as_lines(text: HubText) -> bytes:
     """One JSON line that says what follows and its digest, then one for each document."""
     body = "".join(json.dumps(passage) + "\n" for passage in text.passages).encode()
-    head = {"treatment": text.treatment, "sha256": hashlib.sha256(body).hexdigest()}
+    head = {"treatment": text.treatment, "sha256": sha256_of(body)}
     return json.dumps(head).encode() + b"\n" + body
 
 
@@ -261,7 +261,7 @@ def _read(path: Path) -> HubText | None:
     head, _, body = path.read_bytes().partition(b"\n")
     try:
         facts = json.loads(head)
-        if hashlib.sha256(body).hexdigest() != facts["sha256"]:
+        if sha256_of(body) != facts["sha256"]:
             return None
         passages = (tuple(json.loads(line)) for line in body.splitlines())
         return HubText(tuple(passages), str(facts["treatment"]))

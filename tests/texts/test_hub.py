@@ -13,7 +13,7 @@ import pytest
 from fake_hub import NAME, REVISION, hub, serving
 
 import lens_probes as lp
-from lens_probes import hub_text
+from lens_probes.texts import hub as hub_file
 
 WIKITEXT = ["", " = Valkyria = \n", "", " One @-@ two . \n", " = 3 = \n", "", " = = Plot = = \n"]
 WIKITEXT += ["", " Three . \n", "", " = Gold = \n", "", " Four . \n", " "]
@@ -74,22 +74,22 @@ for wrong in sys.argv[1:]:
 
 
 def test_damaged_cache_is_not_read(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    request = hub_text._request("a/b", None, 10)
-    text = hub_text.HubText((("n", "s", "Text\u2028 with\nlines."),), "as it came")
-    monkeypatch.setattr(hub_text, "_stream", lambda _: text)
-    assert hub_text.read_hub("a/b", None, 10) == text
-    monkeypatch.setattr(hub_text, "_stream", lambda _: pytest.fail("streamed again"))
-    assert hub_text.read_hub("a/b", None, 10) == text
+    request = hub_file._request("a/b", None, 10)
+    text = hub_file.HubText((("n", "s", "Text\u2028 with\nlines."),), "as it came")
+    monkeypatch.setattr(hub_file, "_stream", lambda _: text)
+    assert hub_file.read_hub("a/b", None, 10) == text
+    monkeypatch.setattr(hub_file, "_stream", lambda _: pytest.fail("streamed again"))
+    assert hub_file.read_hub("a/b", None, 10) == text
     for damage in (b"", b"{}", request.cache_file.read_bytes()[:-3], b"\xff\n"):
         request.cache_file.write_bytes(damage)
         with pytest.raises(pytest.fail.Exception, match="streamed again"):
-            hub_text.read_hub("a/b", None, 10)
+            hub_file.read_hub("a/b", None, 10)
 
 
 def test_keys_of_the_cache_differ(cache: Path) -> None:
     asked = [("a/b", None, 10), ("a-b", None, 10), ("a/b:c", None, 10), ("a/b::c", None, 10)]
     asked += [("a/b", "text", 10), ("a/b", None, 11)]
-    assert len({hub_text._request(*a).cache_file for a in asked}) == len(asked)
+    assert len({hub_file._request(*a).cache_file for a in asked}) == len(asked)
 
 
 def test_without_network_one_line_says_what_to_do(cache: Path) -> None:

@@ -56,7 +56,7 @@ def test_guide_runs_as_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    page = (Path(__file__).parent.parent / "docs" / "texts.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "texts.md").read_text()
     (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     exec(block, {})
     first, second = capsys.readouterr().out.splitlines()

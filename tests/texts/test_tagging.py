@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from lens_probes.errors import InputError
-from lens_probes.tagging import TaggedWord, Tagger, load_tagger
+from lens_probes.texts.tagging import TaggedWord, Tagger, load_tagger
 
 # Written and tagged by hand for this test, most words in both classes: N noun, V verb, P proper
 # noun, A auxiliary.

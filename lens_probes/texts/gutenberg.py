@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lens_probes.errors import InputError, one_line
-from lens_probes.hard_wraps import unwrap
 from lens_probes.storage.cache import keep, text_cache
+from lens_probes.texts.hard_wraps import unwrap
 
 log = logging.getLogger(__name__)
 

@@ -5,17 +5,11 @@ import textwrap
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from wrapped_prose import FILLED, PROSE
 
 import lens_probes as lp
-from lens_probes.hard_wraps import _glued, unwrap
+from lens_probes.texts.hard_wraps import _glued, unwrap
 
-PROSE = (
-    "It is a truth universally acknowledged, that a single man in possession of a good fortune, "
-    "must be in want of a wife. However little known the feelings or views of such a man may be "
-    "on his first entering a neighbourhood, this truth is so well fixed in the minds of the "
-    "surrounding families, that he is considered the rightful property of some one or other."
-)
-FILLED = textwrap.fill(PROSE, 70)
 BOOK = "\n\n".join([FILLED] * 6)
 
 
@@ -121,7 +115,7 @@ def test_work_on_one_long_paragraph_grows_with_its_lines(monkeypatch: pytest.Mon
         read[n] += len(line)
         return _glued(line, following)
 
-    monkeypatch.setattr("lens_probes.hard_wraps._glued", counted)
+    monkeypatch.setattr("lens_probes.texts.hard_wraps._glued", counted)
     for n in (100, 800):
         read[n] = 0
         assert unwrap(textwrap.fill(" ".join([PROSE] * n), 70)) == " ".join([PROSE] * n)

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from lens_probes.arrays import name_of
-from lens_probes.copies import originals
 from lens_probes.errors import InputError, at_least, given_as, place_of, shown
-from lens_probes.gutenberg import TREATMENT, clean_book, read_book
-from lens_probes.hub_text import MAX_CHARACTERS, read_hub
 from lens_probes.storage.paths import user_path
+from lens_probes.texts.copies import originals
+from lens_probes.texts.gutenberg import TREATMENT, clean_book, read_book
+from lens_probes.texts.hub import MAX_CHARACTERS, read_hub
 
 SPEECHES = "speeches"
 GUTENBERG = "gutenberg:"
