@@ -13,7 +13,7 @@ from lens_probes.findings.claim import Value
 from lens_probes.findings.drawings import lines
 from lens_probes.findings.intervals import ERROR, halves, interval
 from lens_probes.findings.length import bimodality, length_examples
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 
 LESSON = Lesson("L13", "Two sizes of a family", "EleutherAI/gpt-neo-125M", ("L13.a",), (3_400, 440))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lens_probes.activations import Activations, collect
     from lens_probes.errors import InputError
     from lens_probes.examples import Examples
-    from lens_probes.model import LensModel, load_model
+    from lens_probes.model.load import LensModel, load_model
     from lens_probes.paint import paint
     from lens_probes.probes import (
         CategoryProbe,
@@ -42,7 +42,7 @@ _WHERE = {
     "Examples": "examples",
     "GrammarProbe": "probes",
     "InputError": "errors",
-    "LensModel": "model",
+    "LensModel": "model.load",
     "NegationProbe": "probes",
     "Probe": "probes",
     "ProperNounProbe": "probes",
@@ -53,7 +53,7 @@ _WHERE = {
     "TokenLengthProbe": "probes",
     "ablate": "ablate",
     "collect": "activations",
-    "load_model": "model",
+    "load_model": "model.load",
     "load_text": "texts.load",
     "paint": "paint",
     "replicate": "validate.replicate",

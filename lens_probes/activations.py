@@ -19,7 +19,7 @@ from lens_probes.errors import InputError, at_least, flag, given_as, place_of, s
 from lens_probes.example_notes import refuse_padding
 from lens_probes.examples import Examples
 from lens_probes.forward import Reader, run_hooks
-from lens_probes.model import LensModel, check_model
+from lens_probes.model.load import LensModel, check_model
 from lens_probes.passes import TOKENS_PER_BATCH as TOKENS_PER_BATCH
 from lens_probes.passes import plan_batches, plan_shards
 from lens_probes.shards import fill, made_from

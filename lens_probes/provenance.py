@@ -8,7 +8,7 @@ import numpy as np
 
 from lens_probes.activations import Activations
 from lens_probes.examples import Examples
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.replication_groups import groups_per_class, set_aside
 
 

@@ -16,7 +16,7 @@ from lens_probes.errors import InputError
 from lens_probes.example_checks import NO_TOKEN
 from lens_probes.examples import Examples
 from lens_probes.forward import run_hooks
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.paint import token_texts
 from lens_probes.unit_details import CARDS, EACH, TokenContext, UnitDetails, choose
 

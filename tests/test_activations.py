@@ -14,9 +14,9 @@ from transformers import AutoModelForCausalLM
 import lens_probes as lp
 from lens_probes import activations as module
 from lens_probes import forward
-from lens_probes.model import LensModel
-from lens_probes.model_backends import HAS_HOOKED_TRANSFORMER
-from lens_probes.model_files import bundled_gguf, converted_gguf
+from lens_probes.model.backends import HAS_HOOKED_TRANSFORMER
+from lens_probes.model.gguf import bundled_gguf, converted_gguf
+from lens_probes.model.load import LensModel
 
 pytestmark = pytest.mark.model
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import lens_probes as lp
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.probes.negation import negation_words
 
 WORDS = {"affirmation": ["can", "could", "will", "did"], "negation": ["not", "nothing", "can't"]}

@@ -24,7 +24,7 @@ import lens_probes as lp
 from lens_probes import passes
 from lens_probes.execute import LocalProcesses, open_executor
 from lens_probes.execute.processes import WorkerLostError
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.shard_folder import ShardFolder
 from lens_probes.storage.integrity import StorageError
 from lens_probes.verify import verify

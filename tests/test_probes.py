@@ -11,7 +11,7 @@ from tiny_models import PROSE
 
 import lens_probes as lp
 from lens_probes.decision import preset_decision, resolve
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.probes import (
     CategoryProbe,
     ContextProbe,

@@ -11,7 +11,7 @@ import pytest
 import lens_probes as lp
 from lens_probes.answer import answer
 from lens_probes.cli.running import words_of
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.replication_groups import (
     group_names,
     groups_per_class,

@@ -21,8 +21,8 @@ import torch
 import lens_probes as lp
 from lens_probes import forward, passes, store
 from lens_probes.forward import Reader
-from lens_probes.model import LensModel, _shapes
-from lens_probes.model_backends import HAS_HOOKED_TRANSFORMER, Options, hooked_llama
+from lens_probes.model.backends import HAS_HOOKED_TRANSFORMER, Options, hooked_llama
+from lens_probes.model.load import LensModel, _shapes
 from lens_probes.passes import Batch
 from lens_probes.storage import integrity
 from lens_probes.verify import verify

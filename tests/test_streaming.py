@@ -12,7 +12,7 @@ import pytest
 
 import lens_probes as lp
 from lens_probes import passes
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.shard_folder import StoredArrays
 
 pytestmark = pytest.mark.model

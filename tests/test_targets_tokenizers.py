@@ -11,7 +11,7 @@ from tiny_models import PROSE, byte_level_tokenizer
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from lens_probes.model_files import bundled_gguf, converted_gguf
+from lens_probes.model.gguf import bundled_gguf, converted_gguf
 from lens_probes.probes.negation import BEFORE_NOT, negation_words
 from lens_probes.targets import Rule, find_targets, token_span
 from lens_probes.texts.load import Document, Text

@@ -49,7 +49,7 @@ def audit(*, seeds: int = 10) -> int:
 
 def models() -> None:
     """What can be loaded, and the bundled model's state on this machine."""
-    from lens_probes.model_files import BUNDLED_WHEEL, bundled_gguf
+    from lens_probes.model.gguf import BUNDLED_WHEEL, bundled_gguf
     from lens_probes.storage.cache import cache_folder
 
     try:

@@ -12,7 +12,7 @@ from lens_probes.errors import InputError
 from lens_probes.storage.paths import output_path
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
     from lens_probes.report.finding_page import Finding
     from lens_probes.texts.load import Text
 

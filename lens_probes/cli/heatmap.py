@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
     from lens_probes.sweep_result import SweepResult
     from lens_probes.texts.load import Text
 

@@ -16,7 +16,7 @@ from lens_probes.storage.cache import cache_folder
 from lens_probes.storage.paths import check_outside, check_writable, user_path
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
 
 _MOST_LAYERS = 100_000
 
@@ -199,7 +199,7 @@ def load(options: ModelOptions) -> LensModel:
         logging.getLogger(__name__).info("loading model %s", options.model)
     from transformers.utils import logging as transformers_logging
 
-    from lens_probes.model import load_model
+    from lens_probes.model.load import load_model
 
     quiet_down: Any = transformers_logging  # untyped
     quiet_down.set_verbosity_error()

@@ -19,7 +19,7 @@ from lens_probes.errors import InputError
 from lens_probes.storage.folders import REPORT, clear_aside, hold_folder
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
     from lens_probes.probes import Probe
     from lens_probes.sweep_result import SweepResult
     from lens_probes.validate.replication import Replication

@@ -13,7 +13,7 @@ from lens_probes.errors import InputError, unknown
 from lens_probes.sites import SITES
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
     from lens_probes.report.finding_page import Finding
     from lens_probes.texts.load import Text
 

@@ -11,7 +11,7 @@ from lens_probes.examples import Examples
 from lens_probes.findings.claim import Measured, Side, Value
 from lens_probes.findings.setting import Setting
 from lens_probes.findings.spread import Key, Reading, Sample
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.paint import paint
 from lens_probes.probes import GrammarProbe
 from lens_probes.residual import attention_sinks, stream, typical_norm

@@ -14,7 +14,7 @@ from lens_probes.findings.claim import Value
 from lens_probes.findings.parts import ends_of
 from lens_probes.findings.setting import Setting
 from lens_probes.findings.spread import estimate, halves, mean
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.probes import TokenLengthProbe
 
 Floats = NDArray[np.float64]

@@ -13,7 +13,7 @@ from lens_probes.errors import InputError, at_least
 from lens_probes.findings.reproduce import kept_records, run_lessons
 from lens_probes.findings.setting import Scale, Setting
 from lens_probes.findings.tables import Findings
-from lens_probes.model import LensModel, load_model
+from lens_probes.model.load import LensModel, load_model
 from lens_probes.storage.integrity import sha256_of
 from lens_probes.texts.load import Text, load_text
 

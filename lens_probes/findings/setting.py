@@ -13,7 +13,7 @@ from lens_probes.activations import Activations, collect
 from lens_probes.examples import Examples
 from lens_probes.findings.claim import Measured, same_model
 from lens_probes.findings.spread import Reading
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.probes.base import Probe
 from lens_probes.texts.load import Text, some_documents
 

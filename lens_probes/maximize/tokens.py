@@ -25,7 +25,7 @@ from lens_probes.maximize.objective import (
     unit_objective,
 )
 from lens_probes.maximize.round_trip import TextTokens, text_tokens
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 
 MOST_CANDIDATES = 100_000
 FORWARDS_PER_GRADIENT = 3  # a backward pass costs about two forward passes

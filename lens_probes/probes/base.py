@@ -24,7 +24,7 @@ GroupBy = Literal["word", "stem"]
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
 
 
 class Probe(ABC):

@@ -16,7 +16,7 @@ from lens_probes.probes.word_sets import list_of_words, word_classes
 from lens_probes.texts.load import Text
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
 
 
 @dataclass(frozen=True)

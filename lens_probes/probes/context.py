@@ -16,7 +16,7 @@ from lens_probes.probes.word_sets import bundled_data, bundled_set, list_of_word
 from lens_probes.windows import starts_with_bos
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
 
 _NAMES = {"space": ("no space", "leading space"), "context": ("alone", "in context")}
 _QUESTIONS = {

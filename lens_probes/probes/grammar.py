@@ -20,7 +20,7 @@ from lens_probes.tokenised import Tokenised
 from lens_probes.windows import Window
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
 
 CLASSES = ("noun", "verb")
 TAGS = ("NOUN", "VERB")

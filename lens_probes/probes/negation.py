@@ -15,7 +15,7 @@ from lens_probes.targets import Exclusion, Rule
 from lens_probes.texts.load import Text
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
 
 CLASSES = ("affirmation", "negation")
 # "could not" is no affirmation; a causal model that has read "could" cannot know, and the course

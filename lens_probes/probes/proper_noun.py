@@ -18,7 +18,7 @@ from lens_probes.texts.load import Text, some_documents
 from lens_probes.tokenised import Tokenised
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
 
 _WORD = re.compile(r"(?<![\w'])[^\W\d_]+(?:-[^\W\d_]+)*(?![\w-])(?!'(?!s(?!\w)))")
 _SENTENCE_END = ".?!"

@@ -15,7 +15,7 @@ from lens_probes.tokenised import tokenised
 from lens_probes.windows import years_of
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
 
 VALUE_NAME = "token length (characters)"
 

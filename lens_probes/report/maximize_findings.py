@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         Winners,
     )
     from lens_probes.maximize.reading import Sinks
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
 
 SHOWN = 5
 AROUND = 80

@@ -19,7 +19,7 @@ from lens_probes.report.finding_page import Finding
 from lens_probes.report.numbers import NONE, fixed, percent, whole
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
 
 SHOWN_SINKS = 4
 TOKEN_WIDTH = 16

@@ -14,7 +14,7 @@ from lens_probes.activations import check_work, collect
 from lens_probes.decision import pairs_of_words
 from lens_probes.errors import InputError, at_least, given_as
 from lens_probes.examples import Examples
-from lens_probes.model import LensModel, check_model, load_model
+from lens_probes.model.load import LensModel, check_model, load_model
 from lens_probes.probes.base import NO_CORPUS, Probe, examples_of
 from lens_probes.replication_groups import seen_groups
 from lens_probes.result import SweepData

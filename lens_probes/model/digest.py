@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from lens_probes.storage.integrity import sha256_of
+
 _NOT_COMPUTED = frozenset({
     "model_name", "tokenizer_name", "_name_or_path", "device", "n_devices", "n_params", "seed",
     "init_mode", "init_weights", "initializer_range", "trust_remote_code", "transformers_version",
@@ -48,7 +50,7 @@ def config_digest(tl: Any) -> str:
     if hasattr(tl, "original_model"):
         settings["hugging_face"] = tl.original_model.config.to_dict()
     canonical = json.dumps(_plain(settings), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return sha256_of(canonical.encode())
 
 
 def foreign_hook(tl: Any) -> str | None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from lens_probes.errors import InputError
-from lens_probes.model_backends import Processing
+from lens_probes.model.backends import Processing
 
 _UNTRAINED = re.compile(r"(?P<source>.*) \(untrained, seed (?P<seed>-?\d+)\)", re.DOTALL)
 

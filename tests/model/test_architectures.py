@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 
 import lens_probes as lp
 from lens_probes.direct_effect import _logits, _multiplied
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.sites import SITES
 
 pytestmark = pytest.mark.model

@@ -1,4 +1,4 @@
-"""Loading models, with `model_backends` the one place that knows TransformerLens versions.
+"""Loading models, with `backends` the one place that knows TransformerLens versions.
 
 TransformerLens 3.x has `HookedTransformer` (deprecated) and `TransformerBridge`; 4.x has only the
 bridge. Everything after this file uses what both have: `run_with_cache`, `run_with_hooks`, `cfg`,
@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from lens_probes.errors import InputError, choice, given_as, one_line, place_of, shown, unknown
-from lens_probes.model_backends import (
+from lens_probes.model.backends import (
     BUNDLED,
     HAS_HOOKED_TRANSFORMER,
     Options,
@@ -27,12 +27,12 @@ from lens_probes.model_backends import (
     from_hub,
     hooked_llama,
 )
-from lens_probes.model_check import mid_is_whole
-from lens_probes.model_check import site_shapes as _shapes
-from lens_probes.model_digest import config_digest, foreign_hook, weights_digest
-from lens_probes.model_files import bundled_gguf, converted_gguf
-from lens_probes.model_parts import Hook, ModelParts
-from lens_probes.model_recipe import ModelRecipe, source_and_seed, untrained
+from lens_probes.model.check import mid_is_whole
+from lens_probes.model.check import site_shapes as _shapes
+from lens_probes.model.digest import config_digest, foreign_hook, weights_digest
+from lens_probes.model.gguf import bundled_gguf, converted_gguf
+from lens_probes.model.parts import Hook, ModelParts
+from lens_probes.model.recipe import ModelRecipe, source_and_seed, untrained
 from lens_probes.sites import SiteShapes
 from lens_probes.storage.paths import user_path
 

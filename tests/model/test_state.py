@@ -22,8 +22,8 @@ from torch.utils.hooks import RemovableHandle
 import lens_probes as lp
 from lens_probes.ablate.effects import TOKENS_PER_PASS
 from lens_probes.maximize.objective import unit_objective
-from lens_probes.model import LensModel
-from lens_probes.model_backends import HAS_HOOKED_TRANSFORMER
+from lens_probes.model.backends import HAS_HOOKED_TRANSFORMER
+from lens_probes.model.load import LensModel
 
 pytestmark = pytest.mark.model
 hooked_only = pytest.mark.skipif(not HAS_HOOKED_TRANSFORMER, reason="4.x has bridges only")

@@ -15,8 +15,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from lens_probes.errors import InputError
-from lens_probes.model_backends import run_blocks
-from lens_probes.model_state import computing, weights_dtype
+from lens_probes.model.backends import run_blocks
+from lens_probes.model.state import computing, weights_dtype
 from lens_probes.sites import SITES, check_layers
 
 Hook = tuple[str, Callable[..., Any]]
@@ -70,7 +70,7 @@ class ModelParts:
         return weights_dtype(self.tl)
 
     def computing(self, *, gradients: bool | None = None) -> AbstractContextManager[None]:
-        """The state in which every pass runs, entered for several of them: see `model_state`."""
+        """The state in which every pass runs, entered for several of them: see `state`."""
         return computing(self.tl, gradients=gradients)
 
     def continue_tokens(

@@ -24,9 +24,9 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lens_probes.errors import InputError, one_line
-from lens_probes.model_check import check_logits, logits_of, refusal
-from lens_probes.model_files import check_blocks, check_weights
-from lens_probes.model_state import ending_after
+from lens_probes.model.check import check_logits, logits_of, refusal
+from lens_probes.model.gguf import check_blocks, check_weights
+from lens_probes.model.state import ending_after
 
 BUNDLED = "bundled"
 HAS_HOOKED_TRANSFORMER = importlib.metadata.version("transformer-lens").split(".")[0] == "3"

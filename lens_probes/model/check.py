@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Int
 
 from lens_probes.errors import InputError, one_line
-from lens_probes.model_state import computing, ending_after, weights_dtype
+from lens_probes.model.state import computing, ending_after, weights_dtype
 from lens_probes.sites import SITES, Site, SiteShape, SiteShapes
 
 _TOKENS, _LONGEST_WINDOW = 12, 256
