@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lens_probes.ablate import CausalCard, ablate
     from lens_probes.activations import Activations, collect
     from lens_probes.errors import InputError
-    from lens_probes.examples import Examples
+    from lens_probes.examples.examples import Examples
     from lens_probes.model.load import LensModel, load_model
     from lens_probes.paint import paint
     from lens_probes.probes import (
@@ -39,7 +39,7 @@ _WHERE = {
     "CausalCard": "ablate",
     "ContextProbe": "probes",
     "Document": "texts.load",
-    "Examples": "examples",
+    "Examples": "examples.examples",
     "GrammarProbe": "probes",
     "InputError": "errors",
     "LensModel": "model.load",

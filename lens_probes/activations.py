@@ -16,8 +16,8 @@ from jaxtyping import Bool, Float, Int
 from tqdm.auto import tqdm
 
 from lens_probes.errors import InputError, at_least, flag, given_as, place_of, shown
-from lens_probes.example_notes import refuse_padding
-from lens_probes.examples import Examples
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.notes import refuse_padding
 from lens_probes.forward import Reader, run_hooks
 from lens_probes.model.load import LensModel, check_model
 from lens_probes.passes import TOKENS_PER_BATCH as TOKENS_PER_BATCH

@@ -7,8 +7,8 @@ import pandas as pd
 
 from lens_probes.activations import Activations
 from lens_probes.decision import rank_column
-from lens_probes.example_checks import NO_TOKEN
-from lens_probes.examples import Examples
+from lens_probes.examples.checks import NO_TOKEN
+from lens_probes.examples.examples import Examples
 from lens_probes.model.load import LensModel
 from lens_probes.paint import paint
 from lens_probes.painting import Painting

@@ -14,7 +14,7 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from lens_probes.examples import Examples
+from lens_probes.examples.examples import Examples
 
 TOKENS_PER_BATCH = 1536
 _CACHE_BYTES = 2**28

@@ -34,8 +34,8 @@ from lens_probes.errors import (
     flag,
     whole,
 )
-from lens_probes.example_notes import notes_on, refuse_padding
-from lens_probes.examples import Examples
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.notes import notes_on, refuse_padding
 from lens_probes.model.load import LensModel, check_model
 from lens_probes.probes.base import Probe, examples_of
 from lens_probes.provenance import provenance_of

@@ -18,7 +18,7 @@ from lens_probes.ablate.swap import swap_job, writes_of
 from lens_probes.ablate.windows import changes, draw_donors, masks, replacement
 from lens_probes.activations import Activations
 from lens_probes.errors import InputError
-from lens_probes.examples import Examples
+from lens_probes.examples.examples import Examples
 from lens_probes.model.load import LensModel
 from lens_probes.result import SweepData
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lens_probes.activations import read_all_positions
 from lens_probes.errors import InputError
-from lens_probes.examples import Examples
+from lens_probes.examples.examples import Examples
 from lens_probes.model.load import LensModel
 
 Kind = Literal["zero", "mean", "resample"]

@@ -10,14 +10,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from lens_probes.draws import Balance, draw_targets
 from lens_probes.errors import InputError, at_least, choice, flag, given_as, shown
-from lens_probes.examples import Examples
-from lens_probes.joined_ids import joined, numbered
-from lens_probes.targets import Candidate, Exclusion, Rule, find_targets, locate
+from lens_probes.examples.draws import Balance, draw_targets
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.joined_ids import joined, numbered
+from lens_probes.examples.targets import Candidate, Exclusion, Rule, find_targets, locate
+from lens_probes.examples.tokenised import Tokenised
+from lens_probes.examples.windows import (
+    Context,
+    Read,
+    Targets,
+    Window,
+    cut_windows,
+    starts_with_bos,
+)
 from lens_probes.texts.load import Text
-from lens_probes.tokenised import Tokenised
-from lens_probes.windows import Context, Read, Targets, Window, cut_windows, starts_with_bos
 
 GroupBy = Literal["word", "stem"]
 
@@ -208,7 +215,7 @@ class TextProbe(Probe):
         classes: tuple[int, ...] = (0, 1),
         **origin: Any,
     ) -> Examples:
-        """Examples of word types (-> class) in a text; see `lens_probes.targets.find_targets`."""
+        """Examples of word types (-> class) in a text; see `examples.targets.find_targets`."""
         found = find_targets(
             text, model.tokenizer, words, rule=rule, window=self.window, unless=unless
         )

@@ -12,8 +12,8 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from lens_probes import stats
-from lens_probes.examples import Examples
-from lens_probes.joined_ids import numbered
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.joined_ids import numbered
 
 _NO_VARIATION = "the same in every example"
 _DEPENDENT = "follows from those before it"

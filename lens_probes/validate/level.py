@@ -13,8 +13,8 @@ from scipy import special
 from lens_probes import stats
 from lens_probes.adjustment import Adjustment
 from lens_probes.decision import Decision, tested_rows
-from lens_probes.examples import Examples
-from lens_probes.replication_groups import groups_per_class
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.replication_groups import groups_per_class
 
 N_FAMILIES, MOST_UNITS, MOST_VALUES = 200, 500, 5_000_000
 SHARES_OF_WORDS = (0.02, 0.5)

@@ -10,7 +10,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from lens_probes.examples import Examples
+from lens_probes.examples.examples import Examples
 from lens_probes.model.load import LensModel, load_model
 
 READ, DECOY, UNITS, WIDTH = 4, 4, 96, 48

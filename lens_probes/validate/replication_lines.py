@@ -22,8 +22,8 @@ from lens_probes.decision import (
     testable_groups,
     tested_rows,
 )
-from lens_probes.examples import Examples
-from lens_probes.replication_groups import groups_per_class
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.replication_groups import groups_per_class
 from lens_probes.result import SweepData
 from lens_probes.significance import decide
 from lens_probes.unit_table import covariates_of, in_turn, unit_tables

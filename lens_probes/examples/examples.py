@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from lens_probes.arrays import finite_values, names_of
 from lens_probes.errors import InputError, given_as, unknown
-from lens_probes.example_checks import COLUMNS, checked, positions_in, token_rows, two_classes
-from lens_probes.joined_ids import joined, numbered
+from lens_probes.examples.checks import COLUMNS, checked, positions_in, token_rows, two_classes
+from lens_probes.examples.joined_ids import joined, numbered
 
 Read = Literal["token", "mean"]
 

@@ -9,8 +9,8 @@ from jaxtyping import Bool
 from numpy.typing import NDArray
 
 from lens_probes.errors import InputError
-from lens_probes.examples import Examples
-from lens_probes.windows import starts_with_bos
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.windows import starts_with_bos
 
 _NAMED = 5
 

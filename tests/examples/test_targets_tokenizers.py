@@ -11,12 +11,12 @@ from tiny_models import PROSE, byte_level_tokenizer
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from lens_probes.examples.targets import Rule, find_targets, token_span
+from lens_probes.examples.tokenised import tokenised
+from lens_probes.examples.windows import Window
 from lens_probes.model.gguf import bundled_gguf, converted_gguf
 from lens_probes.probes.negation import BEFORE_NOT, negation_words
-from lens_probes.targets import Rule, find_targets, token_span
 from lens_probes.texts.load import Document, Text
-from lens_probes.tokenised import tokenised
-from lens_probes.windows import Window
 
 # Every line is a case; what each rule must find, in order, stands beside it.
 CASES: list[tuple[str, list[str], list[str]]] = [

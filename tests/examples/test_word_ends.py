@@ -9,10 +9,10 @@ import pytest
 from tiny_models import byte_level_tokenizer
 
 import lens_probes as lp
+from lens_probes.examples.targets import find_targets
+from lens_probes.examples.windows import Targets, Window
 from lens_probes.probes.negation import BEFORE_NOT, negation_words
-from lens_probes.targets import find_targets
 from lens_probes.texts.copies import originals
-from lens_probes.windows import Targets, Window
 
 
 def found(body: str, *words: str) -> Targets:

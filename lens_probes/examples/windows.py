@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lens_probes.errors import InputError, at_least, choice, flag
-from lens_probes.example_checks import NO_TOKEN
-from lens_probes.examples import Examples
+from lens_probes.examples.checks import NO_TOKEN
+from lens_probes.examples.examples import Examples
 from lens_probes.texts.load import Document, Text
 
 Context = Literal["window", "sentence", "word", "document"]

@@ -11,14 +11,14 @@ import pytest
 import lens_probes as lp
 from lens_probes.answer import answer
 from lens_probes.cli.running import words_of
-from lens_probes.model.load import LensModel
-from lens_probes.replication_groups import (
+from lens_probes.examples.replication_groups import (
     group_names,
     groups_per_class,
     mixed_examples,
     seen_groups,
     set_aside,
 )
+from lens_probes.model.load import LensModel
 from lens_probes.validate.folds import make_folds
 
 

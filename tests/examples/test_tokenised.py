@@ -9,9 +9,9 @@ from tiny_models import PROSE
 from tokenizers import AddedToken, pre_tokenizers
 from transformers import AutoTokenizer
 
-from lens_probes import tokenised as module
+from lens_probes.examples import tokenised as module
+from lens_probes.examples.tokenised import tokenised
 from lens_probes.texts.load import Document, Text
-from lens_probes.tokenised import tokenised
 
 
 def text_of(*bodies: str) -> Text:

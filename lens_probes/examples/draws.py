@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
+from lens_probes.examples.windows import Target, Targets
 from lens_probes.texts.load import Document
-from lens_probes.windows import Target, Targets
 
 Balance = Literal["word", "natural"]
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
-from lens_probes.examples import Examples
-from lens_probes.joined_ids import joined
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.joined_ids import joined
 
 
 def seen_groups(examples: Examples, before: pd.DataFrame) -> Bool[np.ndarray, " example"] | None:

@@ -11,7 +11,7 @@ import pytest
 from tokenizers.processors import TemplateProcessing
 
 import lens_probes as lp
-from lens_probes.windows import starts_with_bos
+from lens_probes.examples.windows import starts_with_bos
 
 pytestmark = pytest.mark.model
 BODY = "We can see it, but they cannot. He will not go, and she will. They can not stay. " * 12

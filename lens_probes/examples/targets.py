@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lens_probes.examples.tokenised import Tokenised, tokenised
+from lens_probes.examples.windows import Target, Targets, Window
+from lens_probes.examples.word_ends import Rule as Rule
+from lens_probes.examples.word_ends import beside, followed_wrongly, goes_on_before, word_pattern
 from lens_probes.texts.load import Text
-from lens_probes.tokenised import Tokenised, tokenised
-from lens_probes.windows import Target, Targets, Window
-from lens_probes.word_ends import Rule as Rule
-from lens_probes.word_ends import beside, followed_wrongly, goes_on_before, word_pattern
 
 _SENTENCE_END = re.compile(r"[.!?][\"')\]\u201d\u2019]*\s+|\n\s*\n")
 _NAMED = 20
