@@ -13,6 +13,7 @@ import pandas as pd
 
 from lens_probes.decision import VARIES
 from lens_probes.result import SweepData
+from lens_probes.validate.level import LIKE_ALPHA
 from lens_probes.verdict import conditions, verdict
 
 
@@ -135,8 +136,8 @@ def _best_unit(result: SweepData) -> str:
         return f"{said} {_in_sample(best)}"
     unit, probe = (_estimate(nested[name]) for name in ("unit", "logistic_probe"))
     return (
-        f"{said} Chosen and scored on different {_held_out_by(result)}, the best unit has AUC "
-        f"{unit}. A logistic probe on the best layer has {probe}."
+        f"{said} Whichever unit training folds choose has AUC {unit} on held-out "
+        f"{_held_out_by(result)}. A logistic probe on the layer that they choose has {probe}."
     )
 
 
@@ -159,18 +160,16 @@ def _estimate(found: Mapping[str, float | None]) -> str:
 def _accuracy(result: SweepData) -> str:
     held_out = "mean_accuracy_significant_positive_heldout"
     cross_fitted = held_out in result.layers
-    column = held_out if cross_fitted else "mean_accuracy_significant_positive"
-    known = result.layers.dropna(subset=column)
+    known = result.layers[held_out if cross_fitted else held_out.removesuffix("_heldout")].dropna()
     class1 = result.provenance["examples"]["class_names"][1]
+    found = "that training folds found" if cross_fitted else "that are significant"
     if known.empty:
-        where = " in training folds" if cross_fitted else ""
-        return f"No unit that is higher for {class1} is significant{where}."
-    ends = dict.fromkeys((int(known[column].argmin()), int(known[column].argmax())))
-    shown = " to ".join(
-        f"{known[column].iloc[row]:.0%} ({_place(known.iloc[row])})" for row in ends
-    )
+        return f"There are no units higher for {class1} {found}."
     how = "held-out accuracy" if cross_fitted else "in-sample accuracy (flattering)"
-    return f"Mean {how} of significant units higher for {class1}: {shown}."
+    return (
+        f"Mean {how} of units higher for {class1} {found}: {known.median():.0%} (median of layers "
+        "and sites)."
+    )
 
 
 def _best_correlation(result: SweepData) -> str:
@@ -185,8 +184,8 @@ def _best_correlation(result: SweepData) -> str:
     said += "."
     if (nested := result.validation.get("nested_best_r")) is not None:
         said += (
-            f" Chosen and scored on different {_held_out_by(result)}, the best unit has r = "
-            f"{nested:+.3f}."
+            f" Whichever unit training folds choose has r = {nested:+.3f} on held-out "
+            f"{_held_out_by(result)}."
         )
     return said
 
@@ -255,8 +254,12 @@ def _crossed(result: SweepData) -> str:
         sides = "high and low values" if "r" in result.units else "the classes"
         said.append(f"{sides} also differ in {named}")
     level = decision.get("level_at_this_design")
-    if level is not None and level[1] > 1.4 * decision["alpha"] + 1e-9:
-        said.append(f"in this design the test errs in {level[0]:.0%} to {level[1]:.0%} of sweeps")
+    if level is not None and level[1] > LIKE_ALPHA * decision["alpha"] + 1e-9:
+        what = "families of units" if decision["n_families"] > 1 else "sweeps"
+        said.append(
+            f"in this design the test errs in {level[0]:.0%} to {level[1]:.0%} of {what} "
+            "(simulated)"
+        )
     said.append("a unit that differs need not be used")
     return f"Caution: {said[0]}." + "".join(f" {part[:1].upper()}{part[1:]}." for part in said[1:])
 

@@ -35,9 +35,9 @@ class Decision:
     `scope="layer"`: a family is one site of one layer (in the course preset q, k and v of a layer
     are one family, as they are fitted together there); `"site"`: one site of all layers;
     `"model"`: everything. `level` says what the p-value counts as independent: replication groups
-    of words (`"word"`), groups that are their own control (`"pair"`), or tokens; `why` gives the
-    reason where words were wanted and tokens had to do. Groups with fewer than `min_per_group`
-    examples are not tested, and `n_set_aside` examples of groups with both classes.
+    of words (`"word"`), groups that are their own control (`"pair"`), or tokens, with the reason
+    (`why`) where words were wanted. Groups of fewer than `min_per_group` examples are not tested,
+    nor are `n_set_aside` examples of groups with both classes.
     """
 
     preset: Preset
@@ -77,9 +77,9 @@ def preset_decision(
     """The decision of a preset, with what the user chose instead.
 
     Rigorous: the max-T permutation test over replication groups (max_adjusted: given speakers,
-    frequency and other confounds), with another method Welch's t of group means; with
-    `level="token"` the score test of tokens, Holm. Course: the test of tokens that the lesson
-    uses, `course_p`.
+    frequency and other confounds), with another method the p of each unit by the same permutation
+    (`pooled_p`; paired t of pairs); with `level="token"` the score test of tokens, Holm. Course:
+    the test of tokens that the lesson uses, `course_p`.
     """
     if preset not in ("course", "rigorous"):
         raise unknown("preset", preset, ("course", "rigorous"))
@@ -99,7 +99,7 @@ def preset_decision(
             raise InputError(f"{method} tests groups of words: for level token use method holm.")
         return Decision("rigorous", "score_p", method or "holm", scope or "model", alpha, "token")
     method = method or "max_t"
-    column = {"max_t": "p_family", "max_adjusted": "adjusted_p"}.get(method, "word_p")
+    column = {"max_t": "p_family", "max_adjusted": "adjusted_p"}.get(method, "pooled_p")
     return Decision(
         "rigorous", column, method, scope or "model", alpha, "word", n_permutations, seed=seed
     )
@@ -124,12 +124,12 @@ def resolve(
         if decision.preset == "rigorous":
             return replace(decision, p_column=_token_p(examples)), said
         if decision.p_column == "t_p" and examples.origin.get("course_p") == "paired_p":
-            why = "the examples have no pairs, so that t_p decides in place of paired_p"
-            decision = replace(decision, why=why)
+            decision = replace(decision, why="without pairs t_p decides in place of paired_p")
         return decision, said
     swapped = pairs_of_words(examples)
     if swapped:
-        decision = replace(decision, level="pair", min_per_group=1)
+        column = decision.p_column.replace("pooled_p", "word_p")
+        decision = replace(decision, level="pair", min_per_group=1, p_column=column)
     else:
         decision = replace(
             decision,
@@ -221,7 +221,8 @@ def _problem(decision: Decision, examples: Examples) -> tuple[str, str]:
             if examples.value is not None:
                 what = f"method {decision.method} needs an exact p of each unit"
                 return f"{what}, which values have not: use method max_t or max_adjusted", ""
-            line = f"{said}: Welch's t of their means, {decision.method}"
+            how = "paired t" if pairs else "permutation of Welch's t"
+            line = f"{said}: {how} of their means, {decision.method}"
             return ("", line) if enough and n >= 3 else (f"{said}, too few to test", "")
         smallest = max(0.5 ** (n - 1), 1 / (1 + decision.n_permutations))
         line = f"{said}: scores given the confounds; the smallest p is {smallest:.3g}"
@@ -258,9 +259,14 @@ def _gate(
     )  # fmt: skip
 
 
-def rank_column(units: pd.DataFrame) -> str:
-    """Column by which units are ranked: the score test, or with a continuous label r."""
+def token_column(units: pd.DataFrame) -> str:
+    """Column of the tokens' own test: the score test, or with a continuous label r."""
     return "log10_score_p" if "log10_score_p" in units else "log10_r_p"
+
+
+def rank_column(units: pd.DataFrame) -> str:
+    """Column by which units are ranked: by the test over groups if it decides, else of tokens."""
+    return "rank" if "rank" in units else token_column(units)
 
 
 def tested_rows(examples: Examples, min_per_group: int) -> Bool[np.ndarray, " example"]:
@@ -282,15 +288,13 @@ def testable_groups(examples: Examples, min_per_group: int) -> bool:
     group = examples.group[use]
     if examples.value is None and not pairs_of_words(examples):
         return min(groups_per_class(examples, use)) >= 2
-    if len(np.unique(group)) < 3:
-        return False
-    return examples.value is None or one_value_a_group(examples)
+    enough = len(np.unique(group)) >= 3
+    return enough and (examples.value is None or one_value_a_group(examples))
 
 
 def one_value_a_group(examples: Examples) -> bool:
     """Whether a continuous label is the same for all examples of each group."""
     assert examples.group is not None
     assert examples.value is not None
-    return len(set(zip(examples.group.tolist(), examples.value.tolist(), strict=True))) == len(
-        np.unique(examples.group)
-    )
+    pairs = set(zip(examples.group.tolist(), examples.value.tolist(), strict=True))
+    return len(pairs) == len(np.unique(examples.group))

@@ -75,9 +75,10 @@ class SweepData:
     ) -> pd.DataFrame:
         """The n units with the strongest evidence, best first.
 
-        Ranked by the score test: it stays finite where a unit separates the classes and Wald's p
-        fails. It is a monotone function of |t|, so it is no second opinion on it. With a continuous
-        label, by the p-value of r.
+        Ranked by the test over groups where that decides (`rank`), else by the score test of
+        tokens: it stays finite where a unit separates the classes and Wald's p fails. It is a
+        monotone function of |t|, so it is no second opinion on it. With a continuous label, by the
+        p-value of r.
         """
         table = self.units
         at_least(0, n=n)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lens_probes import stats
 from lens_probes.adjustment import Adjustment
-from lens_probes.decision import OF_GROUPS, Decision, rank_column, tested_rows
+from lens_probes.decision import OF_GROUPS, Decision, tested_rows, token_column
 from lens_probes.errors import InputError
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.replication_groups import groups_per_class
@@ -33,9 +33,11 @@ def decide(
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Add `p_corrected`, `significant`, `q_word` and the token-level answer; say how it was done.
 
+    With two classes over groups each unit has `pooled_p` (its p alone, whatever the method) too.
     Constant units have no p-value and are left out of their family. In the course preset a unit
     without a Wald p (separated, not converged) stays in it and counts as not significant.
-    `q_word` is Benjamini and Hochberg's over all units, of `word_p`.
+    `q_word` is Benjamini and Hochberg's over all units, of `pooled_p` (pairs: of `word_p`). `rank`
+    orders units by what decides over groups, 1 the strongest.
 
     Parameters
     ----------
@@ -47,23 +49,13 @@ def decide(
     family = families(units, decision)
     said: dict[str, Any] = asdict(decision)
     units = units.assign(significant_token_level=_token_level(units, decision, family))
-    if "word_p" in units:
-        units = units.assign(q_word=stats.adjust(units["word_p"].to_numpy(float), method="bh"))
     if decision.level != "token":
         said["n_words_tested"] = _tested_groups(examples, decision)
     if decision.level == "pair":
         said["n_pairs"] = len(examples) // 2
-    if adjustment is not None and decision.level == "word":
-        units, said["adjusted"] = _given_confounds(
-            units, adjustment, arrays, examples, decision, family
-        )
-    if decision.method == "max_adjusted":
-        corrected, log10_corrected = (
-            units[name].to_numpy(float) for name in ("adjusted_p", "log10_adjusted_p")
-        )
-    elif decision.method == "max_t":
+    test: stats.MaxPermutation | None = None
+    if permutes(examples, decision):
         test = max_test(arrays, examples, decision, family, bound=True)
-        corrected, log10_corrected = test.p_family, test.log10_p_family
         units = units.assign(permuted_value=test.value)
         said |= {
             "statistic": test.statistic,
@@ -75,6 +67,25 @@ def decide(
             "simes_level": test.simes_level,
             "p_beyond": test.p_beyond,
         }
+    if decision.level == "word" and test is not None and examples.value is None:
+        units = units.assign(
+            pooled_p=test.pooled_p,
+            log10_pooled_p=np.log10(test.pooled_p),
+            q_word=stats.adjust(test.pooled_p, method="bh"),
+        )
+    elif decision.level == "pair":
+        units = units.assign(q_word=stats.adjust(units["word_p"].to_numpy(float), method="bh"))
+    if adjustment is not None and decision.level == "word":
+        units, said["adjusted"] = _given_confounds(
+            units, adjustment, arrays, examples, decision, family
+        )
+    if decision.method == "max_adjusted":
+        corrected, log10_corrected = (
+            units[name].to_numpy(float) for name in ("adjusted_p", "log10_adjusted_p")
+        )
+    elif decision.method == "max_t":
+        assert test is not None
+        corrected, log10_corrected = test.p_family, test.log10_p_family
     else:
         corrected, log10_corrected = _adjusted(units, decision, family)
     table = units.assign(
@@ -90,7 +101,26 @@ def decide(
         "m_largest": int(sizes.max()),
         "left_out": int(np.isnan(corrected).sum()),
     }
-    return table, said
+    return table.assign(**_ranks(table, decision)), said
+
+
+def permutes(examples: Examples, decision: Decision) -> bool:
+    """Whether groups are relabelled: to name units, or for the single p of two classes."""
+    if decision.level == "token":
+        return False
+    return decision.method == "max_t" or (decision.level == "word" and examples.value is None)
+
+
+def _ranks(units: pd.DataFrame, decision: Decision) -> dict[str, Any]:
+    """`rank` [unit] by the size of the statistic that decides, then by the score test."""
+    column = "adjusted_t" if decision.method == "max_adjusted" else "permuted_value"
+    if column not in units:
+        return {}
+    value, score = units[column].to_numpy(float), units[token_column(units)].to_numpy(float)
+    order = np.lexsort((np.nan_to_num(score, nan=1.0), -np.nan_to_num(np.abs(value), nan=-1.0)))
+    rank = np.empty(len(units))
+    rank[order] = np.arange(1, len(units) + 1)
+    return {"rank": np.where(np.isnan(value), np.nan, rank)}
 
 
 def _given_confounds(
@@ -177,7 +207,7 @@ def _token_level(
     units: pd.DataFrame, decision: Decision, family: NDArray[np.int64]
 ) -> Bool[np.ndarray, " unit"]:
     """What counting tokens would have found: the score test with Holm over the same families."""
-    log10_p = units[rank_column(units)].to_numpy(float)
+    log10_p = units[token_column(units)].to_numpy(float)
     adjusted = stats.adjust_log10(log10_p, method="holm", family=family)
     passed: Bool[np.ndarray, " unit"] = adjusted <= np.log10(decision.alpha)
     return passed

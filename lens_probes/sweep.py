@@ -55,7 +55,7 @@ from lens_probes.validate.checks import (
     untrained_counts,
 )
 from lens_probes.validate.folds import make_folds
-from lens_probes.validate.level import level_at_this_design
+from lens_probes.validate.level import errors_at_this_design
 from lens_probes.validate.others import auc_others, further_negatives
 
 
@@ -96,8 +96,8 @@ def sweep(
         Level, correction and family (layer, site, model) instead of the preset's. `"max_t"` names
         units with a family-wise error, `"max_adjusted"` too, given speakers, frequency, length and
         date; to count them `"bh"`, `"by"`, or `"hierarchical"` (layers,
-        then units) bound the false discovery rate of Welch's t of group means, `"bonferroni"` and
-        `"holm"` their family-wise error.
+        then units) bound the false discovery rate, by each unit's p of the same permutations
+        (`pooled_p`; paired t of pairs), `"bonferroni"` and `"holm"` their family-wise error.
     level
         `"word"`: groups count (default of the rigorous preset); `"token"`: examples do. Where
         groups cannot decide (unknown, too few), the rigorous preset falls back to tokens and says
@@ -187,13 +187,14 @@ def sweep(
     if adjustment is not None:
         with stages.stage("checks"):
             family = families(units, decision)
+            errors = errors_at_this_design(
+                units, examples, decision, adjustment, max(decided.get("threshold", [np.nan]))
+            )
+            decided |= {} if errors is None else errors.said(decided)
             if decision.method == "max_t":
                 bounds = tuned_by_layer(units, decided, family)
                 per_layer = per_layer.merge(bounds, on=["layer", "site"])
                 validation["tuned"] = tuned_in_all(units, decided)
-            decided["level_at_this_design"] = level_at_this_design(
-                units, examples, decision, adjustment, max(decided.get("threshold", [np.nan]))
-            )
             choose = partial(
                 significant_units, examples=examples, decision=decision, family=family,
                 adjustment=adjustment,

@@ -14,11 +14,16 @@ from lens_probes.result import SweepData
 # Two looks at the same groups share alpha.
 SHARED_BY = 2
 POWER = 0.8
+# No unit is expected to differ by more standard deviations of group means than this.
+LARGE = 5.0
 
 
-def more_than_identity(unit_p: float, p_beyond: float, alpha: float) -> bool:
-    """Whether a single unit's p over all units, or that of as many strong units, is evidence."""
-    return min(unit_p, p_beyond) <= alpha / SHARED_BY
+def more_than_identity(unit_p: float, p_beyond: float, level: float) -> bool:
+    """Whether a single unit's p over all units, or that of as many strong units, is evidence.
+
+    level: alpha / SHARED_BY, or what the design asks for (`validate.level`).
+    """
+    return min(unit_p, p_beyond) <= level
 
 
 def verdict(result: SweepData) -> str:
@@ -27,29 +32,46 @@ def verdict(result: SweepData) -> str:
     Evidence beyond word identity: some unit passes the max-T test over replication groups and all
     units of the sweep at alpha / 2, or more units lie beyond |z| = 2 than under all but a share
     alpha / 2 of the same relabellings of groups (two looks at the same groups, so half of alpha
-    each). Without evidence nothing is shown, which is not that nothing is there: the effect that
-    would have been seen stands beside it. No verdict where max-T over groups did not decide.
+    each; less in a design where more sweeps of nothing would pass, `evidence_level`). Without
+    evidence nothing is shown, which is not that nothing is there: the effect that would have been
+    seen stands beside it. No verdict where max-T over groups did not decide.
     """
     decision, units = result.provenance["decision"], result.units
     p_beyond = decision.get("p_beyond")
-    if decision["level"] != "word" or p_beyond is None or not math.isfinite(p_beyond):
+    if decision["level"] != "word" or decision["method"] != "max_t":
         return ""
-    half, smallest = decision["alpha"] / SHARED_BY, float(units["p_corrected"].min())
-    unit_p = min(1.0, smallest * decision["n_families"])
+    if p_beyond is None or not math.isfinite(p_beyond):
+        return ""
+    half = decision["alpha"] / SHARED_BY
+    needed = decision.get("evidence_level")
+    needed = half if needed is None else needed
+    unit_p = min(1.0, float(units["p_corrected"].min()) * decision["n_families"])
     evidence = (
         f"The smallest p of a unit is {unit_p:.2g}, that of all units together {p_beyond:.2g}. "
-        f"Each counts at half of alpha, {half:g}."
     )
-    if more_than_identity(unit_p, p_beyond, decision["alpha"]):
+    if needed == half:
+        evidence += f"Each counts at half of alpha, {half:g}."
+    elif needed > 0:
+        evidence += f"In this design each counts at {needed:.2g} only (simulated)."
+    if more_than_identity(unit_p, p_beyond, needed):
         return f"Verdict: more than word identity. {evidence}"
-    if _least_p(decision) > half:
+    if needed == 0 and min(unit_p, p_beyond) <= half:
+        return (
+            f"Verdict: undecided. {evidence}In this design sweeps of nothing have such p, too "
+            "(simulated)."
+        )
+    if _least_p(decision) > (needed or half):
         w1, w0 = reversed(decision["n_words_tested"])
         return f"Verdict: undecided, {w1} v {w0} groups are too few to tell. {evidence}"
     said = f"Verdict: not shown to be more than word identity. {evidence}"
+    if (result.validation.get("tuned") or {}).get("at_least"):
+        said += " The bound on tuned units looks once, at alpha."
     if (seen := smallest_effect(result)) is not None:
+        far = seen > LARGE
         said += (
-            f" A difference of {seen:.1f} standard deviations of group means would have been "
-            f"significant in {POWER:.0%} of such sweeps."
+            f" {'Even a' if far else 'A'} difference of {min(seen, LARGE):.1f} standard deviations "
+            f"of group means would {'not ' if far else ''}have been significant in {POWER:.0%} of "
+            "such sweeps."
         )
     return said
 
@@ -70,7 +92,8 @@ def smallest_effect(result: SweepData) -> float | None:
     """
     decision = result.provenance["decision"]
     threshold = [t for t in decision.get("threshold", ()) if math.isfinite(t)]
-    if decision["level"] != "word" or len(decision["n_words_tested"]) != 2 or not threshold:
+    of_words = decision["level"] == "word" and decision["method"] == "max_t"
+    if not of_words or len(decision["n_words_tested"]) != 2 or not threshold:
         return None
     k0, k1 = decision["n_words_tested"]
     high = np.arange(k0 + k1) >= k0

@@ -131,20 +131,22 @@ CLAIMS: dict[str, Callable[[SweepResult], Said] | Callable[[SweepResult, Said], 
     rf"Its in-sample AUC is {N}\.": lambda r: _auc(_in_direction(*_best(r, "auc"))),
     rf"Its in-sample AUC over groups is {AUC}\.": lambda r: _auc(_in_direction(
         *_best(r, "auc_group", "auc_group_low", "auc_group_high"))),
-    rf"Chosen and scored on different .+, the best unit has AUC {AUC}\.":
+    rf"Whichever unit training folds choose has AUC {AUC} on held-out .+\.":
         lambda r: _nested(r, "unit"),
-    rf"A logistic probe on the best layer has {AUC}\.": lambda r: _nested(r, "logistic_probe"),
-    r"No unit that is higher for .+ is significant(?: in training folds)?\.": lambda _: (),
-    rf"Mean held-out accuracy of significant units higher for .+: {N} \({PLACE}\)"
-    rf"(?: to {N} \({PLACE}\))?\.": lambda r: tuple(
-        f"{v:.0%}" for v in _layer_ends(r, "mean_accuracy_significant_positive_heldout")),
-    rf"Mean in-sample accuracy \(flattering\) of significant units higher for .+: {N} \({PLACE}\)"
-    rf"(?: to {N} \({PLACE}\))?\.": lambda r: tuple(
-        f"{v:.0%}" for v in _layer_ends(r, "mean_accuracy_significant_positive")),
+    rf"A logistic probe on the layer that they choose has {AUC}\.":
+        lambda r: _nested(r, "logistic_probe"),
+    r"There are no units higher for .+ that (?:training folds found|are significant)\.":
+        lambda _: (),
+    rf"Mean held-out accuracy of units higher for .+ that training folds found: {N} "
+    r"\(median of layers and sites\)\.": lambda r: (
+        f"{r.layers['mean_accuracy_significant_positive_heldout'].median():.0%}",),
+    rf"Mean in-sample accuracy \(flattering\) of units higher for .+ that are significant: {N} "
+    r"\(median of layers and sites\)\.": lambda r: (
+        f"{r.layers['mean_accuracy_significant_positive'].median():.0%}",),
     rf"Strongest unit: {NAME}, r = {N} with .+\.": lambda r: (f"{_best(r, 'r')[0]:+.3f}",),
     rf"Strongest unit: {NAME}, r = {N} with .+, {N} given the covariates\.": lambda r: tuple(
         f"{v:+.3f}" for v in _best(r, "r", "partial_r")),
-    rf"Chosen and scored on different .+, the best unit has r = {N}\.": lambda r: (
+    rf"Whichever unit training folds choose has r = {N} on held-out .+\.": lambda r: (
         f"{r.validation['nested_best_r']:+.3f}",),
     rf"Median r over units: {N} \({PLACE}\)(?: to {N} \({PLACE}\))?\.": lambda r: tuple(
         f"{v:+.3f}" for v in _layer_ends(r, "median_r")),
@@ -157,12 +159,21 @@ CLAIMS: dict[str, Callable[[SweepResult], Said] | Callable[[SweepResult, Said], 
     rf"Verdict: undecided, {N} v {N} groups are too few to tell\.": _tested,
     rf"The smallest p of a unit is {N}, that of all units together {N}\.": _two_p,
     rf"Each counts at half of alpha, {N}\.": lambda r: (f"{_alpha(r) / 2:g}",),
+    rf"In this design each counts at {N} only \(simulated\)\.": lambda r: (
+        f"{r.provenance['decision']['evidence_level']:.2g}",),
+    r"In this design sweeps of nothing have such p, too \(simulated\)\.": lambda r: tuple(
+        "0" for level in [r.provenance["decision"]["evidence_level"]] if level != 0),
+    r"Verdict: undecided\.": lambda _: (),
+    r"The bound on tuned units looks once, at alpha\.": lambda _: (),
+    rf"Even a difference of {N} standard deviations of group means would not have been significant "
+    rf"in {N} of such sweeps\.": lambda r, said: said == ("5.0", "80%") and not _missed(r, said),
     rf"A difference of {N} standard deviations of group means would have been significant in {N} "
     r"of such sweeps\.": _missed,
     r"Caution: no word types were given: .+ alone can produce these shares\.": lambda _: (),
     rf"Caution: (?:the classes|high and low values) also differ in .+? \(AUC {N}\)"
     rf"(?: and .+ \(AUC {N}\))?\.": _confounds,
-    rf"(?:Caution: i|I)n this design the test errs in {N} to {N} of sweeps\.": lambda r: tuple(
+    rf"(?:Caution: i|I)n this design the test errs in {N} to {N} of (?:sweeps|families of units) "
+    r"\(simulated\)\.": lambda r: tuple(
         f"{v:.0%}" for v in r.provenance["decision"]["level_at_this_design"]),
     r"(?:Caution: a|A) unit that differs need not be used\.": lambda _: (),
     rf"Caution: each of {N} groups is its own control \({N} pairs\): .+\.": lambda r: (

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,7 +101,15 @@ def test_the_results_above_say_every_sentence_that_is_known(
     odd = [
         replace(two, validation={**two.validation, "nested_best": None}),
         replace(values, units=values.units.assign(partial_r=np.nan)),
-        replace(two, units=two.units.assign(log10_score_p=np.nan)),
+        replace(two, units=two.units.assign(log10_score_p=np.nan, rank=np.nan)),
+        *(
+            decided(two, p_beyond=0.02, tuned=1, **changed)
+            for changed in (
+                {"evidence_level": 0.0},
+                {"evidence_level": 0.004},
+                {"evidence_level": 0.004, "threshold": [30.0]},
+            )
+        ),
     ]
     said = set()
     for result in (*results.values(), *odd):
@@ -110,6 +119,22 @@ def test_the_results_above_say_every_sentence_that_is_known(
             if result in odd:
                 assert holds(pattern, numbers, result), sentence
     assert set(CLAIMS) - said == set()
+
+
+def decided(
+    result: lp.SweepResult, *, p_beyond: float, tuned: int, **changed: Any
+) -> lp.SweepResult:
+    """A result whose design asks for more than half of alpha."""
+    decision = {**result.provenance["decision"], "p_beyond": p_beyond, **changed}
+    return replace(
+        result,
+        units=result.units.assign(p_corrected=1.0),
+        provenance={**result.provenance, "decision": decision},
+        validation={
+            **result.validation,
+            "tuned": {**result.validation["tuned"], "at_least": tuned},
+        },
+    )
 
 
 def holds(pattern: str, said: tuple[str, ...], result: lp.SweepResult) -> bool:

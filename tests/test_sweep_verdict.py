@@ -24,7 +24,8 @@ def decided(k0: int, k1: int, **changed: Any) -> dict[str, Any]:
     x = np.random.default_rng(0).normal(size=(k0 + k1, UNITS))
     test = stats.max_permutation(x, y, groups=np.arange(k0 + k1), n_permutations=400)
     return {
-        "level": "word", "alpha": 0.05, "n_families": 1, "n_words_tested": [k0, k1],
+        "level": "word", "method": "max_t", "alpha": 0.05, "n_families": 1,
+        "n_words_tested": [k0, k1],
         "threshold": test.threshold.tolist(), "p_beyond": 0.5, "exact": False,
         "n_permutations": 400, "n_relabellings": 10**6,
     } | changed  # fmt: skip
@@ -32,7 +33,7 @@ def decided(k0: int, k1: int, **changed: Any) -> dict[str, Any]:
 
 def result_of(decision: dict[str, Any], p: float = 0.4) -> Any:
     units = pd.DataFrame({"p_corrected": [1.0, p, np.nan]})
-    return SimpleNamespace(provenance={"decision": decision}, units=units)
+    return SimpleNamespace(provenance={"decision": decision}, units=units, validation={})
 
 
 @pytest.mark.parametrize(("k0", "k1"), [(12, 12), (8, 20)])
@@ -62,7 +63,13 @@ def test_fewer_groups_and_larger_thresholds_need_a_larger_effect() -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"level": "pair"}, {"level": "token"}, {"n_words_tested": [24]}, {"threshold": []}],
+    [
+        {"level": "pair"},
+        {"level": "token"},
+        {"method": "bh"},
+        {"n_words_tested": [24]},
+        {"threshold": []},
+    ],
 )
 def test_where_max_t_over_two_classes_did_not_decide_there_is_no_smallest_effect(
     changed: dict[str, Any],
@@ -99,7 +106,27 @@ def test_p_of_a_unit_is_over_all_families() -> None:
     assert "p of a unit is 1," in verdict(result_of(decided(12, 12, n_families=30), 0.04))
 
 
-@pytest.mark.parametrize("changed", [{"p_beyond": None}, {"p_beyond": np.nan}, {"level": "pair"}])
+@pytest.mark.parametrize(
+    ("needed", "word"), [(0.025, "more than"), (0.015, "not shown"), (0.0, "undecided.")]
+)
+def test_a_design_that_errs_asks_for_a_smaller_p(needed: float, word: str) -> None:
+    said = verdict(result_of(decided(12, 12, evidence_level=needed), 0.02))
+    assert said.startswith(f"Verdict: {word}")
+    assert ("each counts at 0.015 only" in said) == (needed == 0.015)
+    weak = verdict(result_of(decided(12, 12, evidence_level=needed), 0.2))
+    assert weak.startswith("Verdict: not shown")
+
+
+def test_an_effect_larger_than_any_is_not_said_to_have_been_seen() -> None:
+    one = decided(12, 12)
+    said = verdict(result_of(one | {"threshold": [3 * one["threshold"][0]]}))
+    assert "Even a difference of 5.0 standard deviations" in said
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"p_beyond": None}, {"p_beyond": np.nan}, {"level": "pair"}, {"method": "bh"}],
+)
 def test_no_verdict_where_max_t_over_groups_did_not_decide(changed: dict[str, Any]) -> None:
     assert verdict(result_of(decided(12, 12, **changed))) == ""
 

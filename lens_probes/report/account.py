@@ -29,6 +29,7 @@ _TESTS = {
     "t_p": "Student t test (t_p)",
     "welch_p": "Welch t test (welch_p)",
     "word_p": "Welch t test of the means of replication groups (word_p)",
+    "pooled_p": "each unit's p by permutation of classes over replication groups (pooled_p)",
     "p_family": "permutation of classes over replication groups, largest normalised Welch t of the "
     "family (p_family)",
     "adjusted_p": "scores of replication groups given the confounds (adjusted_p)",
@@ -145,7 +146,7 @@ def decided(result: SweepData) -> dict[str, object]:
     }
     facts = {name: value for name, value in facts.items() if value not in (None, "")}
     extra = {key: value for key, value in decision.items() if key not in _DECISION}
-    if decision["method"] != "max_t":
+    if decision["method"] != "max_t" and decision["p_column"] != "pooled_p":
         extra = {key: value for key, value in extra.items() if key not in _PERMUTATION}
     return facts | {key.replace("_", " "): _range(value) for key, value in extra.items()}
 

@@ -7,7 +7,7 @@ import pandas as pd
 from lens_probes.decision import rank_column
 from lens_probes.result import SweepData
 
-RANKS = {"log10_score_p": "score p", "log10_r_p": "p of r"}
+RANKS = {"rank": "rank in the test over groups", "log10_score_p": "score p", "log10_r_p": "p of r"}
 
 
 def rank_name(units: pd.DataFrame) -> str:

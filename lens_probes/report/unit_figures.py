@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from lens_probes.decision import rank_column
+from lens_probes.decision import token_column
 from lens_probes.report.frame import frame, plain
 from lens_probes.report.numbers import fixed, whole
 from lens_probes.report.palette import CLASS_COLOURS, GREY
@@ -79,10 +79,10 @@ def _above(y: NDArray[np.float64]) -> float:
 
 def _shown_p(units: pd.DataFrame, decision: Mapping[str, Any]) -> str:
     """The p-value that decides; a permutation p has a floor, so the word-level p in its place."""
-    for column in (decision["p_column"], "word_p", "paired_p"):
+    for column in (decision["p_column"], "pooled_p", "word_p", "paired_p"):
         if f"log10_{column}" in units and units[f"log10_{column}"].notna().any():
             return str(column)
-    return rank_column(units).removeprefix("log10_")
+    return token_column(units).removeprefix("log10_")
 
 
 def _group(units: pd.DataFrame) -> NDArray[np.int64]:

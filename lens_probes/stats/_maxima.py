@@ -14,7 +14,7 @@ from lens_probes.errors import InputError
 from lens_probes.stats._permuted import FIRST, N_BINS, STEP, Statistic, Tops
 from lens_probes.stats.corrections import families, family_ids
 from lens_probes.stats.groups import Groups, centred_scaled
-from lens_probes.stats.inputs import Floats, Ints, InTurn, Numbers, chunks, refuse_nonfinite
+from lens_probes.stats.inputs import Bools, Floats, Ints, InTurn, Numbers, chunks, refuse_nonfinite
 
 # Two values of the statistic closer than this share are one: rounding must not part ties.
 TIE = 1e-9
@@ -26,11 +26,13 @@ BEYOND = 2.0
 class Maxima:
     """value [unit] under the real labels, and tops of the relabellings.
 
-    ids [family] are the family ids, members their units. A unit with constant means is NaN.
+    ids [family] are the family ids, members their units; same [relabelling]: those that give the
+    value of the real labels by definition. A unit with constant means is NaN.
     """
 
     value: Floats
     tops: Tops
+    same: Bools
     ids: npt.NDArray[Any]
     members: list[npt.NDArray[np.intp]]
 
@@ -64,6 +66,22 @@ class Maxima:
         reached = int((many >= real).sum())
         return reached / len(many) if exact else (1 + reached) / (1 + len(many))
 
+    def pooled_p(self) -> Floats:
+        """p of each unit alone: the share of all units' relabelled |z| that reach its own.
+
+        Without the relabellings that are the real labels, and with one more that reaches it. Above
+        the first bin (p of about 0.1) it is the larger of that and the normal tail.
+        """
+        others = self.tops.counts[~self.same].sum(axis=0, dtype=np.int64)
+        reached = np.cumsum(others[::-1])[::-1]
+        z = np.abs(self.value)
+        known = ~np.isnan(z)
+        total = 1 + int(known.sum()) * int((~self.same).sum())
+        place = np.floor((np.where(known, z, 0.0) - FIRST) / STEP).clip(0, N_BINS - 1)
+        p: Floats = (1 + reached[place.astype(np.int64)]) / total
+        p = np.where(z < FIRST, np.maximum(p, 2 * special.ndtr(-z)), p)
+        return np.where(known, p, np.nan)
+
     def simes_level(self, *, exact: bool, alpha: float) -> float:
         """The calibrated level of Blanchard, Neuvial and Roquain (2020) over all tested units.
 
@@ -75,12 +93,13 @@ class Maxima:
         best = self.tops.best.max(axis=0)
         n_bins = int(np.clip((best.max() - FIRST) // STEP + 1, 1, N_BINS))  # the rest are empty
         counts = self.tops.counts[:, :n_bins]
-        edges = np.minimum(FIRST + STEP * (np.arange(n_bins) + 1)[None, :], best[:, None])
-        edges[:, -1] = np.maximum(edges[:, -1], best)
-        p = 2 * special.ndtr(-edges)
+        p = 2 * special.ndtr(-(FIRST + STEP * (np.arange(n_bins) + 1)))
         at_least = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
-        with np.errstate(divide="ignore"):
-            ratio = np.where(counts > 0, m * p / np.maximum(at_least, 1), np.inf)
+        ratio = np.where(counts > 0, m * p / np.maximum(at_least, 1), np.inf)
+        # Nothing lies above the largest: the bin that it is in ends with it.
+        rows, top = np.arange(len(best)), n_bins - 1 - (counts[:, ::-1] > 0).argmax(axis=1)
+        ends = m * 2 * special.ndtr(-best) / np.maximum(at_least[rows, top], 1)
+        ratio[rows, top] = np.where(counts[rows, top] > 0, ends, np.inf)
         pivot = ratio.min(axis=1)
         extra = 0 if exact else 1
         allowed = int(np.floor(alpha * (len(pivot) + extra) + 1e-9)) - extra
@@ -160,7 +179,7 @@ def family_maxima(
             statistic.raise_tops(means[:, usable], rows, here, tops)
     # What the real labels give is known to the last digit: no rounding of a sum may exceed it.
     tops.best[:, same] = best_real[:, None]
-    return Maxima(value, tops, ids, members)
+    return Maxima(value, tops, same, ids, members)
 
 
 def _group_means(arrays: InTurn, items: Groups, stratum: Ints) -> Iterator[tuple[int, Floats]]:

@@ -60,8 +60,10 @@ class MaxPermutation:
     could have put it (95 %). exact: all n_distinct_relabellings were used; otherwise a sample of
     n_permutations, and p = (1 + b) / (1 + n_permutations). A unit whose group means are constant
     is NaN. simes_level: for `tuned_at_least`; p_beyond: p of as many units with |value| of 2 or
-    more, all units together; both NaN unless bound= was asked for and the statistic is the
-    normalised Welch t. n_groups1 is 0 with a continuous label.
+    more, all units together; pooled_p [unit]: p of one unit, the share of all units' relabelled
+    |z| that reach its own (for `adjust`: few groups of a class have no exact tail; it takes units
+    to have like tails). NaN unless bound= was asked for and the statistic is the normalised
+    Welch t. n_groups1 is 0 with a continuous label.
     """
 
     value: PerUnit
@@ -79,6 +81,7 @@ class MaxPermutation:
     exact: bool
     simes_level: float
     p_beyond: float
+    pooled_p: PerUnit
 
 
 @checked_options
@@ -120,7 +123,8 @@ def max_permutation(
         `"student"`, or a class of one group, takes the plain |Student t| (or r), which holds its
         level only for classes of equal spread or size.
     bound
-        Calibrate `simes_level` for `tuned_at_least` (costs about as much time again).
+        Calibrate `simes_level` for `tuned_at_least`, count for `pooled_p` and `p_beyond` (costs
+        about as much time again).
 
     Memory: n_permutations x n_groups bytes and a few chunks of units.
 
@@ -163,6 +167,7 @@ def max_permutation(
         exact=exact,
         simes_level=maxima.simes_level(exact=exact, alpha=alpha) if bound else float("nan"),
         p_beyond=maxima.p_beyond(exact=exact) if bound else float("nan"),
+        pooled_p=maxima.pooled_p() if bound else np.full(len(p), np.nan),
     )
 
 

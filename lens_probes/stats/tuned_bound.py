@@ -68,3 +68,15 @@ def _chosen(among: Any, shape: tuple[int, ...]) -> Bools:
         raise InputError(f"among must be [unit] = {shape} of True and False, or None")
     found: Bools = chosen == 1
     return found
+
+
+def simes_ratio(value: Numbers, simes_level: float) -> float:
+    """How far `simes_level` is from telling a unit: below 1, `tuned_at_least` of all is 1 or more.
+
+    The smallest m p_(k) / k over units of p up to 0.1, over the level; inf where there is none.
+    """
+    p = np.sort(2 * special.ndtr(-np.abs(numbers(value, "value"))))
+    p = p[~np.isnan(p)]
+    ratio = len(p) * p / np.arange(1, len(p) + 1)
+    smallest = float(ratio[p <= LARGEST_P].min(initial=np.inf))
+    return smallest / simes_level if simes_level > 0 else np.inf

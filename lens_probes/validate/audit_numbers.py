@@ -21,7 +21,7 @@ from lens_probes.validate.folds import N_FOLDS
 from lens_probes.validate.heldout import fold_scores
 from lens_probes.validate.nested import nested_best
 from lens_probes.validate.planted import DECOY, READ, planted_examples, planted_model
-from lens_probes.verdict import more_than_identity
+from lens_probes.verdict import SHARED_BY, more_than_identity
 
 Floats = NDArray[np.float64]
 ALPHA, PER_WORD = 0.05, 6
@@ -145,7 +145,7 @@ def false_verdicts(words: int, n: int) -> Rate:
         test = stats.max_permutation(
             x, label, groups=word, n_permutations=499, seed=seed, bound=True
         )
-        count += more_than_identity(float(test.p_family.min()), test.p_beyond, ALPHA)
+        count += more_than_identity(float(test.p_family.min()), test.p_beyond, ALPHA / SHARED_BY)
     name = f"null sweep called more than word identity, {words} + {words} words"
     return Rate(name, count, n, 0.0, 0.06)
 

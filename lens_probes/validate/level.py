@@ -1,40 +1,85 @@
-"""The level of the deciding test in the design at hand, simulated from its own groups."""
+"""What the deciding test does in the design at hand, simulated from its own groups.
+
+Null units are drawn for the groups of a sweep's examples: as unlike in spread, and as skewed, as
+its units are. Where a class has few or small groups a permutation of their means can err.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from scipy import special
 
 from lens_probes import stats
 from lens_probes.adjustment import Adjustment
-from lens_probes.decision import Decision, tested_rows
+from lens_probes.decision import OF_GROUPS, Decision, tested_rows
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.replication_groups import groups_per_class
+from lens_probes.stats.tuned_bound import simes_ratio
 
-N_FAMILIES, MOST_UNITS, MOST_VALUES = 200, 500, 5_000_000
+N_FAMILIES, MOST_UNITS, MOST_VALUES, MOST_DRAWS = 200, 500, 5_000_000, 499
 SHARES_OF_WORDS = (0.02, 0.5)
+LEAST_SKEW, MOST_SKEW = 0.05, 20.0
+# An error up to this multiple of alpha is within the simulation's own error of alpha.
+LIKE_ALPHA = 1.4
 
 
-def level_at_this_design(
+@dataclass(frozen=True)
+class DesignErrors:
+    """What sweeps without any tuned unit do in a design.
+
+    level: lowest and highest family-wise error of the deciding test over kinds of null units, the
+    highest measured again with new units in the kind that had it. For max-T of two classes also
+    what the worst kind asks for: evidence_level, the p at which the verdict errs in alpha of
+    sweeps (alpha / 2 where it does so); simes_factor, by which `simes_level` is lowered for the
+    bound to err in alpha of them (1 where it does so). None elsewhere.
+    """
+
+    level: tuple[float, float]
+    evidence_level: float | None = None
+    simes_factor: float | None = None
+
+    def said(self, decided: Mapping[str, Any]) -> dict[str, Any]:
+        """For the decision's record, with its `simes_level` lowered."""
+        said: dict[str, Any] = {"level_at_this_design": list(self.level)}
+        if self.simes_factor is not None:
+            said["evidence_level"] = self.evidence_level
+            said["simes_factor"] = self.simes_factor
+            said["simes_level"] = decided["simes_level"] * self.simes_factor
+        return said
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Null units: share of their variance between groups, class 1's spread of group means against
+    class 0's, and the skewness of an example."""
+
+    share: float
+    ratio: float
+    skew: float = 0.0
+
+
+def errors_at_this_design(
     units: pd.DataFrame,
     examples: Examples,
     decision: Decision,
     adjustment: Adjustment,
     threshold: float,
-) -> tuple[float, float] | None:
-    """Lowest and highest family-wise error over kinds of null units; None at token level.
+) -> DesignErrors | None:
+    """Simulated errors for the groups of these examples; None where groups do not decide.
 
-    Units without any effect are drawn for the groups of these examples, with their sizes: normal
-    group effects that are 2 % or 50 % of the variance between examples, and a spread of class 1's
-    against class 0's as low, or as high, as the sweep's units have it (5 % beyond, without what is
-    chance in few groups). Families are of as
-    many independent units as the test's threshold says there are, MOST_UNITS at most: where spreads
-    differ the error grows with their number. The Monte Carlo error of each number is 0.015.
+    Kinds of null units: normal group effects that are 2 % or 50 % of the variance between
+    examples, with a spread of class 1's group means against class 0's as low, or as high, as the
+    sweep's units have it; and examples as skewed to either side as its units are, drawn from a
+    gamma distribution (5 and 95 % of units, without what is chance in few groups). A family is as
+    many independent units as the test's `threshold` says there are, MOST_UNITS at most: where
+    spreads differ the error grows with their number. Monte Carlo error of an error: 0.015.
     """
     if decision.level != "word" or examples.group is None:
         return None
@@ -42,31 +87,18 @@ def level_at_this_design(
     _, first, group = np.unique(examples.group[use], return_index=True, return_inverse=True)
     most = MOST_VALUES // (N_FAMILIES * len(first))
     n_units = max(20, min(_independent_units(decision, threshold), most))
-    rng = np.random.default_rng(decision.seed)
-    word = rng.normal(size=(len(first), N_FAMILIES * n_units))
-    drawn = _Drawn(use, first, group, word, rng.normal(size=word.shape), n_units)
-    errors = [
-        _error(examples, drawn, decision, adjustment, share, ratio)
-        for share in SHARES_OF_WORDS
-        for ratio in _ratios(units, *groups_per_class(examples, use))
-    ]
-    return min(errors), max(errors)
-
-
-@dataclass(frozen=True)
-class _Drawn:
-    """The tested examples, their groups, and what null units are made of.
-
-    use [example]; first [group], the first tested example of each, and group [tested example];
-    word and noise [group, unit], standard normal, of N_FAMILIES families of n_units units.
-    """
-
-    use: Bool[np.ndarray, " example"]
-    first: Int[np.ndarray, " group"]
-    group: Int[np.ndarray, " tested"]
-    word: Float[np.ndarray, "group unit"]
-    noise: Float[np.ndarray, "group unit"]
-    n_units: int
+    design = _Design(examples, decision, adjustment, use, first, group, n_units)
+    kinds = list(_kinds(units, *groups_per_class(examples, use), np.bincount(group)))
+    errors = [design.error(kind, seed=0) for kind in kinds]
+    best, worst = kinds[int(np.argmin(errors))], kinds[int(np.argmax(errors))]
+    again = design.error(worst, seed=1)
+    level = min(*errors, again), again
+    if decision.method not in OF_GROUPS:
+        both = [design.error_of_method(kind) for kind in (best, worst)]
+        level = min(both), max(both)
+    if decision.method != "max_t" or examples.value is not None:
+        return DesignErrors(level)
+    return DesignErrors(level, *design.verdict_and_bound(worst))
 
 
 def _independent_units(decision: Decision, threshold: float) -> int:
@@ -81,71 +113,182 @@ def _independent_units(decision: Decision, threshold: float) -> int:
     return int(np.clip(m, 20, MOST_UNITS))
 
 
-def _ratios(units: pd.DataFrame, k0: int, k1: int) -> tuple[float, ...]:
-    """Low and high ratio of the classes' sds of group means, among the units of the sweep.
+def _kinds(
+    units: pd.DataFrame, k0: int, k1: int, sizes: Int[np.ndarray, " group"]
+) -> Iterator[_Kind]:
+    """The kinds of null units that are like those of the sweep.
 
-    sds of few groups differ by chance: what normal means would give, 1 / 2(k - 1) in each log, is
-    taken from the variance of the log ratios before its ends (5 and 95 % of a normal) are formed.
+    sds of k groups differ by chance: (2 + excess kurtosis) / 4(k - 1) in each log, the kurtosis
+    1.5 times the squared skewness (as a gamma distribution's), is taken from the variance of the
+    log ratios. A mean of n examples has 1 / sqrt(n) of their skew, which by chance varies by 6 / k.
     """
-    if "word_sd0" not in units:
-        return (1.0,)
-    sd0, sd1 = units["word_sd0"].to_numpy(float), units["word_sd1"].to_numpy(float)
-    known = (sd0 > 0) & (sd1 > 0)
-    if not known.any():
-        return (1.0,)
-    logs = np.log(sd1[known] / sd0[known])
-    chance = 0.5 / max(k0 - 1, 1) + 0.5 / max(k1 - 1, 1)
-    half = 1.645 * np.sqrt(max(float(logs.var()) - chance, 0.0))
-    middle = float(np.median(logs))
-    return tuple(dict.fromkeys(float(np.exp(middle + side)) for side in (-half, half)))
+    logs = np.zeros(1)
+    if "word_sd0" in units:
+        sd0, sd1 = units["word_sd0"].to_numpy(float), units["word_sd1"].to_numpy(float)
+        known = (sd0 > 0) & (sd1 > 0)
+        logs = np.log(sd1[known] / sd0[known]) if known.any() else logs
+    skews = np.zeros(1)
+    if "word_skew" in units and units["word_skew"].notna().any():
+        skews = units["word_skew"].dropna().to_numpy(float)
+    chance = (0.5 + 0.375 * np.square(skews).mean()) * (1 / max(k0 - 1, 1) + 1 / max(k1 - 1, 1))
+    low, middle, high = (float(np.exp(end)) for end in _ends(logs, chance))
+    for share in SHARES_OF_WORDS:
+        for ratio in dict.fromkeys((low, high)):
+            yield _Kind(share, ratio)
+    to_example = 1 / np.mean(1 / np.sqrt(sizes))
+    low_skew, _, high_skew = _ends(skews * to_example, 6 / (k0 + k1) * to_example**2)
+    for skew in dict.fromkeys((low_skew, high_skew)):
+        if abs(skew) > LEAST_SKEW:
+            yield _Kind(SHARES_OF_WORDS[0], middle, float(np.clip(skew, -MOST_SKEW, MOST_SKEW)))
 
 
-def _error(
-    examples: Examples,
-    drawn: _Drawn,
-    decision: Decision,
-    adjustment: Adjustment,
-    share: float,
-    ratio: float,
-) -> float:
-    """Family-wise error over families of null units: words have `share` of their variance."""
-    use, group, alpha = drawn.use, drawn.group, decision.alpha
-    label = examples.label[use][drawn.first]
-    values = None if examples.value is None else examples.value[use][drawn.first]
-    scale = np.where(label == 1, ratio, 1.0)[:, None] if values is None else 1.0
-    family = np.repeat(np.arange(N_FAMILIES), drawn.n_units)
-    n_draws = min(decision.n_permutations, _draws(alpha))
-    word = np.sqrt(share) * scale * drawn.word
-    if decision.method == "max_adjusted":
-        noise = np.random.default_rng(decision.seed).normal(size=(len(group), len(family)))
-        x = np.zeros((len(examples), len(family)))
-        x[use] = word[group] + np.sqrt(1 - share) * noise
-        shorter = replace(decision, n_permutations=n_draws)
-        p = adjustment.test([x], examples, shorter, family).p_family
-        return _share_of_families(p, alpha)
-    means = word + scale * np.sqrt((1 - share) / np.bincount(group))[:, None] * drawn.noise
-    asked: Any = label if values is None else values
-    if decision.method == "max_t":
-        statistic: Any = None if values is None else "slope"
-        p = stats.max_permutation(
-            means, asked, n_permutations=n_draws, seed=decision.seed, family=family, alpha=alpha,
-            statistic=statistic,
-        ).p_family  # fmt: skip
-        return _share_of_families(p, alpha)
-    test: Any = stats.word_level if values is None else stats.word_level_r
-    raw = test(means, asked, np.arange(len(label)), min_per_word=1).log10_word_p
-    # With nothing to find, layers first and then units errs as bh does.
-    method: Any = "bh" if decision.method == "hierarchical" else decision.method
-    log10_p = stats.adjust_log10(raw, method=method, family=family)
-    return _share_of_families(10**log10_p, alpha)
+def _ends(values: NDArray[np.float64], chance: float) -> tuple[float, float, float]:
+    """5 %, middle and 95 % of values, less a variance that is chance."""
+    half = 1.645 * np.sqrt(max(float(values.var()) - chance, 0.0))
+    middle = float(np.median(values))
+    return middle - half, middle, middle + half
 
 
-def _draws(alpha: float) -> int:
-    """About 100 relabellings, so many that p can be alpha: a test of few draws has its level."""
-    return int(np.ceil(max(1, round(100 * alpha)) / alpha - 1e-9)) - 1
+@dataclass(frozen=True)
+class _Design:
+    """The tested examples `use` [example], the first of each group [group], and the group of each
+    tested one; families of n_units units are drawn for them."""
+
+    examples: Examples
+    decision: Decision
+    adjustment: Adjustment
+    use: NDArray[np.bool_]
+    first: NDArray[np.int64]
+    group: NDArray[np.int64]
+    n_units: int
+
+    @property
+    def asked(self) -> NDArray[Any]:
+        """Label or value [group]."""
+        given = self.examples.label if self.examples.value is None else self.examples.value
+        asked: NDArray[Any] = given[self.use][self.first]
+        return asked
+
+    def error(self, kind: _Kind, *, seed: int) -> float:
+        """Family-wise error of the adjusted test, or of the max-T test."""
+        decision, rng = self.decision, self._rng(seed)
+        family = np.repeat(np.arange(N_FAMILIES), self.n_units)
+        if decision.method == "max_adjusted":
+            shorter = replace(decision, n_permutations=self._draws)
+            x = np.zeros((len(self.examples), len(family)))
+            x[self.use] = self._examples(kind, len(family), rng)
+            return self._passed(self.adjustment.test([x], self.examples, shorter, family).p_family)
+        means = self._means(kind, len(family), rng)
+        statistic: Any = None if self.examples.value is None else "slope"
+        test = stats.max_permutation(
+            means, self.asked, n_permutations=self._draws, seed=decision.seed, family=family,
+            alpha=decision.alpha, statistic=statistic,
+        )  # fmt: skip
+        return self._passed(test.p_family)
+
+    def error_of_method(self, kind: _Kind) -> float:
+        """Share of sweeps in which a unit's `pooled_p` passes the method of the decision."""
+        # With nothing to find, layers first and then units errs as bh does.
+        asked = self.decision.method
+        method: Any = "bh" if asked == "hierarchical" else asked
+        means = self._means(kind, N_FAMILIES * self.n_units, self._rng(1))
+        p = [stats.adjust(t.pooled_p, method=method) for t in self._tests(means, self._draws)]
+        return self._passed(np.concatenate(p))
+
+    def verdict_and_bound(self, kind: _Kind) -> tuple[float, float]:
+        """The level of evidence, and the factor of `simes_level`, that keep alpha here."""
+        alpha, most = self.decision.alpha, min(self.decision.n_permutations, MOST_DRAWS)
+        means = self._means(kind, N_FAMILIES * self.n_units, self._rng(2))
+        tests = list(self._tests(means, self._draws))
+        if _errs(_evidence(tests), alpha, alpha / 2):  # its level needs smaller p than these have
+            tests = list(self._tests(means, most))
+        ratios = np.array([simes_ratio(test.value, test.simes_level) for test in tests])
+        level = _largest_level(_evidence(tests), alpha, alpha / 2)
+        return (0.0 if level < 1 / (1 + most) else level), _largest_level(ratios, alpha, 1.0)
+
+    def _tests(
+        self, means: Float[np.ndarray, "group unit"], n_draws: int
+    ) -> Iterator[stats.MaxPermutation]:
+        """One sweep of n_units after another."""
+        for k in range(N_FAMILIES):
+            x = np.ascontiguousarray(means[:, k * self.n_units : (k + 1) * self.n_units])
+            yield stats.max_permutation(
+                x, self.asked, n_permutations=n_draws, seed=self.decision.seed + k,
+                alpha=self.decision.alpha, bound=True,
+            )  # fmt: skip
+
+    def _means(
+        self, kind: _Kind, n: int, rng: np.random.Generator
+    ) -> Float[np.ndarray, "group unit"]:
+        sizes = np.bincount(self.group).astype(np.float64)[:, None]
+        means: NDArray[np.float64]
+        if not kind.skew:
+            spread = np.sqrt(kind.share + (1 - kind.share) / sizes)
+            means = rng.standard_normal((len(sizes), n))
+            means *= self._scale(kind) * spread
+            return means
+        means = np.sqrt(1 - kind.share) * _skewed(kind.skew, sizes, n, rng)
+        means += np.sqrt(kind.share) * rng.standard_normal(means.shape)
+        means *= self._scale(kind)
+        return means
+
+    def _examples(
+        self, kind: _Kind, n: int, rng: np.random.Generator
+    ) -> Float[np.ndarray, "tested unit"]:
+        words = np.sqrt(kind.share) * rng.normal(size=(len(self.first), n))
+        noise = _skewed(kind.skew, np.ones((len(self.group), 1)), n, rng)
+        every: NDArray[np.float64] = words[self.group] + np.sqrt(1 - kind.share) * noise
+        return self._scale(kind)[self.group] * every
+
+    def _scale(self, kind: _Kind) -> Float[np.ndarray, "group 1"]:
+        """[group, 1] so that group means of class 1 are `ratio` times as spread as of class 0."""
+        scale: NDArray[np.float64] = np.ones((len(self.first), 1))
+        if self.examples.value is None:
+            one = self.asked == 1
+            spread = kind.share + (1 - kind.share) / np.bincount(self.group)
+            scale[one] = kind.ratio * np.sqrt(spread[~one].mean() / spread[one].mean())
+        return scale
+
+    @property
+    def _draws(self) -> int:
+        """About 100 relabellings, so many that p can be alpha: a test of few has its level."""
+        alpha = self.decision.alpha
+        enough = int(np.ceil(max(1, round(100 * alpha)) / alpha - 1e-9)) - 1
+        return min(self.decision.n_permutations, enough)
+
+    def _passed(self, p: Float[np.ndarray, " unit"]) -> float:
+        """Share of families in which a unit passes."""
+        lowest = np.nan_to_num(p, nan=1.0).reshape(N_FAMILIES, -1).min(axis=1)
+        return float((lowest <= self.decision.alpha).mean())
+
+    def _rng(self, stream: int) -> np.random.Generator:
+        return np.random.default_rng([self.decision.seed, stream])
 
 
-def _share_of_families(p: Float[np.ndarray, " unit"], alpha: float) -> float:
-    """Share of families in which a unit passes."""
-    lowest = np.nan_to_num(p, nan=1.0).reshape(N_FAMILIES, -1).min(axis=1)
-    return float((lowest <= alpha).mean())
+def _skewed(
+    skew: float, sizes: Float[np.ndarray, "k 1"], n: int, rng: np.random.Generator
+) -> Float[np.ndarray, "k unit"]:
+    """Means [k, unit] of `sizes` examples of mean 0, variance 1 and this skewness."""
+    if not skew:
+        normal: NDArray[np.float64] = rng.standard_normal((len(sizes), n)) / np.sqrt(sizes)
+        return normal
+    shape = 4 / skew**2
+    sums = rng.standard_gamma(np.broadcast_to(shape * sizes, (len(sizes), n)))
+    means: NDArray[np.float64] = np.sign(skew) * (sums / sizes - shape) / np.sqrt(shape)
+    return means
+
+
+def _evidence(tests: list[stats.MaxPermutation]) -> Float[np.ndarray, " sweep"]:
+    return np.array([min(float(test.p_family.min()), test.p_beyond) for test in tests])
+
+
+def _errs(lowest: Float[np.ndarray, " sweep"], alpha: float, asked: float) -> bool:
+    """Whether clearly more sweeps than alpha reach what is asked."""
+    return float((lowest <= asked).mean()) > LIKE_ALPHA * alpha
+
+
+def _largest_level(lowest: Float[np.ndarray, " sweep"], alpha: float, asked: float) -> float:
+    """`asked`, or where more sweeps than alpha reach it what alpha of them reach."""
+    if not _errs(lowest, alpha, asked):
+        return asked
+    return float(np.sort(lowest)[int(alpha * len(lowest))]) * (1 - 1e-9)

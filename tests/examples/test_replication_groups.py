@@ -139,7 +139,7 @@ def test_what_a_sweep_says_of_its_groups(swept: tuple[lp.Examples, lp.SweepResul
     low, high = result.provenance["decision"]["level_at_this_design"]
     assert 0.01 <= low <= high <= 0.13
     units = result.units.dropna(subset="word_p")
-    np.testing.assert_allclose(units["q_word"], lp.stats.adjust(units["word_p"], method="bh"))
+    np.testing.assert_allclose(units["q_word"], lp.stats.adjust(units["pooled_p"], method="bh"))
     bounds = result.layers["tuned_at_least"]
     assert bounds.sum() <= result.validation["tuned"]["at_least"] <= len(units)
     layers = result.layers
@@ -193,9 +193,9 @@ def test_every_correction_counts_groups_unless_tokens_are_asked_for(
     options = {"sites": ["mlp_pre"], "untrained": False, "method": method}
     words = lp.sweep(tiny_model, examples, **options)
     decision = words.provenance["decision"]
-    assert (decision["level"], decision["p_column"]) == ("word", "word_p")
+    assert (decision["level"], decision["p_column"]) == ("word", "pooled_p")
     assert decision["level_at_this_design"][1] <= 0.15
-    raw = words.units["word_p"].to_numpy()
+    raw = words.units["pooled_p"].to_numpy()
     if method != "hierarchical":
         want = lp.stats.adjust(raw, method=method)
         np.testing.assert_allclose(words.units["p_corrected"], want, rtol=1e-9)

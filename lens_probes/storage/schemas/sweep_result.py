@@ -140,6 +140,8 @@ class Decided(Saved):
     simes_level: Number = None
     p_beyond: Number = None
     level_at_this_design: list[float] | None = None
+    evidence_level: float | None = None
+    simes_factor: float | None = None
     adjusted: Adjusted | None = None
 
     @model_validator(mode="after")
