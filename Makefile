@@ -52,7 +52,7 @@ INTERRUPTS ?= 200
 torture: $(READY) ## kill 200 runs at any moment (KILLS=n), mutate files and requests (FUZZ=n), interrupt, kill workers
 	.venv/bin/python -m pip install -qq -c requirements.lock $(WORKERS)
 	KILLS=$(KILLS) FUZZ=$(FUZZ) THREADED=$(THREADED) INTERRUPTS=$(INTERRUPTS) .venv/bin/python -m pytest $(SPREAD) \
-	  tests/faults tests/test_execute.py tests/model/test_state.py $(ARGS)
+	  tests/faults tests/activations/test_executors.py tests/model/test_state.py $(ARGS)
 
 browser-test: $(READY) chromium ## open reports in a real Chromium and check them there
 	LENS_PROBES_BROWSER_TESTS=required .venv/bin/python -m pytest tests/browser $(ARGS)

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 
-from lens_probes.activations import collect
+from lens_probes.activations.collect import collect
 from lens_probes.errors import InputError
 from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.claim import Value

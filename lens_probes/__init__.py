@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lens_probes import stats
     from lens_probes.ablate import CausalCard, ablate
-    from lens_probes.activations import Activations, collect
+    from lens_probes.activations.collect import Activations, collect
     from lens_probes.errors import InputError
     from lens_probes.examples.examples import Examples
     from lens_probes.model.load import LensModel, load_model
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from lens_probes.validate.replicate import replicate
 
 _WHERE = {
-    "Activations": "activations",
+    "Activations": "activations.collect",
     "CategoryProbe": "probes",
     "CausalCard": "ablate",
     "ContextProbe": "probes",
@@ -52,7 +52,7 @@ _WHERE = {
     "TextProbe": "probes",
     "TokenLengthProbe": "probes",
     "ablate": "ablate",
-    "collect": "activations",
+    "collect": "activations.collect",
     "load_model": "model.load",
     "load_text": "texts.load",
     "paint": "paint",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from lens_probes.activations import Activations
+from lens_probes.activations.collect import Activations
 from lens_probes.decision import rank_column
 from lens_probes.examples.checks import NO_TOKEN
 from lens_probes.examples.examples import Examples

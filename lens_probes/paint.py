@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lens_probes.activations import check_known, read_all_positions
+from lens_probes.activations.collect import check_known, read_all_positions
 from lens_probes.arrays import names_of
 from lens_probes.errors import InputError, whole
 from lens_probes.examples.checks import token_rows

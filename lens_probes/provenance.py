@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lens_probes.activations import Activations
+from lens_probes.activations.collect import Activations
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.replication_groups import groups_per_class, set_aside
 from lens_probes.model.load import LensModel

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lens_probes.activations import check_work, collect
+from lens_probes.activations.collect import check_work, collect
 from lens_probes.adjustment import Adjustment
 from lens_probes.best_units import evidence_of, paint_best
 from lens_probes.decision import (

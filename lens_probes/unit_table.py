@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from lens_probes import stats
-from lens_probes.activations import Activations
+from lens_probes.activations.collect import Activations
 from lens_probes.decision import pairs_of_words, testable_groups, tested_rows
 from lens_probes.errors import InputError
 from lens_probes.examples.examples import Examples

@@ -27,7 +27,7 @@ from lens_probes.ablate.unit_table import unit_table
 from lens_probes.ablate.untrained import SETS_ONLY, with_untrained
 from lens_probes.ablate.verdict import overall
 from lens_probes.ablate.windows import Group, Kind, Positions, grouped
-from lens_probes.activations import collect
+from lens_probes.activations.collect import collect
 from lens_probes.errors import at_least, flag, given_as
 from lens_probes.examples.examples import Examples
 from lens_probes.model.load import LensModel, check_model

@@ -16,7 +16,7 @@ from lens_probes.ablate.measured import Candidates
 from lens_probes.ablate.sets import draw_sets, rank
 from lens_probes.ablate.swap import swap_job, writes_of
 from lens_probes.ablate.windows import changes, draw_donors, masks, replacement
-from lens_probes.activations import Activations
+from lens_probes.activations.collect import Activations
 from lens_probes.errors import InputError
 from lens_probes.examples.examples import Examples
 from lens_probes.model.load import LensModel

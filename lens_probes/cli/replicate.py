@@ -149,7 +149,7 @@ def _model_of(result: SweepResult, quiet: bool) -> LensModel:
 def _replicate(
     result: SweepResult, changes: dict[str, Any], permutations: int, work: WorkOptions, quiet: bool
 ) -> Replication:
-    from lens_probes.execute import open_executor
+    from lens_probes.activations.executors import open_executor
     from lens_probes.validate.replicate import replicate as run_again
 
     probe, model = _probe_of(result, changes), _model_of(result, quiet)

@@ -48,7 +48,7 @@ def run_sweep(
         model = load(model_options)
 
         import lens_probes as lp
-        from lens_probes.execute import open_executor
+        from lens_probes.activations.executors import open_executor
 
         with open_executor(
             options.executor,

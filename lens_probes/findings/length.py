@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lens_probes.activations import collect
+from lens_probes.activations.collect import collect
 from lens_probes.examples.examples import Examples
 from lens_probes.findings.claim import Value
 from lens_probes.findings.parts import ends_of

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 import plotly.graph_objects as go
 
-from lens_probes.activations import Activations, collect
+from lens_probes.activations.collect import Activations, collect
 from lens_probes.examples.examples import Examples
 from lens_probes.findings.claim import Measured, same_model
 from lens_probes.findings.spread import Reading

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lens_probes.activations import Activations
+from lens_probes.activations.collect import Activations
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.joined_ids import numbered
 from lens_probes.examples.replication_groups import mixed_examples

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from tqdm.auto import tqdm
 
-from lens_probes.activations import read_all_positions
+from lens_probes.activations.collect import read_all_positions
 from lens_probes.errors import at_least, flag, within
 from lens_probes.maximize.gradient import MOST_STARTS, MOST_STEPS
 from lens_probes.maximize.objective import (

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from lens_probes import stats
-from lens_probes.activations import Activations
+from lens_probes.activations.collect import Activations
 from lens_probes.adjustment import Adjustment
 from lens_probes.decision import Decision, one_value_a_group, tested_rows
 from lens_probes.examples.examples import Examples

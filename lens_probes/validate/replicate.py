@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
-from lens_probes.activations import check_work, collect
+from lens_probes.activations.collect import check_work, collect
 from lens_probes.decision import pairs_of_words
 from lens_probes.errors import InputError, at_least, given_as
 from lens_probes.examples.examples import Examples

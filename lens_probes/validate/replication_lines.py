@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from numpy.typing import NDArray
 
 from lens_probes import stats
-from lens_probes.activations import Activations
+from lens_probes.activations.collect import Activations
 from lens_probes.adjustment import Adjustment
 from lens_probes.decision import (
     Decision,

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from lens_probes.activations import collect
+from lens_probes.activations.collect import collect
 from lens_probes.examples.examples import Examples
 from lens_probes.model.load import LensModel, load_model
 from lens_probes.validate.audit import PER_WORD, WORDS, Planted

@@ -13,7 +13,7 @@ from tiny_models import byte_level_tokenizer
 from transformers import AutoModelForCausalLM
 
 import lens_probes as lp
-from lens_probes.activations import read_all_positions
+from lens_probes.activations.collect import read_all_positions
 from lens_probes.maximize import corpus, reading
 from lens_probes.maximize.reading import make_place
 from lens_probes.maximize.sampling import TopContexts, top_contexts

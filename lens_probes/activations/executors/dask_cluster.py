@@ -9,8 +9,8 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import Executor
 
+from lens_probes.activations.executors.optional import optional_package
 from lens_probes.errors import InputError, one_line
-from lens_probes.execute.optional import optional_package
 
 
 @contextlib.contextmanager

@@ -24,9 +24,16 @@ from typing import Any
 
 import numpy as np
 
+from lens_probes.activations.passes import Shard, plan_to_bytes, rows_of
+from lens_probes.activations.shard_folder import (
+    FORMAT,
+    MANIFEST,
+    Key,
+    ShardFolder,
+    StoredArrays,
+    key_of,
+)
 from lens_probes.errors import InputError, one_line
-from lens_probes.passes import Shard, plan_to_bytes, rows_of
-from lens_probes.shard_folder import FORMAT, MANIFEST, Key, ShardFolder, StoredArrays, key_of
 from lens_probes.storage.folders import hold
 from lens_probes.storage.integrity import (
     StorageError,

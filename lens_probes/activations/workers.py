@@ -18,14 +18,14 @@ from typing import Any, Protocol, cast
 import numpy as np
 import torch
 
+from lens_probes.activations.forward import Reader
+from lens_probes.activations.passes import Shard, plan_from_bytes, rows_of
+from lens_probes.activations.shard_folder import Key, ShardFolder, StoredArrays
+from lens_probes.activations.store import PLAN, Stock
 from lens_probes.errors import InputError, one_line
-from lens_probes.forward import Reader
 from lens_probes.model.load import LensModel, load_again
 from lens_probes.model.recipe import ModelRecipe
-from lens_probes.passes import Shard, plan_from_bytes, rows_of
-from lens_probes.shard_folder import Key, ShardFolder, StoredArrays
 from lens_probes.storage.integrity import StorageError, read_file, sha256_of
-from lens_probes.store import PLAN, Stock
 
 log = logging.getLogger(__name__)
 

@@ -19,11 +19,11 @@ import pytest
 import torch
 
 import lens_probes as lp
-from lens_probes import forward, passes, store
-from lens_probes.forward import Reader
+from lens_probes.activations import forward, passes, store
+from lens_probes.activations.forward import Reader
+from lens_probes.activations.passes import Batch
 from lens_probes.model.backends import HAS_HOOKED_TRANSFORMER, Options, hooked_llama
 from lens_probes.model.load import LensModel, _shapes
-from lens_probes.passes import Batch
 from lens_probes.storage import integrity
 from lens_probes.verify import verify
 

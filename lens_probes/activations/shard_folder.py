@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from lens_probes.activations.passes import Shard, rows_of
 from lens_probes.errors import InputError, one_line
-from lens_probes.passes import Shard, rows_of
 from lens_probes.storage.integrity import (
     open_file,
     read_file,

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 import lens_probes as lp
-from lens_probes import passes
+from lens_probes.activations import passes
+from lens_probes.activations.shard_folder import StoredArrays
 from lens_probes.model.load import LensModel
-from lens_probes.shard_folder import StoredArrays
 
 pytestmark = pytest.mark.model
 

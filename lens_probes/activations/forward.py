@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from lens_probes.activations.passes import Batch
+from lens_probes.activations.shard_folder import Key
 from lens_probes.errors import InputError
 from lens_probes.model.load import LensModel
 from lens_probes.model.state import ending_after
-from lens_probes.passes import Batch
-from lens_probes.shard_folder import Key
 from lens_probes.sites import SITES
 
 log = logging.getLogger(__name__)

@@ -10,9 +10,9 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from lens_probes.activations.executors.optional import optional_package
+from lens_probes.activations.executors.processes import WorkerLostError
 from lens_probes.errors import InputError, one_line
-from lens_probes.execute.optional import optional_package
-from lens_probes.execute.processes import WorkerLostError
 from lens_probes.storage.integrity import StorageError
 
 P = ParamSpec("P")

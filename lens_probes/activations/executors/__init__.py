@@ -14,10 +14,10 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Literal, get_args
 
+from lens_probes.activations.executors.dask_cluster import dask_executor
+from lens_probes.activations.executors.processes import LocalProcesses
+from lens_probes.activations.executors.slurm import SlurmArrays
 from lens_probes.errors import InputError, unknown
-from lens_probes.execute.dask_cluster import dask_executor
-from lens_probes.execute.processes import LocalProcesses
-from lens_probes.execute.slurm import SlurmArrays
 
 Kind = Literal["here", "processes", "dask", "slurm"]
 

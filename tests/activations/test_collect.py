@@ -12,8 +12,8 @@ from raw_activations import raw_activations, sites_of
 from transformers import AutoModelForCausalLM
 
 import lens_probes as lp
-from lens_probes import activations as module
-from lens_probes import forward
+from lens_probes.activations import collect as module
+from lens_probes.activations import forward
 from lens_probes.model.backends import HAS_HOOKED_TRANSFORMER
 from lens_probes.model.gguf import bundled_gguf, converted_gguf
 from lens_probes.model.load import LensModel

@@ -15,17 +15,17 @@ import torch
 from jaxtyping import Bool, Float, Int
 from tqdm.auto import tqdm
 
+from lens_probes.activations.forward import Reader, run_hooks
+from lens_probes.activations.passes import TOKENS_PER_BATCH as TOKENS_PER_BATCH
+from lens_probes.activations.passes import plan_batches, plan_shards
+from lens_probes.activations.store import Stock
+from lens_probes.activations.workers import fill, made_from
 from lens_probes.errors import InputError, at_least, flag, given_as, place_of, shown
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.notes import refuse_padding
-from lens_probes.forward import Reader, run_hooks
 from lens_probes.model.load import LensModel, check_model
-from lens_probes.passes import TOKENS_PER_BATCH as TOKENS_PER_BATCH
-from lens_probes.passes import plan_batches, plan_shards
-from lens_probes.shards import fill, made_from
 from lens_probes.sites import SiteShape, check_layers, check_sites
 from lens_probes.storage.paths import user_path
-from lens_probes.store import Stock
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ def collect(
     store
         Folder of the activation store, made if absent.
     executor
-        Who works on the shards (`lens_probes.execute.open_executor`); needs a store.
+        Who works on the shards (`lens_probes.activations.executors.open_executor`); needs a store.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def check_work(batch_size: Any, progress: Any, store: Any, executor: Any) -> Non
     if executor is not None and not callable(getattr(executor, "submit", None)):
         raise InputError(
             f"executor must have submit(), as concurrent.futures has; got {shown(executor)}: see "
-            "lens_probes.execute.open_executor."
+            "lens_probes.activations.executors.open_executor."
         )
     if executor is not None and store is None:
         raise InputError("workers hand over activations as files: give a store with the executor.")

@@ -21,11 +21,11 @@ import pytest
 from worker_deaths import die, die_once, die_or_double
 
 import lens_probes as lp
-from lens_probes import passes
-from lens_probes.execute import LocalProcesses, open_executor
-from lens_probes.execute.processes import WorkerLostError
+from lens_probes.activations import passes
+from lens_probes.activations.executors import LocalProcesses, open_executor
+from lens_probes.activations.executors.processes import WorkerLostError
+from lens_probes.activations.shard_folder import ShardFolder
 from lens_probes.model.load import LensModel
-from lens_probes.shard_folder import ShardFolder
 from lens_probes.storage.integrity import StorageError
 from lens_probes.verify import verify
 
@@ -36,7 +36,7 @@ N_SHARDS = 8
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight shards, and workers that are given up after two deaths."""
-    monkeypatch.setattr("lens_probes.execute.processes.ATTEMPTS", 2)
+    monkeypatch.setattr("lens_probes.activations.executors.processes.ATTEMPTS", 2)
     monkeypatch.setattr(passes, "EXAMPLES_PER_SHARD", 3)
     monkeypatch.setattr(passes, "TOKENS_PER_BATCH", 100)
 
@@ -296,7 +296,7 @@ def test_a_slurm_task_that_dies_keeps_what_it_has_finished(
 
 def test_a_script_without_a_guard_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(
-        "from lens_probes.execute import LocalProcesses\n"
+        "from lens_probes.activations.executors import LocalProcesses\n"
         "with LocalProcesses(1) as executor:\n"
         "    print(executor.submit(abs, -1).result())\n"
     )
@@ -310,7 +310,7 @@ def test_a_script_without_a_guard_is_told_so(tmp_path: Path) -> None:
 def test_workers_end_when_their_parent_is_killed() -> None:
     code = (
         "import os, time\n"
-        "from lens_probes.execute import LocalProcesses\n"
+        "from lens_probes.activations.executors import LocalProcesses\n"
         "if __name__ == '__main__':\n"
         "    executor = LocalProcesses(1)\n"
         "    print(executor.submit(os.getpid).result(), flush=True)\n"
@@ -441,7 +441,7 @@ def test_a_whole_sweep_by_workers_of_every_kind_is_the_same_to_the_byte(tmp_path
     """Dask with two workers, processes, submitit where it is installed: store, tables, result."""
     done = subprocess.run(
         [
-            sys.executable, str(Path(__file__).parent / "slurm" / "compare.py"),
+            sys.executable, str(Path(__file__).parents[1] / "slurm" / "compare.py"),
             "--folder", str(tmp_path / "run"), "--without-slurm",
         ],
         env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
@@ -456,7 +456,7 @@ def test_a_whole_sweep_by_workers_of_every_kind_is_the_same_to_the_byte(tmp_path
 def test_submitit_writes_the_same_bytes_and_names_what_kills_a_task(
     tiny_model: LensModel, examples: lp.Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
     a = lp.collect(tiny_model, examples, sites=["mlp_pre"], store=tmp_path / "here")
     with open_executor("slurm", workers=2, scheduler="local", logs=tmp_path / "logs") as executor:

@@ -16,9 +16,9 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save
 
 import lens_probes as lp
-from lens_probes import passes
+from lens_probes.activations import passes
+from lens_probes.activations.shard_folder import SHARD_NAME
 from lens_probes.model.load import LensModel
-from lens_probes.shard_folder import SHARD_NAME
 from lens_probes.storage.integrity import seal, sha256_of, unseal
 from lens_probes.verify import verify
 
