@@ -109,7 +109,7 @@ $(READY):
 $(READY_TL4):
 	$(call install,.venv-tl4,requirements-tl4.lock)
 
-# A browser that is there is taken (the names that lens_probes/report/static.py knows), else Debian's
+# A browser that is there is taken (the names that lens_probes/drawing/save_figure.py knows), else Debian's
 # is installed.
 define CHROMIUM
 have() { [ -n "$$LENS_PROBES_BROWSER" ] || \

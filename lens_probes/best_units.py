@@ -7,11 +7,11 @@ import pandas as pd
 
 from lens_probes.activations.collect import Activations
 from lens_probes.decision import rank_column
+from lens_probes.drawing.painting import Painting
 from lens_probes.examples.checks import NO_TOKEN
 from lens_probes.examples.examples import Examples
 from lens_probes.model.load import LensModel
 from lens_probes.paint import paint
-from lens_probes.painting import Painting
 
 EVIDENCE_PER_SITE = 2
 PAINTED_PER_CLASS = 3

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from lens_probes.decision import rank_column
+from lens_probes.drawing.painting import Painting
 from lens_probes.errors import InputError, at_least, given_as, one_line, unknown, whole
-from lens_probes.painting import Painting
 from lens_probes.storage.folders import MANIFEST, hold_folder
 from lens_probes.storage.integrity import read_file, seal, unseal
 from lens_probes.storage.paths import user_path

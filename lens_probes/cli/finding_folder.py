@@ -12,8 +12,8 @@ from lens_probes.errors import InputError
 from lens_probes.storage.paths import output_path
 
 if TYPE_CHECKING:
+    from lens_probes.drawing.page import Finding
     from lens_probes.model.load import LensModel
-    from lens_probes.report.finding_page import Finding
     from lens_probes.texts.load import Text
 
 
@@ -39,7 +39,7 @@ def find(
     InputError
         The folder holds something else, or cannot be written.
     """
-    from lens_probes.report.finding_page import NUMBERS, PAGE
+    from lens_probes.drawing.page import NUMBERS, PAGE
     from lens_probes.storage.folder_sums import write_sums
     from lens_probes.storage.folders import clear_aside, hold_folder
 
@@ -69,7 +69,7 @@ def find(
 
 def _same_command(folder: Path) -> dict[str, Any]:
     """The numbers in a folder, if all of it is whole and made by this command; else an error."""
-    from lens_probes.report.finding_page import FORMAT, NUMBERS, PAGE
+    from lens_probes.drawing.page import FORMAT, NUMBERS, PAGE
     from lens_probes.storage.folder_sums import check_folder
     from lens_probes.storage.schemas import FindingNumbers, read_json
 

@@ -76,9 +76,9 @@ def heatmap(
     )
     if model.tokenizer is None:
         raise InputError("this model has no tokenizer: there is no text to paint with it.")
+    from lens_probes.drawing.heatmap_page import heatmap_page
+    from lens_probes.drawing.text_heatmap import TextHeatmap
     from lens_probes.paint import paint
-    from lens_probes.report.heatmap_page import heatmap_page
-    from lens_probes.report.text_heatmap import TextHeatmap
     from lens_probes.sites import parse_unit_name
     from lens_probes.storage.integrity import write_page
 

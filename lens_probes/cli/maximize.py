@@ -16,8 +16,8 @@ from lens_probes.errors import InputError, unknown, whole
 from lens_probes.sites import SITES
 
 if TYPE_CHECKING:
+    from lens_probes.drawing.page import Finding
     from lens_probes.model.load import LensModel
-    from lens_probes.report.finding_page import Finding
     from lens_probes.texts.load import Text
 
 Method = Literal["gradient", "tokens", "sample"]

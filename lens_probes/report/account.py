@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from lens_probes.report.frame import isolate
-from lens_probes.report.numbers import fixed, whole
+from lens_probes.drawing.frame import isolate
+from lens_probes.drawing.numbers import fixed, whole
 from lens_probes.report.ranking import value_name
 from lens_probes.result import SweepData
 

@@ -9,11 +9,11 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from lens_probes.report.frame import frame, layer_axis, plain
-from lens_probes.report.numbers import fixed, percent, whole
-from lens_probes.report.palette import BLUE, GREEN, GREY, VERMILLION
+from lens_probes.drawing.frame import frame, layer_axis, plain
+from lens_probes.drawing.numbers import fixed, percent, whole
+from lens_probes.drawing.palette import BLUE, GREEN, GREY, VERMILLION
+from lens_probes.drawing.tables import Column, Table, number_or_text
 from lens_probes.report.ranking import value_name
-from lens_probes.report.tables import Column, Table, number_or_text
 from lens_probes.result import SweepData
 
 HELD_OUT = {

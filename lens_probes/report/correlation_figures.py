@@ -11,9 +11,9 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from lens_probes.report.frame import frame, layer_axis, plain
-from lens_probes.report.numbers import fixed, missing, percent, whole
-from lens_probes.report.palette import BLUE, GREY, VERMILLION
+from lens_probes.drawing.frame import frame, layer_axis, plain
+from lens_probes.drawing.numbers import fixed, missing, percent, whole
+from lens_probes.drawing.palette import BLUE, GREY, VERMILLION
 from lens_probes.report.ranking import value_name
 from lens_probes.result import SweepData
 

@@ -11,10 +11,10 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from lens_probes.drawing.frame import evenly, frame, isolate, jitter, plain, short
+from lens_probes.drawing.numbers import fixed, percent, whole
+from lens_probes.drawing.palette import CLASS_COLOURS
 from lens_probes.errors import unknown
-from lens_probes.report.frame import evenly, frame, isolate, jitter, plain, short
-from lens_probes.report.numbers import fixed, percent, whole
-from lens_probes.report.palette import CLASS_COLOURS
 from lens_probes.report.ranking import strongest
 from lens_probes.result import SweepData
 

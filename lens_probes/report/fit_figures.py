@@ -7,11 +7,11 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from lens_probes.drawing.frame import evenly, frame, jitter, plain, short
+from lens_probes.drawing.numbers import fixed, percent, whole
+from lens_probes.drawing.palette import CLASS_COLOURS, GREEN, GREY
 from lens_probes.report.example_figures import best_evidence, describe
 from lens_probes.report.figures import Z95
-from lens_probes.report.frame import evenly, frame, jitter, plain, short
-from lens_probes.report.numbers import fixed, percent, whole
-from lens_probes.report.palette import CLASS_COLOURS, GREEN, GREY
 from lens_probes.report.ranking import sides, value_name
 from lens_probes.report.unit_figures import thin
 from lens_probes.result import SweepData

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from lens_probes.answer import answer
+from lens_probes.drawing import tables
+from lens_probes.drawing.chart import Chart, embedded, theme
+from lens_probes.drawing.numbers import seconds
+from lens_probes.drawing.page import flat, page_environment, page_file
+from lens_probes.drawing.text_heatmap import best_scale, heatmap_html
 from lens_probes.report import (
     account,
     checks,
@@ -19,12 +23,10 @@ from lens_probes.report import (
     fit_figures,
     map_figures,
     repeat,
-    tables,
     unit_figures,
     value_figures,
 )
-from lens_probes.report.chart import Chart, embedded, theme
-from lens_probes.report.numbers import general, seconds
+from lens_probes.report.layer_table import layer_table
 from lens_probes.report.ranking import value_name
 from lens_probes.report.replication_figures import (
     Replicated,
@@ -32,7 +34,6 @@ from lens_probes.report.replication_figures import (
     replication_table,
 )
 from lens_probes.report.since import saved_card, saved_replication, verdict_line, with_findings
-from lens_probes.report.text_heatmap import best_scale, heatmap_html
 from lens_probes.report.unit_browser import unit_browser
 from lens_probes.report.unit_card import UnitCard, marked, unit_card
 from lens_probes.result import SweepData
@@ -70,15 +71,8 @@ def report_html(
     replication: Replicated | None = None,
 ) -> str:
     """The whole page as text."""
-    environment = Environment(
-        loader=PackageLoader("lens_probes.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"general": general, "marked": marked}
+    environment = page_environment("lens_probes.report")
+    environment.filters["marked"] = marked
     examples = result.provenance["examples"]
     replication = saved_replication(result) if replication is None else replication
     causal = saved_card(result)
@@ -107,7 +101,7 @@ def report_html(
         held_out=Chart.of("held-out", checks.unit_or_layer(result))
         if checks.has_held_out(result)
         else None,
-        layers=tables.layer_table(result),
+        layers=layer_table(result),
         notes=checks.notes(result),
         not_done=checks.left_out(
             result,
@@ -124,7 +118,7 @@ def report_html(
         ],
         browser=browser,
         unit_data=embedded(browser.data),
-        unit_script=Markup(_file(environment, "units.js")),
+        unit_script=page_file(environment, "units.js"),
         example_charts=_example_charts(result),
         cards=cards,
         replication=None
@@ -145,8 +139,8 @@ def report_html(
             "Seconds spent", {k: seconds(v) for k, v in result.timings.items()}, ("stage", "time")
         ),
         templates=embedded({"light": theme("plotly_white"), "dark": theme("plotly_dark")}),
-        style=Markup(_file(environment, "style.css")),
-        script=Markup(_file(environment, "charts.js")),
+        style=page_file(environment, "style.css"),
+        script=page_file(environment, "charts.js"),
         plotly_js=Markup(get_plotlyjs()),
     )
 
@@ -213,9 +207,4 @@ def _card_charts(result: SweepData, place: int, name: str) -> list[Chart]:
 
 
 def _recorded(result: SweepData) -> dict[str, object]:
-    return repeat.flat({k: v for k, v in result.provenance.items() if k != "command"})
-
-
-def _file(environment: Environment, name: str) -> str:
-    assert environment.loader is not None
-    return environment.loader.get_source(environment, name)[0]
+    return flat({k: v for k, v in result.provenance.items() if k != "command"})

@@ -8,9 +8,9 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from lens_probes.report.frame import frame, layer_axis, plain
-from lens_probes.report.numbers import fixed, percent, whole
-from lens_probes.report.palette import BLUE, NEUTRAL, VERMILLION
+from lens_probes.drawing.frame import frame, layer_axis, plain
+from lens_probes.drawing.numbers import fixed, percent, whole
+from lens_probes.drawing.palette import BLUE, NEUTRAL, VERMILLION
 from lens_probes.report.ranking import strongest
 from lens_probes.report.unit_figures import EFFECTS
 from lens_probes.result import SweepData

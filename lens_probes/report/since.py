@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lens_probes.drawing.numbers import MINUS, NONE, fixed
 from lens_probes.errors import InputError
-from lens_probes.report.numbers import MINUS, NONE, fixed
 from lens_probes.report.replication_figures import Replicated
 from lens_probes.result import CAUSAL, SweepData
 from lens_probes.unit_details import UnitDetails

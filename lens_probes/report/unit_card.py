@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
 
-from lens_probes.report.numbers import fixed, general
+from lens_probes.drawing.numbers import fixed, general
+from lens_probes.drawing.painting import ShownContext
+from lens_probes.drawing.tables import Column, Table, auc, text
 from lens_probes.report.ranking import value_name
-from lens_probes.report.tables import Column, Table, auc, text
 from lens_probes.report.unit_columns import unit_columns
 from lens_probes.report.unit_figures import EFFECTS
 from lens_probes.result import SweepData
-from lens_probes.unit_details import ShownContext as ShownContext
 from lens_probes.unit_details import UnitDetails, choose
 
 NEIGHBOURS = 5

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lens_probes.report.numbers import NONE, fixed, general, missing, percent, power, whole
+from lens_probes.drawing.numbers import NONE, fixed, general, missing, percent, power, whole
+from lens_probes.drawing.tables import Column, auc, text, yes
 from lens_probes.report.ranking import value_name
-from lens_probes.report.tables import Column, auc, text, yes
 from lens_probes.result import SweepData
 
 

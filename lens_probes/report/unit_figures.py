@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from lens_probes.decision import token_column
-from lens_probes.report.frame import frame, plain
-from lens_probes.report.numbers import fixed, whole
-from lens_probes.report.palette import CLASS_COLOURS, GREY
+from lens_probes.drawing.frame import frame, plain
+from lens_probes.drawing.numbers import fixed, whole
+from lens_probes.drawing.palette import CLASS_COLOURS, GREY
 from lens_probes.report.ranking import sides
 from lens_probes.result import SweepData
 

@@ -8,10 +8,10 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from lens_probes.drawing.frame import evenly, frame, isolate, jitter, plain
+from lens_probes.drawing.numbers import fixed, whole
+from lens_probes.drawing.palette import BLUE, CLASS_COLOURS, VERMILLION
 from lens_probes.report.example_figures import best_evidence, describe
-from lens_probes.report.frame import evenly, frame, isolate, jitter, plain
-from lens_probes.report.numbers import fixed, whole
-from lens_probes.report.palette import BLUE, CLASS_COLOURS, VERMILLION
 from lens_probes.report.ranking import value_name
 from lens_probes.result import SweepData
 

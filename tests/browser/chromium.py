@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from lens_probes.drawing.save_figure import find_browser
 from lens_probes.errors import InputError
-from lens_probes.report.static import find_browser
 
 
 def find_chromium():

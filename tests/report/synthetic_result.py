@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lens_probes import stats
-from lens_probes.painting import Painting
+from lens_probes.drawing.painting import Painting
 from lens_probes.result import summarise_layers
 from lens_probes.sweep_result import SweepResult
 

@@ -5,7 +5,7 @@ import math
 import pytest
 from markupsafe import Markup
 
-from lens_probes.report.numbers import fixed, general, percent, power, seconds, whole
+from lens_probes.drawing.numbers import fixed, general, percent, power, seconds, whole
 
 
 @pytest.mark.parametrize(

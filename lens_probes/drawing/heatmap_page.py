@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from lens_probes.report.text_heatmap import TextHeatmap
+from lens_probes.drawing.text_heatmap import TextHeatmap
 
 _PAGE = Markup("""<!DOCTYPE html>
 <html lang="en">

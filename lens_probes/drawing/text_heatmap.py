@@ -11,10 +11,10 @@ from importlib import resources
 import numpy as np
 from markupsafe import Markup, escape
 
-from lens_probes.painting import Painting
-from lens_probes.report.numbers import general
-from lens_probes.report.palette import hexadecimal, ink
-from lens_probes.report.scales import LEVELS, ColourScale, Scale, colours
+from lens_probes.drawing.numbers import general
+from lens_probes.drawing.painting import Painting
+from lens_probes.drawing.palette import hexadecimal, ink
+from lens_probes.drawing.scales import LEVELS, ColourScale, Scale, colours
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def heatmap_html(paintings: Sequence[Painting], scale: Scale = "minmax") -> str:
     parts = [Markup('<div class="lens-heatmap">')]
     diverging = ColourScale.of((), scale).diverging
     style = (
-        resources.files("lens_probes.report").joinpath("templates/heatmap.css").read_text("utf-8")
+        resources.files("lens_probes.drawing").joinpath("templates/heatmap.css").read_text("utf-8")
     )
     parts.append(Markup("<style>{}</style>").format(Markup(style + _level_rules(diverging))))
     for unit in dict.fromkeys(painting.unit for painting in paintings):

@@ -16,8 +16,8 @@ from urllib.parse import unquote
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from lens_probes.drawing.chart import embedded
 from lens_probes.errors import InputError, unknown
-from lens_probes.report.chart import embedded
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 BROWSER_VARIABLE = "LENS_PROBES_BROWSER"

@@ -8,8 +8,8 @@ from html_page import Page
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from lens_probes.drawing.painting import Painting
 from lens_probes.paint import token_texts
-from lens_probes.painting import Painting
 from lens_probes.report import heatmap_html, heatmap_text
 
 N = 1000

@@ -7,12 +7,12 @@ import pytest
 from html_page import Page
 from synthetic_result import SCRIPT, SEPARATED, paintings
 
+from lens_probes.drawing.painting import Painting
+from lens_probes.drawing.palette import contrast, ink, rgb
+from lens_probes.drawing.scales import LEVELS, ColourScale, colours
+from lens_probes.drawing.text_heatmap import best_scale
 from lens_probes.errors import InputError
-from lens_probes.painting import Painting
 from lens_probes.report import TextHeatmap, heatmap_html, heatmap_text
-from lens_probes.report.palette import contrast, ink, rgb
-from lens_probes.report.scales import LEVELS, ColourScale, colours
-from lens_probes.report.text_heatmap import best_scale
 
 SCALES = ("minmax", "symmetric", "robust")
 

@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from lens_probes.report.chart import Chart, embedded, theme
-from lens_probes.report.numbers import general
-from lens_probes.report.repeat import flat
-from lens_probes.report.unit_card import ShownContext
+from lens_probes.drawing.chart import Chart, embedded, theme
+from lens_probes.drawing.numbers import general
+from lens_probes.drawing.painting import ShownContext
 from lens_probes.storage.folders import write_folder
 
 PAGE = "report.html"
@@ -91,15 +90,7 @@ class Finding:
 
     def html(self, *, command: str = "") -> str:
         """The page: one file that asks no network for anything."""
-        environment = Environment(
-            loader=PackageLoader("lens_probes.report"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-        )
-        environment.filters["general"] = general
+        environment = page_environment("lens_probes.drawing")
         return environment.get_template("finding.html.j2").render(
             kind=self.kind,
             question=self.question,
@@ -110,8 +101,8 @@ class Finding:
             command=command,
             recorded=flat(_plain(self.recorded)),
             templates=embedded({"light": theme("plotly_white"), "dark": theme("plotly_dark")}),
-            style=_file(environment, "style.css"),
-            script=_file(environment, "charts.js"),
+            style=page_file(environment, "style.css"),
+            script=page_file(environment, "charts.js"),
             plotly_js=Markup(get_plotlyjs()),
         )
 
@@ -129,6 +120,35 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _file(environment: Environment, name: str) -> Markup:
+def page_environment(package: str) -> Environment:
+    """Where a page finds its template: among those of a package, then among those here."""
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("lens_probes.drawing")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["general"] = general
+    return environment
+
+
+def page_file(environment: Environment, name: str) -> Markup:
+    """A style sheet or a script, as it stands in a page."""
     assert environment.loader is not None
     return Markup(environment.loader.get_source(environment, name)[0])
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
+    """Nested plain values as one list of "a.b" names; lists joined, None as "none"."""
+    found: dict[str, object] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{name}.")
+        elif isinstance(value, list | tuple):
+            found[name] = ", ".join(str(v) for v in value) or "none"
+        else:
+            found[name] = "none" if value is None else str(value)
+    return found

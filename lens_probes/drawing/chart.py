@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import plotly.io as pio
 from markupsafe import Markup
 
-from lens_probes.report.frame import FONT, LEGEND_SPACE
+from lens_probes.drawing.frame import FONT, LEGEND_SPACE
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
 
-from lens_probes.report.numbers import MINUS, general
+from lens_probes.drawing.numbers import MINUS, general
 
 LOG_FROM = 30.0
 MAX_DECADES = 12

@@ -8,8 +8,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from lens_probes.drawing.palette import BLUE, SKY, VERMILLION, Rgb, blend
 from lens_probes.errors import unknown
-from lens_probes.report.palette import BLUE, SKY, VERMILLION, Rgb, blend
 
 Scale = Literal["minmax", "symmetric", "robust"]
 LEVELS = 21
