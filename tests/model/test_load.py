@@ -176,7 +176,9 @@ def test_gguf_is_converted_once_and_checked(
     digest = lp.load_model(path).weights_digest
     (folder,) = (tmp_path / "cache").iterdir()
     converted = []
-    monkeypatch.setattr(gguf, "_convert", lambda *a, f=gguf._convert: (converted.append(1), f(*a)))
+    monkeypatch.setattr(
+        gguf_file, "_convert", lambda *a, f=gguf_file._convert: (converted.append(1), f(*a))
+    )
     assert lp.load_model(path).weights_digest == digest
     assert not converted
     weights = folder / "model.safetensors"
