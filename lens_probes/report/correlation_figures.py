@@ -128,8 +128,8 @@ def best_correlation_map(result: SweepData) -> go.Figure:
     figure.update_yaxes(title={"text": "site"}, type="category", autorange="reversed")
     figure.update_yaxes(showgrid=False, automargin=True)
     caption = (
-        "|r| of the unit with the smallest p of r in each cell. It is the best of many on the same "
-        "examples, so it lies above 0 even where nothing is tuned. Blank: no unit could be tested."
+        "|r| of the strongest unit in each cell. It is the best of many on the same examples, so "
+        "it lies above 0 even where nothing is tuned. Blank: no unit could be tested."
     )
     return frame(figure, _best_title(table), caption, height=80 + 34 * len(sites))
 

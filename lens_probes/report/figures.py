@@ -132,9 +132,9 @@ def best_auc_map(result: SweepData) -> go.Figure:
     figure.update_yaxes(title={"text": "site"}, type="category", autorange="reversed")
     figure.update_yaxes(showgrid=False, automargin=True)
     caption = (
-        "AUC of the unit with the smallest score p in each cell, in its own direction (1 − AUC "
-        "where class 0 is higher). It is the best of many on the same examples, so it lies above "
-        "0.5 even where nothing is tuned. Blank: no unit could be tested."
+        "AUC of the strongest unit in each cell, in its own direction (1 − AUC where class 0 is "
+        "higher). It is the best of many on the same examples, so it lies above 0.5 even where "
+        "nothing is tuned. Blank: no unit could be tested."
     )
     height = 80 + 34 * len(sites)
     return frame(figure, _auc_title(table), caption, height=height)

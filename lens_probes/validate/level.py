@@ -191,25 +191,22 @@ class _Design:
         # With nothing to find, layers first and then units errs as bh does.
         asked = self.decision.method
         method: Any = "bh" if asked == "hierarchical" else asked
-        means = self._means(kind, N_FAMILIES * self.n_units, self._rng(1))
-        p = [stats.adjust(t.pooled_p, method=method) for t in self._tests(means, self._draws)]
+        p = [stats.adjust(t.pooled_p, method=method) for t in self._tests(kind, 1, self._draws)]
         return self._passed(np.concatenate(p))
 
     def verdict_and_bound(self, kind: _Kind) -> tuple[float, float]:
         """The level of evidence, and the factor of `simes_level`, that keep alpha here."""
         alpha, most = self.decision.alpha, min(self.decision.n_permutations, MOST_DRAWS)
-        means = self._means(kind, N_FAMILIES * self.n_units, self._rng(2))
-        tests = list(self._tests(means, self._draws))
+        tests = [*self._tests(kind, 2, self._draws), *self._tests(kind, 3, self._draws)]
         if _errs(_evidence(tests), alpha, alpha / 2):  # its level needs smaller p than these have
-            tests = list(self._tests(means, most))
+            tests = list(self._tests(kind, 2, most))
         ratios = np.array([simes_ratio(test.value, test.simes_level) for test in tests])
         level = _largest_level(_evidence(tests), alpha, alpha / 2)
         return (0.0 if level < 1 / (1 + most) else level), _largest_level(ratios, alpha, 1.0)
 
-    def _tests(
-        self, means: Float[np.ndarray, "group unit"], n_draws: int
-    ) -> Iterator[stats.MaxPermutation]:
-        """One sweep of n_units after another."""
+    def _tests(self, kind: _Kind, stream: int, n_draws: int) -> Iterator[stats.MaxPermutation]:
+        """N_FAMILIES sweeps of n_units."""
+        means = self._means(kind, N_FAMILIES * self.n_units, self._rng(stream))
         for k in range(N_FAMILIES):
             x = np.ascontiguousarray(means[:, k * self.n_units : (k + 1) * self.n_units])
             yield stats.max_permutation(
