@@ -25,7 +25,7 @@ READY_TL4 := .venv-tl4/ready-$(call checksum,requirements-tl4.lock)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test test-tl4 torture browser-test screenshots chromium check format format-check \
-  lint types lock clean
+  lint types imports lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,7 +52,7 @@ INTERRUPTS ?= 200
 torture: $(READY) ## kill 200 runs at any moment (KILLS=n), mutate files and requests (FUZZ=n), interrupt, kill workers
 	.venv/bin/python -m pip install -qq -c requirements.lock $(WORKERS)
 	KILLS=$(KILLS) FUZZ=$(FUZZ) THREADED=$(THREADED) INTERRUPTS=$(INTERRUPTS) .venv/bin/python -m pytest $(SPREAD) \
-	  tests/faults tests/test_execute.py tests/test_model_state.py $(ARGS)
+	  tests/faults tests/activations/test_executors.py tests/model/test_state.py $(ARGS)
 
 browser-test: $(READY) chromium ## open reports in a real Chromium and check them there
 	LENS_PROBES_BROWSER_TESTS=required .venv/bin/python -m pytest tests/browser $(ARGS)
@@ -63,7 +63,7 @@ screenshots: $(READY) chromium ## photograph reports wide, narrow and dark into 
 chromium: ## install Chromium where there is none (on Debian, as root)
 	@$(CHROMIUM)
 
-check: format-check lint types test ## all that CI asks: format, lint, types, tests
+check: format-check lint types imports test ## all that CI asks: format, lint, types, imports, tests
 
 format: $(READY) ## rewrite the code in the house format, with the lint fixes that are safe
 	.venv/bin/ruff check --fix-only --quiet .
@@ -77,6 +77,9 @@ lint: $(READY) ## ruff's rules
 
 types: $(READY) ## mypy, strict
 	.venv/bin/mypy lens_probes $(if $(wildcard experiments/*.py),experiments)
+
+imports: $(READY) ## the order of imports: which room may import which, and no circles
+	.venv/bin/lint-imports --no-cache --no-logo
 
 clean: ## remove the environments and the caches (results in runs/ stay)
 	rm -rf .venv .venv-tl4 .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
@@ -106,7 +109,7 @@ $(READY):
 $(READY_TL4):
 	$(call install,.venv-tl4,requirements-tl4.lock)
 
-# A browser that is there is taken (the names that lens_probes/report/static.py knows), else Debian's
+# A browser that is there is taken (the names that lens_probes/drawing/save_figure.py knows), else Debian's
 # is installed.
 define CHROMIUM
 have() { [ -n "$$LENS_PROBES_BROWSER" ] || \

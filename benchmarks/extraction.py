@@ -26,8 +26,8 @@ import torch
 from transformers import AutoModelForCausalLM
 
 import lens_probes as lp
-from lens_probes.model_backends import HAS_HOOKED_TRANSFORMER
-from lens_probes.model_files import bundled_gguf, converted_gguf
+from lens_probes.model.backends import HAS_HOOKED_TRANSFORMER
+from lens_probes.model.gguf import bundled_gguf, converted_gguf
 from lens_probes.sites import SITES
 
 WANTED = ("mlp_pre", "q", "k", "v")

@@ -11,7 +11,7 @@ from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.drawings import lines
 from lens_probes.findings.intervals import ERROR, estimate, halves
 from lens_probes.maximize import Winners, batch_winners
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 
 LESSON = Lesson("L03", "Maximisation by sampling", "EleutherAI/gpt-neo-125M", ("L03.a", "L03.b"),
                 (30_000, 3_000))  # fmt: skip

@@ -12,7 +12,7 @@ from lens_probes.findings.claim import Value
 from lens_probes.findings.drawings import lines
 from lens_probes.findings.grammar import PASSAGE
 from lens_probes.findings.intervals import ERROR, halves, interval
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.residual import StreamCorrelation, block_sums, stream_correlation
 
 LESSON = Lesson("L06", "The residual stream", "gpt2", ("L06.a", "L06.b"), (500, 500))

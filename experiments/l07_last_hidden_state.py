@@ -13,7 +13,7 @@ from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.claim import Value
 from lens_probes.findings.drawings import lines
 from lens_probes.findings.grammar import PASSAGE
-from lens_probes.model_files import bundled_gguf, converted_gguf
+from lens_probes.model.gguf import bundled_gguf, converted_gguf
 from lens_probes.residual import hidden_states
 
 LESSON = Lesson("L07", "The last hidden state", "gpt2", ("L07.a",), (200, 200))

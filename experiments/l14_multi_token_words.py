@@ -11,7 +11,7 @@ from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.claim import Side, Value
 from lens_probes.findings.drawings import lines
 from lens_probes.findings.intervals import ERROR, halves, interval
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.residual import path_length, sees_what
 
 LESSON = Lesson("L14", "Words of several tokens", "gpt2-large", ("L14.a", "L14.b"), (8_000, 4_000))

@@ -30,7 +30,7 @@ from lens_probes.findings.spread import (
     spread,
 )
 from lens_probes.report import heatmap_html
-from lens_probes.texts import Text
+from lens_probes.texts.load import Text
 
 LESSON = Lesson("L19", "Proper nouns", "gpt2-medium", ("L19.a", "L19.b"), (33_000, 9_000))
 

@@ -24,7 +24,7 @@ from lens_probes.findings.negation import (
 from lens_probes.findings.profiles import layer_shares, too_few_words, wald, word_z
 from lens_probes.findings.spread import INTERVAL, NULL, Sample, pick, spread
 from lens_probes.probes.contrasts import Contrast
-from lens_probes.texts import Document, Text
+from lens_probes.texts.load import Document, Text
 
 LESSON = Lesson("L22", "Negation over the layers", "gpt2-large", ("L22.a", "L22.b", "L22.c"),
                 (171_600, 36_200))  # fmt: skip

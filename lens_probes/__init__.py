@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lens_probes import stats
     from lens_probes.ablate import CausalCard, ablate
-    from lens_probes.activations import Activations, collect
+    from lens_probes.activations.collect import Activations, collect
     from lens_probes.errors import InputError
-    from lens_probes.examples import Examples
-    from lens_probes.model import LensModel, load_model
+    from lens_probes.examples.examples import Examples
+    from lens_probes.model.load import LensModel, load_model
     from lens_probes.paint import paint
     from lens_probes.probes import (
         CategoryProbe,
@@ -27,34 +27,34 @@ if TYPE_CHECKING:
         TextProbe,
         TokenLengthProbe,
     )
-    from lens_probes.result import SweepResult
     from lens_probes.sites import SITES
     from lens_probes.sweep import sweep
-    from lens_probes.texts import Document, Text, load_text
+    from lens_probes.sweep_result import SweepResult
+    from lens_probes.texts.load import Document, Text, load_text
     from lens_probes.validate.replicate import replicate
 
 _WHERE = {
-    "Activations": "activations",
+    "Activations": "activations.collect",
     "CategoryProbe": "probes",
     "CausalCard": "ablate",
     "ContextProbe": "probes",
-    "Document": "texts",
-    "Examples": "examples",
+    "Document": "texts.load",
+    "Examples": "examples.examples",
     "GrammarProbe": "probes",
     "InputError": "errors",
-    "LensModel": "model",
+    "LensModel": "model.load",
     "NegationProbe": "probes",
     "Probe": "probes",
     "ProperNounProbe": "probes",
     "SITES": "sites",
-    "SweepResult": "result",
-    "Text": "texts",
+    "SweepResult": "sweep_result",
+    "Text": "texts.load",
     "TextProbe": "probes",
     "TokenLengthProbe": "probes",
     "ablate": "ablate",
-    "collect": "activations",
-    "load_model": "model",
-    "load_text": "texts",
+    "collect": "activations.collect",
+    "load_model": "model.load",
+    "load_text": "texts.load",
     "paint": "paint",
     "replicate": "validate.replicate",
     "stats": "",

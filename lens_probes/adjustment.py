@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lens_probes import stats
 from lens_probes.decision import Decision, tested_rows
-from lens_probes.examples import Examples
+from lens_probes.examples.examples import Examples
 from lens_probes.stats.inputs import several_arrays
 from lens_probes.validate.confounds import adjustment
 

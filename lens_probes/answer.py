@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from lens_probes.decision import VARIES
-from lens_probes.result import SweepResult
+from lens_probes.result import SweepData
 from lens_probes.validate.level import LIKE_ALPHA
 from lens_probes.verdict import conditions, verdict
 
 
-def answer(result: SweepResult) -> tuple[str, ...]:
+def answer(result: SweepData) -> tuple[str, ...]:
     """A few lines for a reader who has not seen the tables."""
     continuous = "r" in result.units
     lines = (
@@ -34,7 +34,7 @@ def answer(result: SweepResult) -> tuple[str, ...]:
     return tuple(line for line in lines if line)
 
 
-def _what_was_measured(result: SweepResult) -> str:
+def _what_was_measured(result: SweepData) -> str:
     examples, model = result.provenance["examples"], result.provenance["model"]
     origin = examples["origin"]
     (n0, n1), (class0, class1) = examples["n_per_class"], examples["class_names"]
@@ -51,7 +51,7 @@ def _what_was_measured(result: SweepResult) -> str:
     )
 
 
-def _independent(result: SweepResult) -> str:
+def _independent(result: SweepData) -> str:
     """What counts as independent, and which of it is tested."""
     examples, decision = result.provenance["examples"], result.provenance["decision"]
     if not any(examples["n_groups_per_class"]):
@@ -75,7 +75,7 @@ def _against(counts: Sequence[int]) -> str:
     return " v ".join(f"{n:,}" for n in reversed(counts))
 
 
-def _significant(result: SweepResult) -> str:
+def _significant(result: SweepData) -> str:
     """How many units pass, where most of them are, by which test, beside what else would pass."""
     decision, units, layers = result.provenance["decision"], result.units, result.layers
     n, n_tested = int(units["significant"].sum()), int(layers["n_tested"].sum())
@@ -96,7 +96,7 @@ def _significant(result: SweepResult) -> str:
     return said
 
 
-def _how_many_are_tuned(result: SweepResult) -> str:
+def _how_many_are_tuned(result: SweepData) -> str:
     """How many: false discovery rate over groups, and the bound that may be quoted."""
     units, tuned = result.units, result.validation.get("tuned")
     if "q_word" not in units or result.provenance["decision"]["preset"] == "course":
@@ -119,7 +119,7 @@ def _units(n: int) -> str:
     return f"{n:,} unit{_s(n)}"
 
 
-def _best_unit(result: SweepResult) -> str:
+def _best_unit(result: SweepData) -> str:
     top = result.top(1)
     if top.empty:
         return "No unit could be tested: all are constant."
@@ -160,7 +160,7 @@ def _estimate(found: Mapping[str, float | None]) -> str:
     return f"{found['auc']:.3f} ({found['low']:.2f} to {found['high']:.2f})"
 
 
-def _accuracy(result: SweepResult) -> str:
+def _accuracy(result: SweepData) -> str:
     held_out = "mean_accuracy_significant_positive_heldout"
     cross_fitted = held_out in result.layers
     known = result.layers[held_out if cross_fitted else held_out.removesuffix("_heldout")].dropna()
@@ -175,7 +175,7 @@ def _accuracy(result: SweepResult) -> str:
     )
 
 
-def _best_correlation(result: SweepResult) -> str:
+def _best_correlation(result: SweepData) -> str:
     top = result.top(1)
     if top.empty:
         return "No unit could be tested: all are constant."
@@ -193,7 +193,7 @@ def _best_correlation(result: SweepResult) -> str:
     return said
 
 
-def _correlations(result: SweepResult) -> str:
+def _correlations(result: SweepData) -> str:
     layers = result.layers.dropna(subset="median_r")
     if layers.empty:
         return ""
@@ -207,7 +207,7 @@ def _place(row: pd.Series) -> str:
     return f"layer {row['layer']} of {row['site']}"
 
 
-def _caution(result: SweepResult) -> str:
+def _caution(result: SweepData) -> str:
     examples, decision = result.provenance["examples"], result.provenance["decision"]
     groups = examples["n_groups_per_class"]
     if not all(groups):
@@ -240,7 +240,7 @@ def _caution(result: SweepResult) -> str:
     )
 
 
-def _crossed(result: SweepResult) -> str:
+def _crossed(result: SweepData) -> str:
     """What else tells the classes apart, and what the test does in this design."""
     decision = result.provenance["decision"]
     said = []
@@ -276,7 +276,7 @@ def _test(decision: Mapping[str, Any]) -> str:
     return f"{decision['p_column']} of {what}, {decision['method']}"
 
 
-def _held_out_by(result: SweepResult) -> str:
+def _held_out_by(result: SweepData) -> str:
     """What was held out whole; examples, where a result does not say."""
     by = result.validation.get("held_out_by") or "example"
     return "groups of words" if by == "word" else f"{by}s"

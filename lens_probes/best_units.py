@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from lens_probes.activations import Activations
+from lens_probes.activations.collect import Activations
 from lens_probes.decision import rank_column
-from lens_probes.example_checks import NO_TOKEN
-from lens_probes.examples import Examples
-from lens_probes.model import LensModel
+from lens_probes.drawing.painting import Painting
+from lens_probes.examples.checks import NO_TOKEN
+from lens_probes.examples.examples import Examples
+from lens_probes.model.load import LensModel
 from lens_probes.paint import paint
-from lens_probes.painting import Painting
 
 EVIDENCE_PER_SITE = 2
 PAINTED_PER_CLASS = 3

@@ -11,8 +11,8 @@ from jaxtyping import Bool
 
 from lens_probes import stats
 from lens_probes.errors import InputError, unknown
-from lens_probes.examples import Examples
-from lens_probes.replication_groups import groups_per_class, mixed_examples
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.replication_groups import groups_per_class, mixed_examples
 
 Preset = Literal["course", "rigorous"]
 Scope = Literal["layer", "site", "model"]

@@ -11,8 +11,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from lens_probes.errors import InputError
-from lens_probes.model import LensModel
-from lens_probes.model_check import two_rows
+from lens_probes.model.check import two_rows
+from lens_probes.model.load import LensModel
 from lens_probes.sites import SITES
 
 MLP_SITES = ("mlp_pre", "mlp_pre_linear", "mlp_post")

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lens_probes.activations import check_known, read_all_positions
+from lens_probes.activations.collect import check_known, read_all_positions
 from lens_probes.arrays import names_of
+from lens_probes.drawing.painting import Painting
 from lens_probes.errors import InputError, whole
-from lens_probes.example_checks import token_rows
-from lens_probes.model import LensModel, check_model
-from lens_probes.painting import Painting
+from lens_probes.examples.checks import token_rows
+from lens_probes.model.load import LensModel, check_model
 from lens_probes.sites import check_layers, check_sites, unit_name
 
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from lens_probes.activations import Activations
-from lens_probes.examples import Examples
-from lens_probes.model import LensModel
-from lens_probes.replication_groups import groups_per_class, read_tokens, set_aside
+from lens_probes.activations.collect import Activations
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.replication_groups import groups_per_class, set_aside
+from lens_probes.model.load import LensModel
 
 
 def provenance_of(
@@ -20,7 +20,7 @@ def provenance_of(
         0 if examples.word is None else len(set(examples.word[examples.label == label]))
         for label in (0, 1)
     ]
-    read = read_tokens(examples)
+    read = examples.read_tokens
     n_tokens = [len(np.unique(read[examples.label == label])) for label in (0, 1)]
     return {
         "model": model.provenance,

@@ -1,27 +1,24 @@
-"""SweepResult: units table, layers table, and everything needed to trust and repeat them."""
+"""What a sweep found: units and layers tables, and all that is needed to trust and repeat them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 
 from lens_probes.decision import rank_column
-from lens_probes.digests import read_file
+from lens_probes.drawing.painting import Painting
 from lens_probes.errors import InputError, at_least, given_as, one_line, unknown, whole
-from lens_probes.folders import MANIFEST, hold_folder, user_path
-from lens_probes.painting import Painting
-from lens_probes.schemas import ResultManifest, check_version, checked
-from lens_probes.sealed import seal, unseal
-from lens_probes.tables import read_tables, write_tables
+from lens_probes.storage.folders import MANIFEST, hold_folder
+from lens_probes.storage.integrity import read_file, seal, unseal
+from lens_probes.storage.paths import user_path
+from lens_probes.storage.schemas import ResultManifest, check_version, checked
+from lens_probes.storage.tables import read_tables, write_tables
 from lens_probes.unit_details import UnitDetails, from_plain, to_plain
-
-if TYPE_CHECKING:
-    from lens_probes.ablate.card import CausalCard
 
 CAUSAL = "causal"
 FORMAT = 3
@@ -30,7 +27,7 @@ _TABLES = ("units", "layers", "examples", "evidence")
 
 
 @dataclass(frozen=True, eq=False)
-class SweepResult:
+class SweepData:
     """What a sweep found.
 
     Attributes
@@ -67,18 +64,6 @@ class SweepResult:
     details: Mapping[str, UnitDetails] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
     folder: Path | None = None
-
-    @property
-    def causal(self) -> CausalCard | None:
-        """Does the model use these units? The card beside a loaded result, None where none is.
-
-        InputError where it cannot be read, or is of another sweep.
-        """
-        if self.folder is None or not (self.folder / CAUSAL).exists():
-            return None
-        from lens_probes.ablate.card import CausalCard  # noqa: PLC0415  (the next stage)
-
-        return CausalCard.load(self.folder / CAUSAL).of_sweep(self.provenance)
 
     def top(
         self,
@@ -145,7 +130,7 @@ class SweepResult:
         (folder / MANIFEST).write_bytes(seal(manifest, apart=TIMINGS))
 
     @classmethod
-    def load(cls, folder: str | Path) -> SweepResult:
+    def load(cls, folder: str | Path) -> Self:
         """Read a saved result.
 
         Raises
@@ -179,18 +164,6 @@ class SweepResult:
             timings=said[TIMINGS]["seconds"],
             folder=path,
         )
-
-    def _repr_html_(self) -> str:
-        """The answer and the strongest units, in a notebook."""
-        from lens_probes.report import summary_html  # noqa: PLC0415  (the next stage)
-
-        return summary_html(self)
-
-    def write_report(self, path: str | Path) -> Path:
-        """Write the HTML report: one file, no network needed to read it, its digest at the end."""
-        from lens_probes.report.html import write_report  # noqa: PLC0415  (the next stage)
-
-        return write_report(self, path)
 
 
 def summarise_layers(units: pd.DataFrame) -> pd.DataFrame:

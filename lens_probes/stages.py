@@ -12,7 +12,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from tqdm.auto import tqdm
 
-from lens_probes.activations import Activations
+from lens_probes.activations.collect import Activations
 
 Key = tuple[int, str]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lens_probes.activations import check_work, collect
+from lens_probes.activations.collect import check_work, collect
 from lens_probes.adjustment import Adjustment
 from lens_probes.best_units import evidence_of, paint_best
 from lens_probes.decision import (
@@ -34,16 +34,17 @@ from lens_probes.errors import (
     flag,
     whole,
 )
-from lens_probes.example_notes import notes_on, refuse_padding
-from lens_probes.examples import Examples
-from lens_probes.model import LensModel, check_model
-from lens_probes.plain import plain
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.notes import notes_on, refuse_padding
+from lens_probes.model.load import LensModel, check_model
 from lens_probes.probes.base import Probe, examples_of
 from lens_probes.provenance import provenance_of
-from lens_probes.result import SweepResult, summarise_layers
+from lens_probes.result import summarise_layers
 from lens_probes.significance import decide, families
 from lens_probes.sites import check_layers, check_sites
 from lens_probes.stages import Stages
+from lens_probes.storage.json_values import to_json_value
+from lens_probes.sweep_result import SweepResult
 from lens_probes.tuned import tuned_by_layer, tuned_in_all
 from lens_probes.unit_contexts import unit_details
 from lens_probes.unit_table import covariates_of, in_turn, unit_tables, with_shrunk_effects
@@ -218,8 +219,10 @@ def sweep(
         layers=per_layer,
         examples=examples.table(),
         evidence=evidence,
-        provenance=plain(provenance_of(model, examples, activations, decided), "provenance"),
-        validation=plain(validation, "validation"),
+        provenance=to_json_value(
+            provenance_of(model, examples, activations, decided), "provenance"
+        ),
+        validation=to_json_value(validation, "validation"),
         paintings=paintings,
         details=details,
         timings=stages.seconds,
@@ -227,7 +230,7 @@ def sweep(
 
 
 def _check_labels(examples: Examples) -> None:
-    plain(dict(examples.origin))
+    to_json_value(dict(examples.origin))
     if examples.value is not None:
         if len(examples) < 3 or np.ptp(examples.value) == 0:
             raise InputError(

@@ -4,43 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from lens_probes.plain import plain
+from lens_probes.drawing.painting import ShownContext
+from lens_probes.storage.json_values import to_json_value
 
 CARDS, EACH = 10, 3
-
-
-class ShownContext(Protocol):
-    """A token with the text around it and the unit's activation there."""
-
-    @property
-    def kind(self) -> str:
-        """One of `report.unit_card.KIND_NAMES`; contexts of a kind are shown together."""
-
-    @property
-    def value(self) -> float:
-        """Activation at the token."""
-
-    @property
-    def before(self) -> str:
-        """Text before the token."""
-
-    @property
-    def token(self) -> str:
-        """The token itself."""
-
-    @property
-    def after(self) -> str:
-        """Text after the token."""
-
-    @property
-    def source(self) -> str:
-        """Class, speaker, file or document."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +82,7 @@ def choose(
 
 def to_plain(details: Mapping[str, UnitDetails]) -> dict[str, Any]:
     """Values that JSON can hold, by unit name."""
-    kept: dict[str, Any] = plain({n: asdict(one) for n, one in details.items()}, "details")
+    kept: dict[str, Any] = to_json_value({n: asdict(one) for n, one in details.items()}, "details")
     return kept
 
 

@@ -10,10 +10,10 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from lens_probes import stats
-from lens_probes.activations import Activations
+from lens_probes.activations.collect import Activations
 from lens_probes.decision import pairs_of_words, testable_groups, tested_rows
 from lens_probes.errors import InputError
-from lens_probes.examples import Examples
+from lens_probes.examples.examples import Examples
 from lens_probes.sites import unit_name
 from lens_probes.validate.confounds import confound_table, independent_covariates
 from lens_probes.validate.folds import Folds

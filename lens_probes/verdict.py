@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lens_probes import stats
-from lens_probes.result import SweepResult
+from lens_probes.result import SweepData
 
 # Two looks at the same groups share alpha.
 SHARED_BY = 2
@@ -26,7 +26,7 @@ def more_than_identity(unit_p: float, p_beyond: float, level: float) -> bool:
     return min(unit_p, p_beyond) <= level
 
 
-def verdict(result: SweepResult) -> str:
+def verdict(result: SweepData) -> str:
     """More than word identity, or not shown? What the tests over groups say; or nothing.
 
     Evidence beyond word identity: some unit passes the max-T test over replication groups and all
@@ -84,7 +84,7 @@ def _least_p(decision: Mapping[str, Any]) -> float:
     return (2 if k0 == k1 else 1) / int(decision["n_relabellings"])
 
 
-def smallest_effect(result: SweepResult) -> float | None:
+def smallest_effect(result: SweepData) -> float | None:
     """Difference of class means, in sds of group means, that is significant in `POWER` of sweeps.
 
     By simulation: 4,000 units with normal group means of equal spread, for as many groups, against
@@ -112,7 +112,7 @@ def smallest_effect(result: SweepResult) -> float | None:
     return top
 
 
-def conditions(result: SweepResult) -> str:
+def conditions(result: SweepData) -> str:
     """What a further negative set, or the two conditions of a pair, say."""
     layers, validation = result.layers, result.validation
     said = []

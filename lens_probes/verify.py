@@ -9,17 +9,16 @@ from typing import Any, Literal
 
 from safetensors import SafetensorError
 
-from lens_probes.digests import read_file, sha256_of
+from lens_probes.activations.passes import Shard, plan_from_bytes, rows_of
+from lens_probes.activations.shard_folder import MANIFEST, SHARD_NAME, ShardFolder
+from lens_probes.activations.store import LOCK, PLAN
 from lens_probes.errors import InputError, one_line
-from lens_probes.folder_sums import SUMS, check_sums
-from lens_probes.folders import MANIFEST as RESULT
-from lens_probes.folders import REPORT, user_path
-from lens_probes.lock import is_held
-from lens_probes.passes import Shard, plan_from_bytes, rows_of
-from lens_probes.result import SweepResult
-from lens_probes.sealed import TEMPORARY, page_is_whole
-from lens_probes.shard_folder import MANIFEST, SHARD_NAME, ShardFolder
-from lens_probes.store import LOCK, PLAN
+from lens_probes.result import SweepData
+from lens_probes.storage.folder_sums import SUMS, check_sums
+from lens_probes.storage.folders import MANIFEST as RESULT
+from lens_probes.storage.folders import REPORT, is_held
+from lens_probes.storage.integrity import TEMPORARY, page_is_whole, read_file, sha256_of
+from lens_probes.storage.paths import user_path
 
 _UNITS = "units.parquet"
 
@@ -137,7 +136,7 @@ def _unfinished(folder: Path) -> Checked:
 def _verify_result(folder: Path) -> Checked:
     problems: list[str] = []
     try:
-        SweepResult.load(folder)
+        SweepData.load(folder)
     except (InputError, OSError) as error:
         problems.append(one_line(error, 300))
     report = folder / REPORT

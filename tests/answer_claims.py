@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from lens_probes import stats
-from lens_probes.result import SweepResult
+from lens_probes.sweep_result import SweepResult
 
 N = r"([+-]?[\d,]+(?:\.\d+)?(?:e[+-]?\d+)?%?)"
 AUC = rf"{N}(?: \({N} to {N}\))?"

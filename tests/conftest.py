@@ -16,7 +16,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: threads w
 import pytest
 from tiny_models import CONFIGS, PROSE, save_tiny
 
-from lens_probes.model import LensModel, load_model
+from lens_probes.model.load import LensModel, load_model
 
 
 @pytest.fixture(autouse=True)

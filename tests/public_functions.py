@@ -130,7 +130,7 @@ STATS: dict[str, dict[str, Any]] = {
     },
     "correlation": {"x": X, "y": VALUE, "covariates": VALUE[::-1, None]},
     "count_distinct": {"x": X},
-    "firth": {**_TWO, "n_threads": 1},
+    "firth": _TWO,
     "folds_by_passage": {"y": LABELS, "source": WORDS, "n_folds": 3, "seed": 0},
     "folds_by_value": {"value": VALUE, "groups": WORDS, "n_folds": 3, "seed": 0},
     "folds_by_word": {"y": LABELS, "word": PURE, "n_folds": 2, "seed": 0},
@@ -140,7 +140,7 @@ STATS: dict[str, dict[str, Any]] = {
     },
     "heldout_direction": {**_TWO, "fold": np.arange(N) // 2 % 3},
     "heldout_r": {**_OF_VALUE, "fold": np.arange(N) % 3},
-    "logistic": {**_TWO, "method": "auto", "n_threads": 1},
+    "logistic": {**_TWO, "n_threads": 1},
     "max_permutation": {
         **_TWO, "groups": PURE, "within": None, "family": [0] * WIDTH, "statistic": None,
         "bound": False, **_FEW,

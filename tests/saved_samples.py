@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 
 from lens_probes.ablate.card import CausalCard
+from lens_probes.activations.shard_folder import FORMAT as STORE_FORMAT
+from lens_probes.activations.shard_folder import MANIFEST, ShardFolder, key_of
+from lens_probes.drawing.page import FORMAT, NUMBERS, PAGE
+from lens_probes.drawing.painting import Painting
 from lens_probes.findings import Doubt, Lesson, Measured, Outcome, Value
 from lens_probes.findings.record import write_record
-from lens_probes.folders import write_folder
-from lens_probes.painting import Painting
-from lens_probes.report.finding_page import FORMAT, NUMBERS, PAGE
-from lens_probes.result import SweepResult
-from lens_probes.sealed import seal, write_atomic
-from lens_probes.shard_folder import FORMAT as STORE_FORMAT
-from lens_probes.shard_folder import MANIFEST, ShardFolder, key_of
+from lens_probes.storage.folders import write_folder
+from lens_probes.storage.integrity import seal, write_atomic
+from lens_probes.sweep_result import SweepResult
 from lens_probes.unit_details import TokenContext, UnitDetails
 from lens_probes.validate.replication import Replication
 

@@ -10,7 +10,7 @@ import pytest
 
 import lens_probes as lp
 from lens_probes.cli import main
-from lens_probes.painting import Painting
+from lens_probes.drawing.painting import Painting
 
 pytestmark = pytest.mark.model
 

@@ -9,7 +9,7 @@ import pytest
 
 import lens_probes as lp
 from lens_probes import stats
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.validate.confounds import (
     adjustment,
     categorical_differences,

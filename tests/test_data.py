@@ -111,7 +111,7 @@ def test_nouns_and_verbs_are_matched(measure: str, auc_bound: float, pair_bound:
 def bundled_tokenizer() -> Any:
     from transformers import AutoTokenizer
 
-    from lens_probes.model_files import bundled_gguf, converted_gguf
+    from lens_probes.model.gguf import bundled_gguf, converted_gguf
 
     return AutoTokenizer.from_pretrained(converted_gguf(bundled_gguf()), local_files_only=True)
 

@@ -10,9 +10,9 @@ from tiny_models import PROSE
 
 from lens_probes.findings import CLAIMS, LESSONS, Setting
 from lens_probes.findings.reproduce import load_script, run_script
-from lens_probes.model import LensModel
-from lens_probes.sealed import unseal
-from lens_probes.texts import Document, Text
+from lens_probes.model.load import LensModel
+from lens_probes.storage.integrity import unseal
+from lens_probes.texts.load import Document, Text
 
 pytestmark = pytest.mark.model
 

@@ -11,8 +11,7 @@ from tiny_models import PROSE
 
 import lens_probes as lp
 from lens_probes.decision import preset_decision, resolve
-from lens_probes.model import LensModel
-from lens_probes.plain import plain
+from lens_probes.model.load import LensModel
 from lens_probes.probes import (
     CategoryProbe,
     ContextProbe,
@@ -23,9 +22,10 @@ from lens_probes.probes import (
 )
 from lens_probes.probes.again import probe_again
 from lens_probes.probes.contrasts import bundled_contrast, load_contrast
-from lens_probes.schemas.sweep_result import check_origin
 from lens_probes.significance import max_test
-from lens_probes.texts import Document, Text, load_text, some_documents
+from lens_probes.storage.json_values import to_json_value
+from lens_probes.storage.schemas.sweep_result import check_origin
+from lens_probes.texts.load import Document, Text, load_text, some_documents
 from lens_probes.validate.others import specificity
 from lens_probes.validate.toy import toy_model
 from lens_probes.verdict import verdict
@@ -364,7 +364,7 @@ def test_what_every_probe_says_of_itself_can_be_read_again(tiny_model: LensModel
         ContextProbe("space"),
         ContextProbe("context", n_tokens=20),
     ):
-        saved = plain(dict(probe.examples(tiny_model).origin))
+        saved = to_json_value(dict(probe.examples(tiny_model).origin))
         assert check_origin(saved) == saved
 
 
@@ -381,7 +381,7 @@ def test_a_saved_probe_can_be_made_again(tiny_model: LensModel, prose_file: Path
         ContextProbe("context", n_tokens=20),
     ):
         examples = probe.examples(tiny_model)
-        saved = plain(dict(examples.origin))
+        saved = to_json_value(dict(examples.origin))
         assert check_origin(saved) == saved, "what a saved result must hold to be read"
         assert probe_again(saved).examples(tiny_model).digest == examples.digest
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import lens_probes as lp
-from lens_probes import shards
+from lens_probes.activations import workers
 from lens_probes.cli import main
 from lens_probes.report.replication_figures import replication_table
 from lens_probes.validate.replication import KINDS
@@ -79,7 +79,7 @@ def test_a_store_and_workers_give_the_same(
     model: lp.LensModel, first: lp.SweepResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     examples = toy_examples(range(12, 20), 1, "two")
-    monkeypatch.setattr(shards.ModelRecipe, "load", lambda _: model)  # a toy cannot be loaded
+    monkeypatch.setattr(workers, "load_again", lambda _: model)  # a toy cannot be loaded
     plain = lp.replicate(first, examples, model=model)
     with ThreadPoolExecutor(1) as executor:
         given: dict[str, Any] = {"model": model, "store": tmp_path, "executor": executor}

@@ -239,7 +239,16 @@ def test_ci_runs_the_checks_that_contributors_run() -> None:
     text = script.read_text()
     assert "set -euo pipefail" in text
     called = make_calls(text, markdown=False)
-    assert {"test", "format-check", "lint", "types", "test-tl4", "browser-test", "demo"} <= called
+    assert {
+        "test",
+        "format-check",
+        "lint",
+        "types",
+        "imports",
+        "test-tl4",
+        "browser-test",
+        "demo",
+    } <= called
     assert ".ci/run" in (ROOT / ".github/workflows/ci.yml").read_text()
 
 

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM
 
 import lens_probes as lp
 from lens_probes import residual
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 
 pytestmark = pytest.mark.model
 TOKENS = np.random.default_rng(0).integers(3, 390, (2, 9))

@@ -12,9 +12,9 @@ import torch
 from tiny_models import CONFIGS
 
 from lens_probes import maximize, residual
-from lens_probes.activations import read_all_positions
+from lens_probes.activations.collect import read_all_positions
 from lens_probes.maximize.reading import SinkCount
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.residual.correlation import robust_z
 from lens_probes.residual.sinks import SINK_RATIO, is_sink
 

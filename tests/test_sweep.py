@@ -14,9 +14,9 @@ import torch
 import lens_probes as lp
 from lens_probes.answer import answer
 from lens_probes.decision import preset_decision
-from lens_probes.folders import check_output_folder
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.significance import decide
+from lens_probes.storage.folders import check_output_folder
 
 PLANTED = 77
 NO_EXAMPLES = lp.Examples.from_tokens([[1]], 0, [0])

@@ -9,8 +9,8 @@ from tiny_models import PROSE
 
 import lens_probes as lp
 from lens_probes.direct_effect import direct_effects
-from lens_probes.example_checks import NO_TOKEN
-from lens_probes.model import LensModel, load_model
+from lens_probes.examples.checks import NO_TOKEN
+from lens_probes.model.load import LensModel, load_model
 from lens_probes.unit_details import CARDS, EACH, choose, from_plain, to_plain
 
 pytestmark = pytest.mark.model

@@ -18,7 +18,7 @@ from lens_probes import stats
 from lens_probes.adjustment import Adjustment
 from lens_probes.cli import main
 from lens_probes.decision import preset_decision
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.validate import audit as audit_module
 from lens_probes.validate import audit_numbers
 from lens_probes.validate.audit import METHODS, audit, plant

@@ -27,19 +27,19 @@ from lens_probes.ablate.unit_table import unit_table
 from lens_probes.ablate.untrained import SETS_ONLY, with_untrained
 from lens_probes.ablate.verdict import overall
 from lens_probes.ablate.windows import Group, Kind, Positions, grouped
-from lens_probes.activations import collect
+from lens_probes.activations.collect import collect
 from lens_probes.errors import at_least, flag, given_as
-from lens_probes.examples import Examples
-from lens_probes.model import LensModel, check_model
+from lens_probes.examples.examples import Examples
+from lens_probes.model.load import LensModel, check_model
 from lens_probes.probes.base import Probe, examples_of
-from lens_probes.result import SweepResult
+from lens_probes.result import SweepData
 
 
 def ablate(
     model: LensModel,
     probe: Probe | Examples,
     *,
-    result: SweepResult | None = None,
+    result: SweepData | None = None,
     sites: Iterable[str] | None = None,
     layers: Iterable[int] | int | None = None,
     top: int = 20,
@@ -110,7 +110,7 @@ def ablate(
     check_model(model)
     flag("progress", progress)
     at_least(1, tokens_per_pass=tokens_per_pass)
-    given_as("result", result, SweepResult | None, "a SweepResult, or None")
+    given_as("result", result, SweepData | None, "a SweepResult, or None")
     design = Design(top, kind, positions, n_nulls, n_unit_nulls, n_controls, n_windows, after,
                     alpha, interest, untrained, seed)  # fmt: skip
     check_texts(words, prefixes)

@@ -13,10 +13,12 @@ import pandas as pd
 from lens_probes.ablate.verdict import Verdict
 from lens_probes.ablate.wording import card_lines
 from lens_probes.errors import InputError
-from lens_probes.folder_sums import check_folder
-from lens_probes.folders import user_path, write_folder
-from lens_probes.schemas import CardManifest, read_json
-from lens_probes.tables import read_tables, write_tables
+from lens_probes.result import CAUSAL, SweepData
+from lens_probes.storage.folder_sums import check_folder
+from lens_probes.storage.folders import write_folder
+from lens_probes.storage.paths import user_path
+from lens_probes.storage.schemas import CardManifest, read_json
+from lens_probes.storage.tables import read_tables, write_tables
 
 CARD = "causal.json"
 FORMAT = 2
@@ -82,15 +84,25 @@ class CausalCard:
             raise KeyError(name)
         return found.iloc[0]
 
-    def of_sweep(self, swept: Mapping[str, Any]) -> CausalCard:
-        """Itself; InputError where it is no card of the sweep with this provenance."""
-        here = self.provenance
+    @classmethod
+    def beside(cls, result: SweepData) -> CausalCard | None:
+        """The card beside a loaded result; None where there is none.
+
+        Raises
+        ------
+        InputError
+            It cannot be read, or is of another sweep.
+        """
+        if result.folder is None or not (result.folder / CAUSAL).exists():
+            return None
+        card, swept = cls.load(result.folder / CAUSAL), result.provenance
+        here = card.provenance
         if here["examples"]["sha256"] != swept["examples"]["sha256"]:
             other = "examples"
         elif here["model"]["weights_sha256"] != swept["model"]["weights_sha256"]:
             other = "weights"
         else:
-            return self
+            return card
         raise InputError(
             f"the causal card beside this result is of other {other}: move it out of the result's "
             "folder, or ablate again."

@@ -15,7 +15,7 @@ from lens_probes.ablate.jobs import Job, SwapJob
 from lens_probes.ablate.rerun import Start, Way, rerun, start
 from lens_probes.ablate.windows import Group, Positions
 from lens_probes.errors import InputError
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.sites import SITES
 
 TOKENS_PER_PASS = 1536

@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float
 from lens_probes import stats
 from lens_probes.ablate.matching import Units
 from lens_probes.ablate.sets import Ranking
-from lens_probes.examples import Examples
-from lens_probes.replication_groups import mixed_examples
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.replication_groups import mixed_examples
 from lens_probes.sites import SiteShape, unit_name
 
 NOT_TUNED = "it is not significantly tuned"

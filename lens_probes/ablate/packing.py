@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from lens_probes.model_parts import Hook, ModelParts
+from lens_probes.model.parts import Hook, ModelParts
 
 
 def can_pack(model: ModelParts) -> bool:

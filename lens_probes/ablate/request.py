@@ -8,9 +8,9 @@ from typing import Any
 
 from lens_probes.ablate.design import Design, check_top
 from lens_probes.errors import InputError, shown, unknown, whole
-from lens_probes.examples import Examples
-from lens_probes.model import LensModel
-from lens_probes.result import SweepResult
+from lens_probes.examples.examples import Examples
+from lens_probes.model.load import LensModel
+from lens_probes.result import SweepData
 from lens_probes.sites import check_layers, check_sites
 
 
@@ -27,7 +27,7 @@ class Places:
 
 
 def places_of_sweep(
-    result: SweepResult,
+    result: SweepData,
     sites: Iterable[str] | None,
     layers: Iterable[int] | int | None,
     top: int,
@@ -69,7 +69,7 @@ def places_of_sweep(
 def places_of_model(
     model: LensModel,
     examples: Examples,
-    result: SweepResult | None,
+    result: SweepData | None,
     sites: Iterable[str] | None,
     layers: Iterable[int] | int | None,
     top: int,

@@ -16,8 +16,8 @@ from jaxtyping import Float, Int
 from transformers import DynamicCache
 
 from lens_probes.ablate.packing import by_copy, can_pack, on_copies, pack, packing_hooks
-from lens_probes.model import LensModel
-from lens_probes.model_parts import Hook, ModelParts
+from lens_probes.model.load import LensModel
+from lens_probes.model.parts import Hook, ModelParts
 from lens_probes.sites import SITES
 
 _CLOSE = {torch.float64: 1e-6, torch.float32: 1e-3, torch.bfloat16: 0.2, torch.float16: 0.1}

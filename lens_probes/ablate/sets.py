@@ -10,8 +10,8 @@ from jaxtyping import Float
 from lens_probes import stats
 from lens_probes.ablate.design import check_top
 from lens_probes.ablate.matching import Matcher, Profile, Units
-from lens_probes.examples import Examples
-from lens_probes.replication_groups import mixed_examples
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.replication_groups import mixed_examples
 
 _LIKE_BEST = 20
 _TRIES = 3

@@ -16,11 +16,11 @@ from lens_probes.ablate.measured import Candidates
 from lens_probes.ablate.sets import draw_sets, rank
 from lens_probes.ablate.swap import swap_job, writes_of
 from lens_probes.ablate.windows import changes, draw_donors, masks, replacement
-from lens_probes.activations import Activations
+from lens_probes.activations.collect import Activations
 from lens_probes.errors import InputError
-from lens_probes.examples import Examples
-from lens_probes.model import LensModel
-from lens_probes.result import SweepResult
+from lens_probes.examples.examples import Examples
+from lens_probes.model.load import LensModel
+from lens_probes.result import SweepData
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Setup:
     rows: NDArray[np.int64]
     design: Design
 
-    def candidates(self, key: tuple[int, str], result: SweepResult | None) -> Candidates:
+    def candidates(self, key: tuple[int, str], result: SweepData | None) -> Candidates:
         """Top units of one layer and site, by the chosen half alone, and their null sets."""
         x, (layer, site), design = self.activations[key], key, self.design
         one_half = self.examples.select(self.split.chosen)

@@ -16,8 +16,8 @@ from lens_probes.ablate.measured import Candidates
 from lens_probes.ablate.request import check_texts
 from lens_probes.ablate.rerun import Way, rerun, start
 from lens_probes.errors import InputError
-from lens_probes.examples import Examples
-from lens_probes.model import LensModel
+from lens_probes.examples.examples import Examples
+from lens_probes.model.load import LensModel
 from lens_probes.sites import SITES, unit_name
 
 PREFIXES = (

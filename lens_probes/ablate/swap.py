@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from lens_probes.ablate.jobs import SwapJob, replace_units
 from lens_probes.ablate.windows import PASS_WINDOWS, Positions, Replacement, grouped
 from lens_probes.errors import InputError
-from lens_probes.examples import Examples
-from lens_probes.model import LensModel
+from lens_probes.examples.examples import Examples
+from lens_probes.model.load import LensModel
 from lens_probes.sites import SITES
 
 Hooks = list[tuple[str, Callable[..., Any]]]

@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
-from lens_probes.activations import read_all_positions
+from lens_probes.activations.collect import read_all_positions
 from lens_probes.errors import InputError
-from lens_probes.examples import Examples
-from lens_probes.model import LensModel
+from lens_probes.examples.examples import Examples
+from lens_probes.model.load import LensModel
 
 Kind = Literal["zero", "mean", "resample"]
 Positions = Literal["read", "all"]

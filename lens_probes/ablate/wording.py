@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import pandas as pd
 
 from lens_probes.ablate.verdict import UNDECIDED, UNUSED, USED, VERDICTS
 
-if TYPE_CHECKING:
-    from lens_probes.ablate.card import CausalCard
-
 Row = Mapping[Hashable, Any]
 _MOST = 5
 
 
-def card_lines(card: CausalCard) -> tuple[str, ...]:
+class Facts(Protocol):
+    """What of a `CausalCard` is put into words."""
+
+    @property
+    def verdict(self) -> str:
+        """Over all sets."""
+
+    @property
+    def why(self) -> str:
+        """The reason for it."""
+
+    @property
+    def sets(self) -> pd.DataFrame:
+        """One row a layer and site."""
+
+    @property
+    def units(self) -> pd.DataFrame:
+        """One row a unit."""
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Options, examples, notes."""
+
+
+def card_lines(card: Facts) -> tuple[str, ...]:
     """The verdict, what was done, two lines a layer and site, and what to be careful about."""
     rows = card.sets.to_dict("records")
     lines = [f"Does the model use these units? {card.verdict}: {card.why}.", _done(card)]
@@ -28,7 +49,7 @@ def card_lines(card: CausalCard) -> tuple[str, ...]:
     return tuple(line for line in (*lines, _notes(card)) if line)
 
 
-def _done(card: CausalCard) -> str:
+def _done(card: Facts) -> str:
     options, examples = card.provenance["options"], card.provenance["examples"]
     kinds = {
         "zero": "set to zero",
@@ -90,7 +111,7 @@ def _steered(row: Row, name: str) -> str:
     )
 
 
-def _notes(card: CausalCard) -> str:
+def _notes(card: Facts) -> str:
     notes = card.provenance["notes"]
     return "Notes: " + "; ".join(notes) + "." if notes else ""
 

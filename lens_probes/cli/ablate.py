@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lens_probes.ablate.card import CausalCard
     from lens_probes.ablate.request import Places
     from lens_probes.probes import Probe
-    from lens_probes.result import SweepResult
+    from lens_probes.sweep_result import SweepResult
 
 
 def ablate(
@@ -85,7 +85,8 @@ def ablate(
 
     from lens_probes.ablate.design import Design
     from lens_probes.ablate.request import places_of_sweep
-    from lens_probes.result import CAUSAL, SweepResult
+    from lens_probes.result import CAUSAL
+    from lens_probes.sweep_result import SweepResult
 
     asked: dict[str, Any] = {"top": top, "kind": kind, "positions": positions, "n_nulls": nulls,
              "n_windows": windows, "after": after, "alpha": alpha, "interest": interest,
@@ -96,8 +97,9 @@ def ablate(
     folder = run / CAUSAL if out is None else out
     page = run / "report.html" if out is None else None
     card = _card_there(folder, result, places.options(design))
-    from lens_probes.folder_sums import write_sums
-    from lens_probes.folders import check_report_path, clear_aside, hold_folder
+    from lens_probes.storage.folder_sums import write_sums
+    from lens_probes.storage.folders import clear_aside, hold_folder
+    from lens_probes.storage.paths import check_report_path
 
     if page is not None:
         check_report_path(page)

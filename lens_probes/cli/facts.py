@@ -52,7 +52,8 @@ def audit(*, seeds: int = 10) -> int:
 
 def models() -> None:
     """What can be loaded, and the bundled model's state on this machine."""
-    from lens_probes.model_files import BUNDLED_WHEEL, bundled_gguf, cache_folder
+    from lens_probes.model.gguf import BUNDLED_WHEEL, bundled_gguf
+    from lens_probes.storage.cache import cache_folder
 
     try:
         state = f"installed: {bundled_gguf().name}"
@@ -91,8 +92,8 @@ def sites(*, model: str | None = None) -> None:
 
 def texts() -> None:
     """The bundled text, and what else can be given."""
-    from lens_probes.text_cache import text_cache
-    from lens_probes.texts import load_text
+    from lens_probes.storage.cache import text_cache
+    from lens_probes.texts.load import load_text
 
     speeches = load_text("speeches")
     speakers = len({document.source for document in speeches.documents})

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from lens_probes.cli.options import ModelOptions, load
 from lens_probes.cli.running import command_line
 from lens_probes.errors import InputError
-from lens_probes.paths import output_path
+from lens_probes.storage.paths import output_path
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
-    from lens_probes.report.finding_page import Finding
-    from lens_probes.texts import Text
+    from lens_probes.drawing.page import Finding
+    from lens_probes.model.load import LensModel
+    from lens_probes.texts.load import Text
 
 
 def find(
@@ -39,9 +39,9 @@ def find(
     InputError
         The folder holds something else, or cannot be written.
     """
-    from lens_probes.folder_sums import write_sums
-    from lens_probes.folders import clear_aside, hold_folder
-    from lens_probes.report.finding_page import NUMBERS, PAGE
+    from lens_probes.drawing.page import NUMBERS, PAGE
+    from lens_probes.storage.folder_sums import write_sums
+    from lens_probes.storage.folders import clear_aside, hold_folder
 
     folder = output_path(out)
     if (folder / NUMBERS).exists():
@@ -69,9 +69,9 @@ def find(
 
 def _same_command(folder: Path) -> dict[str, Any]:
     """The numbers in a folder, if all of it is whole and made by this command; else an error."""
-    from lens_probes.folder_sums import check_folder
-    from lens_probes.report.finding_page import FORMAT, NUMBERS, PAGE
-    from lens_probes.schemas import FindingNumbers, read_json
+    from lens_probes.drawing.page import FORMAT, NUMBERS, PAGE
+    from lens_probes.storage.folder_sums import check_folder
+    from lens_probes.storage.schemas import FindingNumbers, read_json
 
     check_folder(folder, (NUMBERS, PAGE))
     said = read_json(folder / NUMBERS, FindingNumbers, newest=FORMAT)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lens_probes.model import LensModel
-    from lens_probes.result import SweepResult
-    from lens_probes.texts import Text
+    from lens_probes.model.load import LensModel
+    from lens_probes.sweep_result import SweepResult
+    from lens_probes.texts.load import Text
 
 PASSAGE = 512
 
@@ -61,11 +61,11 @@ def heatmap(
     """
     log_lines(quiet)
     check_at_least(1, tokens=tokens)
-    from lens_probes.folders import check_report_path
+    from lens_probes.storage.paths import check_report_path
 
     page = None if out is None else check_report_path(out)
-    from lens_probes.result import SweepResult
-    from lens_probes.texts import load_text
+    from lens_probes.sweep_result import SweepResult
+    from lens_probes.texts.load import load_text
 
     result = SweepResult.load(run)
     name = _strongest(result, layer, site) if unit == "top" else _named(unit, layer, site)
@@ -76,11 +76,11 @@ def heatmap(
     )
     if model.tokenizer is None:
         raise InputError("this model has no tokenizer: there is no text to paint with it.")
+    from lens_probes.drawing.heatmap_page import heatmap_page
+    from lens_probes.drawing.text_heatmap import TextHeatmap
     from lens_probes.paint import paint
-    from lens_probes.report.heatmap_page import heatmap_page
-    from lens_probes.report.text_heatmap import TextHeatmap
-    from lens_probes.sealed import write_page
     from lens_probes.sites import parse_unit_name
+    from lens_probes.storage.integrity import write_page
 
     layer, site, index = parse_unit_name(name, model.shapes)
     passages, titles, left_out = _passages(model, given, tokens)

@@ -16,9 +16,9 @@ from lens_probes.errors import InputError, unknown, whole
 from lens_probes.sites import SITES
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
-    from lens_probes.report.finding_page import Finding
-    from lens_probes.texts import Text
+    from lens_probes.drawing.page import Finding
+    from lens_probes.model.load import LensModel
+    from lens_probes.texts.load import Text
 
 Method = Literal["gradient", "tokens", "sample"]
 ALL_OF_IT = 0
@@ -185,7 +185,7 @@ def _text(method: Method, given: dict[str, Any], seed: int) -> Text | None:
     characters = given.get("characters", 200_000)
     if name is None:
         return None
-    from lens_probes.texts import load_text, some_documents
+    from lens_probes.texts.load import load_text, some_documents
 
     return some_documents(load_text(name), None if characters == ALL_OF_IT else characters, seed)
 

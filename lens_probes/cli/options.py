@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import CoercionError, Parameter, Token, convert
 
 from lens_probes.errors import InputError, at_least
-from lens_probes.model_files import cache_folder
-from lens_probes.paths import check_outside, check_writable, user_path
+from lens_probes.storage.cache import cache_folder
+from lens_probes.storage.paths import check_outside, check_writable, user_path
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
 
 _MOST_LAYERS = 100_000
 
@@ -199,7 +199,7 @@ def load(options: ModelOptions) -> LensModel:
         logging.getLogger(__name__).info("loading model %s", options.model)
     from transformers.utils import logging as transformers_logging
 
-    from lens_probes.model import load_model
+    from lens_probes.model.load import load_model
 
     quiet_down: Any = transformers_logging  # untyped
     quiet_down.set_verbosity_error()

@@ -16,12 +16,12 @@ from lens_probes.cli.options import (
 )
 from lens_probes.cli.running import command_line
 from lens_probes.errors import InputError
-from lens_probes.folders import REPORT, clear_aside, hold_folder
+from lens_probes.storage.folders import REPORT, clear_aside, hold_folder
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
     from lens_probes.probes import Probe
-    from lens_probes.result import SweepResult
+    from lens_probes.sweep_result import SweepResult
     from lens_probes.validate.replication import Replication
 
 
@@ -59,7 +59,7 @@ def replicate(
         No progress and log lines.
     """
     log_lines(quiet)
-    from lens_probes.result import SweepResult
+    from lens_probes.sweep_result import SweepResult
 
     given = {"text": text, "words": words, "sentences": sentences, "seed": seed}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -73,9 +73,9 @@ def replicate(
     out = out or run / "replication"
     check_work(work, out)
     result = SweepResult.load(run)
-    from lens_probes.folder_sums import write_sums
     from lens_probes.report.html import report_html
-    from lens_probes.sealed import write_page
+    from lens_probes.storage.folder_sums import write_sums
+    from lens_probes.storage.integrity import write_page
     from lens_probes.validate.replication import REPLICATION
 
     if (out / REPLICATION).exists():
@@ -101,7 +101,7 @@ def _same_replication(
     out: Path, result: SweepResult, changes: dict[str, Any], quiet: bool
 ) -> Replication:
     """The replication of the same command, made from what is there now; an error for another."""
-    from lens_probes.plain import plain
+    from lens_probes.storage.json_values import to_json_value
     from lens_probes.validate.replication import Replication
 
     found = Replication.load(out)
@@ -113,7 +113,7 @@ def _same_replication(
     same = (
         first["examples"]["sha256"] == result.provenance["examples"]["sha256"]
         and found.provenance["model"] == model.provenance
-        and second["origin"] == plain(dict(probe.examples(model).origin))
+        and second["origin"] == to_json_value(dict(probe.examples(model).origin))
     )
     if not same:
         raise InputError(
@@ -131,7 +131,7 @@ def _show(found: Replication, out: Path) -> None:
 
 def _probe_of(result: SweepResult, changes: dict[str, Any]) -> Probe:
     from lens_probes.probes.again import probe_again
-    from lens_probes.texts import load_text
+    from lens_probes.texts.load import load_text
 
     texts = {"text": load_text(changes["text"])} if "text" in changes else {}
     return probe_again(result.provenance["examples"]["origin"], **changes | texts)
@@ -149,7 +149,7 @@ def _model_of(result: SweepResult, quiet: bool) -> LensModel:
 def _replicate(
     result: SweepResult, changes: dict[str, Any], permutations: int, work: WorkOptions, quiet: bool
 ) -> Replication:
-    from lens_probes.execute import open_executor
+    from lens_probes.activations.executors import open_executor
     from lens_probes.validate.replicate import replicate as run_again
 
     probe, model = _probe_of(result, changes), _model_of(result, quiet)

@@ -7,8 +7,8 @@ from typing import Literal
 
 from lens_probes.cli.options import log_lines
 from lens_probes.errors import InputError, at_least
-from lens_probes.folders import hold_aside
-from lens_probes.paths import check_writable, user_path
+from lens_probes.storage.folders import hold_aside
+from lens_probes.storage.paths import check_writable, user_path
 
 
 def reproduce(

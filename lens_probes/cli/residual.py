@@ -13,9 +13,9 @@ from lens_probes.errors import InputError, unknown
 from lens_probes.sites import SITES
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
-    from lens_probes.report.finding_page import Finding
-    from lens_probes.texts import Text
+    from lens_probes.drawing.page import Finding
+    from lens_probes.model.load import LensModel
+    from lens_probes.texts.load import Text
 
 PROMPT = "The dentist left the toothpaste and the mouthwash on the bookshelf beside the mirror."
 

@@ -17,13 +17,13 @@ from lens_probes.cli.options import (
     parse_layers,
 )
 from lens_probes.errors import MOST_PERMUTATIONS, InputError, alpha_of, unknown, whole
-from lens_probes.folders import MANIFEST, REPORT, clear_aside, hold_folder
-from lens_probes.paths import output_path
 from lens_probes.sites import SITES
+from lens_probes.storage.folders import MANIFEST, REPORT, clear_aside, hold_folder
+from lens_probes.storage.paths import output_path
 
 if TYPE_CHECKING:
     from lens_probes.probes import Probe
-    from lens_probes.result import SweepResult
+    from lens_probes.sweep_result import SweepResult
 
 command_line: ContextVar[str] = ContextVar("command", default="")
 
@@ -48,7 +48,7 @@ def run_sweep(
         model = load(model_options)
 
         import lens_probes as lp
-        from lens_probes.execute import open_executor
+        from lens_probes.activations.executors import open_executor
 
         with open_executor(
             options.executor,
@@ -113,7 +113,7 @@ def _same_result(
     out: Path, make_probe: Callable[[], Probe], model_options: ModelOptions
 ) -> SweepResult:
     """The result of the same command, made from what is there now; an error if it is another."""
-    from lens_probes.result import SweepResult
+    from lens_probes.sweep_result import SweepResult
 
     other = f"output folder {out} already holds a result"
     result = SweepResult.load(out)

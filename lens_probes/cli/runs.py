@@ -15,7 +15,7 @@ def report(run: Path, *, out: Path | None = None) -> None:
     out
         Where to write it. [default: report.html in that folder]
     """
-    from lens_probes.result import SweepResult
+    from lens_probes.sweep_result import SweepResult
 
     print(SweepResult.load(run).write_report(out or run / "report.html"))
 

@@ -231,7 +231,7 @@ def _sweep(
 
     def make() -> Probe:
         from lens_probes import probes
-        from lens_probes.texts import load_text
+        from lens_probes.texts.load import load_text
 
         if text is not None:
             given["text"] = load_text(text)

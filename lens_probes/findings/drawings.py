@@ -8,8 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
-from lens_probes.report.frame import evenly, frame, jitter, plain
-from lens_probes.report.palette import line_style
+from lens_probes.drawing.frame import evenly, frame, jitter, plain
+from lens_probes.drawing.palette import line_style
 
 _MOST_POINTS = 4000
 

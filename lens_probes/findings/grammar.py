@@ -7,17 +7,17 @@ from numpy.typing import NDArray
 
 from lens_probes import stats
 from lens_probes.errors import InputError
-from lens_probes.examples import Examples
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.tokenised import tokenised
 from lens_probes.findings.claim import Measured, Side, Value
 from lens_probes.findings.setting import Setting
 from lens_probes.findings.spread import Key, Reading, Sample
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.paint import paint
 from lens_probes.probes import GrammarProbe
 from lens_probes.residual import attention_sinks, stream, typical_norm
-from lens_probes.tagging import load_tagger
-from lens_probes.texts import Document, Text
-from lens_probes.tokenised import tokenised
+from lens_probes.texts.load import Document, Text
+from lens_probes.texts.tagging import load_tagger
 
 PASSAGE = (
     "Randomness is the apparent lack of a pattern in events. A random sequence of symbols follows "

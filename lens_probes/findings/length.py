@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lens_probes.activations import collect
-from lens_probes.examples import Examples
+from lens_probes.activations.collect import collect
+from lens_probes.examples.examples import Examples
 from lens_probes.findings.claim import Value
 from lens_probes.findings.parts import ends_of
 from lens_probes.findings.setting import Setting
 from lens_probes.findings.spread import estimate, halves, mean
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.probes import TokenLengthProbe
 
 Floats = NDArray[np.float64]

@@ -16,7 +16,6 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from lens_probes.digests import read_file, sha256, sha256_of
 from lens_probes.errors import InputError, one_line
 from lens_probes.findings.claim import SIMULATED, Measured, Value
 from lens_probes.findings.claims import CLAIMS
@@ -24,8 +23,16 @@ from lens_probes.findings.intervals import no_interval
 from lens_probes.findings.parts import bounded, why_none
 from lens_probes.findings.setting import Lesson, Outcome
 from lens_probes.findings.verdict import Verdict, decide
-from lens_probes.schemas import LessonRecord, checked
-from lens_probes.sealed import remove_leftovers, seal, unseal, write_atomic
+from lens_probes.storage.integrity import (
+    read_file,
+    remove_leftovers,
+    seal,
+    sha256,
+    sha256_of,
+    unseal,
+    write_atomic,
+)
+from lens_probes.storage.schemas import LessonRecord, checked
 
 FORMAT = 3
 _KEPT = ("value", "low", "high", "null", "untrained", "unit", "of")

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lens_probes.digests import sha256_of
 from lens_probes.errors import InputError, at_least
 from lens_probes.findings.reproduce import kept_records, run_lessons
 from lens_probes.findings.setting import Scale, Setting
 from lens_probes.findings.tables import Findings
-from lens_probes.model import LensModel, load_model
-from lens_probes.texts import Text, load_text
+from lens_probes.model.load import LensModel, load_model
+from lens_probes.storage.integrity import sha256_of
+from lens_probes.texts.load import Text, load_text
 
 
 @dataclass(frozen=True)

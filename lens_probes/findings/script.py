@@ -12,8 +12,8 @@ from lens_probes.findings.reproduce import Script, run_script
 from lens_probes.findings.run_models import place
 from lens_probes.findings.setting import SCALES, Lesson, Outcome, Scale, Setting
 from lens_probes.findings.tables import record_lines
-from lens_probes.model import LensModel, load_model
-from lens_probes.texts import load_text
+from lens_probes.model.load import LensModel, load_model
+from lens_probes.texts.load import load_text
 
 AUTO = "auto"
 

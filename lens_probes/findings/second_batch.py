@@ -19,7 +19,7 @@ from lens_probes.findings.profiles import (
     word_z,
 )
 from lens_probes.findings.spread import Profile, Sample
-from lens_probes.texts import Text
+from lens_probes.texts.load import Text
 
 FEW = 10
 

@@ -9,13 +9,13 @@ from typing import Any, Literal, TypeVar
 
 import plotly.graph_objects as go
 
-from lens_probes.activations import Activations, collect
-from lens_probes.examples import Examples
+from lens_probes.activations.collect import Activations, collect
+from lens_probes.examples.examples import Examples
 from lens_probes.findings.claim import Measured, same_model
 from lens_probes.findings.spread import Reading
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.probes.base import Probe
-from lens_probes.texts import Text, some_documents
+from lens_probes.texts.load import Text, some_documents
 
 T = TypeVar("T")
 Scale = Literal["course", "machine", "quick"]

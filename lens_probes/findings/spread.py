@@ -16,12 +16,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lens_probes.activations import Activations
-from lens_probes.examples import Examples
+from lens_probes.activations.collect import Activations
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.joined_ids import numbered
+from lens_probes.examples.replication_groups import mixed_examples
 from lens_probes.findings.claim import Value
 from lens_probes.findings.intervals import ERROR, estimate, halves, interval, mean
 from lens_probes.findings.parts import ends_of
-from lens_probes.replication_groups import mixed_examples, numbered
 
 __all__ = [
     "INTERVAL", "NULL", "By", "Key", "Profile", "Reading", "Sample", "estimate", "half_samples",

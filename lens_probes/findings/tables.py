@@ -24,7 +24,7 @@ from lens_probes.findings.claim import Claim
 from lens_probes.findings.claims import CLAIMS
 from lens_probes.findings.record import Record
 from lens_probes.findings.verdict import IDENTITY
-from lens_probes.sealed import remove_leftovers, write_atomic
+from lens_probes.storage.integrity import remove_leftovers, write_atomic
 
 SIDES = ("course", "rigorous")
 WORDS = ("reproduced", IDENTITY, "partly", "contradicted", "not testable here")

@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from lens_probes.errors import InputError, unknown
-from lens_probes.example_checks import NO_TOKEN
+from lens_probes.examples.checks import NO_TOKEN
 from lens_probes.maximize.reading import Sinks, unit_numbers
 from lens_probes.paint import token_texts
 

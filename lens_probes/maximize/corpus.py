@@ -12,8 +12,8 @@ from jaxtyping import Int, UInt64
 from numpy.typing import NDArray
 
 from lens_probes.errors import InputError, given_as
-from lens_probes.example_checks import NO_TOKEN
-from lens_probes.texts import Text
+from lens_probes.examples.checks import NO_TOKEN
+from lens_probes.texts.load import Text
 
 SECTION = 200_000
 _BETWEEN_WORDS = re.compile(r"(?<=\S)(?= \w)|(?<=\w)(?=\n\w)")

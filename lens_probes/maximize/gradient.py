@@ -18,7 +18,7 @@ from lens_probes.maximize.objective import (
     Read,
     unit_objective,
 )
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 
 # What is held at once: embeddings of all starts, a path with a row for each step.
 MOST_STARTS, MOST_STEPS = 10_000, 1_000_000

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from lens_probes.activations import TOKENS_PER_BATCH
+from lens_probes.activations.collect import TOKENS_PER_BATCH
 from lens_probes.errors import InputError, at_least, choice, flag, whole
-from lens_probes.model import LensModel, check_model
+from lens_probes.model.load import LensModel, check_model
 from lens_probes.sites import SITES, SiteShape, check_layers, check_sites, unit_name
 
 Read = Literal["last", "mean"]

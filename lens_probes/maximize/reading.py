@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lens_probes.arrays import LARGEST, in_order
 from lens_probes.errors import InputError, at_least, flag, number, whole
-from lens_probes.model import LensModel, check_model
+from lens_probes.model.load import LensModel, check_model
 from lens_probes.residual.sinks import is_sink
 from lens_probes.sites import SITES, check_layers, check_sites, unit_name
 

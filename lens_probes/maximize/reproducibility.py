@@ -18,7 +18,7 @@ from lens_probes.maximize.gradient import (
     random_embeddings,
 )
 from lens_probes.maximize.objective import Read, unit_objective
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 
 TIE = 1e-12
 MOST_NULL = 1_000_000

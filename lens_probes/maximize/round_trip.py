@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from lens_probes.errors import InputError
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 
 _ROUNDS = 50
 

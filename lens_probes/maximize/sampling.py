@@ -26,9 +26,9 @@ from lens_probes.maximize.reading import (
     in_batches,
     make_place,
 )
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.residual.sinks import SINK_RATIO
-from lens_probes.texts import Text
+from lens_probes.texts.load import Text
 
 MOST_AROUND = 10_000  # tokens kept on each side of an example
 

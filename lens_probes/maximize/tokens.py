@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from tqdm.auto import tqdm
 
-from lens_probes.activations import read_all_positions
+from lens_probes.activations.collect import read_all_positions
 from lens_probes.errors import at_least, flag, within
 from lens_probes.maximize.gradient import MOST_STARTS, MOST_STEPS
 from lens_probes.maximize.objective import (
@@ -25,7 +25,7 @@ from lens_probes.maximize.objective import (
     unit_objective,
 )
 from lens_probes.maximize.round_trip import TextTokens, text_tokens
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 
 MOST_CANDIDATES = 100_000
 FORWARDS_PER_GRADIENT = 3  # a backward pass costs about two forward passes

@@ -15,9 +15,9 @@ from tqdm.auto import tqdm
 from lens_probes.errors import InputError, at_least, flag, within
 from lens_probes.maximize.corpus import TokenStream
 from lens_probes.maximize.reading import MOST_WINDOWS, SinkCount, Sinks, at, make_place
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.residual.sinks import SINK_RATIO
-from lens_probes.texts import Text
+from lens_probes.texts.load import Text
 
 MOST_TOKENS = 2**28
 

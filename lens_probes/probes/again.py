@@ -14,7 +14,7 @@ from lens_probes.probes.grammar import GrammarProbe
 from lens_probes.probes.negation import NegationProbe
 from lens_probes.probes.proper_noun import ProperNounProbe
 from lens_probes.probes.token_length import TokenLengthProbe
-from lens_probes.texts import SPEECHES, Text, load_text
+from lens_probes.texts.load import SPEECHES, Text, load_text
 
 PROBES: Mapping[str, type[Probe]] = {
     kind.name: kind

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-import numpy as np
-
-from lens_probes.draws import Balance, draw_targets
 from lens_probes.errors import InputError, at_least, choice, flag, given_as, shown
-from lens_probes.examples import Examples
-from lens_probes.replication_groups import joined, numbered, read_tokens
-from lens_probes.targets import Candidate, Exclusion, Rule, find_targets, locate
-from lens_probes.texts import Text
-from lens_probes.tokenised import Tokenised
-from lens_probes.windows import Context, Read, Targets, Window, cut_windows, starts_with_bos
+from lens_probes.examples.draws import Balance, draw_targets
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.targets import Candidate, Exclusion, Rule, find_targets, locate
+from lens_probes.examples.tokenised import Tokenised
+from lens_probes.examples.windows import (
+    Context,
+    Read,
+    Targets,
+    Window,
+    cut_windows,
+    starts_with_bos,
+)
+from lens_probes.probes.stems import by_stem, stemmer
+from lens_probes.texts.load import Text
 
 GroupBy = Literal["word", "stem"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
 
 
 class Probe(ABC):
@@ -208,7 +212,7 @@ class TextProbe(Probe):
         classes: tuple[int, ...] = (0, 1),
         **origin: Any,
     ) -> Examples:
-        """Examples of word types (-> class) in a text; see `lens_probes.targets.find_targets`."""
+        """Examples of word types (-> class) in a text; see `examples.targets.find_targets`."""
         found = find_targets(
             text, model.tokenizer, words, rule=rule, window=self.window, unless=unless
         )
@@ -276,25 +280,3 @@ class TextProbe(Probe):
             bos_token_id=model.tokenizer.bos_token_id,
         )
         return examples if self.group_by == "word" else by_stem(examples)
-
-
-def by_stem(examples: Examples) -> Examples:
-    """The examples with word types of one stem as one group, joined over the read token.
-
-    With the mean over a target's tokens read, stems alone.
-    """
-    assert examples.word is not None
-    stems = np.array(stemmer().stemWords([str(word) for word in examples.word]))
-    group = numbered(stems) if examples.read == "mean" else joined(stems, read_tokens(examples))
-    return dataclasses.replace(examples, own_group=group.astype(str).astype(object))
-
-
-def stemmer() -> Any:
-    """Snowball's English stemmer."""
-    try:
-        return importlib.import_module("snowballstemmer").stemmer("english")
-    except ModuleNotFoundError as error:
-        raise InputError(
-            'group_by="stem" needs the package snowballstemmer: run `pip install '
-            "snowballstemmer`, or group by word."
-        ) from error

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from lens_probes.arrays import class_names_of
 from lens_probes.errors import InputError, given_as
-from lens_probes.examples import Examples
+from lens_probes.examples.examples import Examples
 from lens_probes.probes.base import TextProbe, text_origin
 from lens_probes.probes.contrasts import Contrast, Sentences, bundled_contrast, load_contrast
 from lens_probes.probes.word_sets import list_of_words, word_classes
-from lens_probes.texts import Text
+from lens_probes.texts.load import Text
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lens_probes.errors import InputError, at_least, choice, flag, given_as, shown
-from lens_probes.examples import Examples
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.windows import starts_with_bos
 from lens_probes.probes.base import Probe
 from lens_probes.probes.word_sets import bundled_data, bundled_set, list_of_words
-from lens_probes.windows import starts_with_bos
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
 
 _NAMES = {"space": ("no space", "leading space"), "context": ("alone", "in context")}
 _QUESTIONS = {

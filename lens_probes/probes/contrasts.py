@@ -11,11 +11,11 @@ from typing import Any, Literal
 import numpy as np
 
 from lens_probes.errors import InputError, unknown
-from lens_probes.folders import user_path
 from lens_probes.probes.base import MADE
 from lens_probes.probes.toml_file import read_toml
 from lens_probes.probes.word_sets import bundled_data, word_classes
-from lens_probes.texts import Document, Text
+from lens_probes.storage.paths import user_path
+from lens_probes.texts.load import Document, Text
 
 Sentences = Literal["frames", "single", "multi", "new"]
 

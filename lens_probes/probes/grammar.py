@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from lens_probes.errors import InputError, at_least, flag, unknown
-from lens_probes.examples import Examples
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.targets import Candidate
+from lens_probes.examples.tokenised import Tokenised
+from lens_probes.examples.windows import Window
 from lens_probes.probes.base import LONE, TextProbe, text_origin
 from lens_probes.probes.word_sets import bundled_set, word_classes
-from lens_probes.tagging import TaggedWord, TaggerName, load_tagger
-from lens_probes.targets import Candidate
-from lens_probes.texts import Document, Text, some_documents
-from lens_probes.tokenised import Tokenised
-from lens_probes.windows import Window
+from lens_probes.texts.load import Document, Text, some_documents
+from lens_probes.texts.tagging import TaggedWord, TaggerName, load_tagger
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
 
 CLASSES = ("noun", "verb")
 TAGS = ("NOUN", "VERB")

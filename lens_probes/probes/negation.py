@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lens_probes.errors import given_as
-from lens_probes.examples import Examples
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.targets import Exclusion, Rule
 from lens_probes.probes.base import TextProbe
 from lens_probes.probes.word_sets import bundled_set, word_classes
-from lens_probes.targets import Exclusion, Rule
-from lens_probes.texts import Text
+from lens_probes.texts.load import Text
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
 
 CLASSES = ("affirmation", "negation")
 # "could not" is no affirmation; a causal model that has read "could" cannot know, and the course

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from lens_probes.errors import at_least, choice
-from lens_probes.examples import Examples
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.targets import Candidate, locate
+from lens_probes.examples.tokenised import Tokenised
 from lens_probes.probes.base import TextProbe
-from lens_probes.targets import Candidate, locate
-from lens_probes.texts import Text, some_documents
-from lens_probes.tokenised import Tokenised
+from lens_probes.texts.load import Text, some_documents
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
 
 _WORD = re.compile(r"(?<![\w'])[^\W\d_]+(?:-[^\W\d_]+)*(?![\w-])(?!'(?!s(?!\w)))")
 _SENTENCE_END = ".?!"

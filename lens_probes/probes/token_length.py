@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from lens_probes.errors import MOST, InputError, at_least, whole
-from lens_probes.examples import Examples, above_median
+from lens_probes.examples.examples import Examples, above_median
+from lens_probes.examples.tokenised import tokenised
+from lens_probes.examples.windows import years_of
 from lens_probes.probes.base import Probe, check_text
-from lens_probes.texts import Text
-from lens_probes.tokenised import tokenised
-from lens_probes.windows import years_of
+from lens_probes.texts.load import Text
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
 
 VALUE_NAME = "token length (characters)"
 

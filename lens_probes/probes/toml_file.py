@@ -7,8 +7,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from lens_probes.digests import open_file
 from lens_probes.errors import InputError, one_line
+from lens_probes.storage.integrity import open_file
 
 MOST_BYTES = 2**20
 _MOST_KEY_PARTS = 100

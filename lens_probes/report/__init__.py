@@ -1,5 +1,8 @@
 """Figures, text heat maps and the HTML report of a result."""
 
+from lens_probes.drawing.page import Finding
+from lens_probes.drawing.save_figure import save_figure
+from lens_probes.drawing.text_heatmap import TextHeatmap, heatmap_html, heatmap_text
 from lens_probes.report.checks import unit_or_layer
 from lens_probes.report.correlation_figures import (
     best_correlation_map,
@@ -8,7 +11,6 @@ from lens_probes.report.correlation_figures import (
 )
 from lens_probes.report.example_figures import class_distributions, word_distributions
 from lens_probes.report.figures import accuracy_by_layer, best_auc_map, share_by_layer
-from lens_probes.report.finding_page import Finding
 from lens_probes.report.fit_figures import effect_and_precision, logistic_fit
 from lens_probes.report.html import write_report
 from lens_probes.report.map_figures import layer_unit_map
@@ -28,8 +30,6 @@ from lens_probes.report.residual_figures import (
     token_correlation_map,
 )
 from lens_probes.report.sampling_figures import context_strip, winner_tokens
-from lens_probes.report.static import save_figure
-from lens_probes.report.text_heatmap import TextHeatmap, heatmap_html, heatmap_text
 from lens_probes.report.unit_figures import effect_and_significance
 from lens_probes.report.value_figures import (
     value_distributions,

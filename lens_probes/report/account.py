@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from lens_probes.report.frame import isolate
-from lens_probes.report.numbers import fixed, whole
+from lens_probes.drawing.frame import isolate
+from lens_probes.drawing.numbers import fixed, whole
 from lens_probes.report.ranking import value_name
-from lens_probes.result import SweepResult
+from lens_probes.result import SweepData
 
 METHODS = {
     "max_t": "max-T permutation",
@@ -74,7 +74,7 @@ _RULES = {
 }
 
 
-def question(result: SweepResult) -> str:
+def question(result: SweepData) -> str:
     """The question the probe asks, or one made from the class names."""
     examples = result.provenance["examples"]
     class0, class1 = examples["class_names"]
@@ -84,7 +84,7 @@ def question(result: SweepResult) -> str:
     return str(asked or (made if value is None else f"Which units follow {value}?"))
 
 
-def measured(result: SweepResult) -> dict[str, object]:
+def measured(result: SweepData) -> dict[str, object]:
     """What was read, from what, under which decision."""
     examples, model = result.provenance["examples"], result.provenance["model"]
     origin, (n0, n1) = examples.get("origin", {}), examples["n_per_class"]
@@ -120,7 +120,7 @@ def measured(result: SweepResult) -> dict[str, object]:
     return facts
 
 
-def decided(result: SweepResult) -> dict[str, object]:
+def decided(result: SweepData) -> dict[str, object]:
     """Which p-value decides, corrected how, over what."""
     decision = result.provenance["decision"]
     low, high = decision.get("m_smallest"), decision.get("m_largest")
@@ -165,7 +165,7 @@ def _range(value: object) -> object:
     return " to ".join(ends)
 
 
-def cautions(result: SweepResult, *, intervened: bool) -> tuple[str, ...]:
+def cautions(result: SweepData, *, intervened: bool) -> tuple[str, ...]:
     """What a reader has to know before quoting a number of this report."""
     if value_name(result) is not None:
         return (*_cautions_of_values(result), _use("follows the value", intervened))
@@ -209,7 +209,7 @@ def _use(what: str, intervened: bool) -> str:
     return f"{said}: nothing here intervenes on it."
 
 
-def _cautions_of_values(result: SweepResult) -> tuple[str, ...]:
+def _cautions_of_values(result: SweepData) -> tuple[str, ...]:
     value, level = value_name(result), result.provenance["decision"].get("level", "token")
     if level == "token":
         counted = (
@@ -232,7 +232,7 @@ def _cautions_of_values(result: SweepResult) -> tuple[str, ...]:
     )
 
 
-def _test(result: SweepResult) -> str:
+def _test(result: SweepData) -> str:
     p_column = str(result.provenance["decision"]["p_column"])
     if value_name(result) is not None and p_column in _TESTS_OF_VALUES:
         return _TESTS_OF_VALUES[p_column]
@@ -244,7 +244,7 @@ def _spread(value: pd.Series) -> str:
     return f"from {low} to {high}, median {middle}"
 
 
-def _words(result: SweepResult, label: int, limit: int = 40) -> str:
+def _words(result: SweepData, label: int, limit: int = 40) -> str:
     examples = result.examples
     if "word" not in examples:
         return ""

@@ -9,12 +9,12 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from lens_probes.report.frame import frame, layer_axis, plain
-from lens_probes.report.numbers import fixed, percent, whole
-from lens_probes.report.palette import BLUE, GREEN, GREY, VERMILLION
+from lens_probes.drawing.frame import frame, layer_axis, plain
+from lens_probes.drawing.numbers import fixed, percent, whole
+from lens_probes.drawing.palette import BLUE, GREEN, GREY, VERMILLION
+from lens_probes.drawing.tables import Column, Table, number_or_text
 from lens_probes.report.ranking import value_name
-from lens_probes.report.tables import Column, Table, number_or_text
-from lens_probes.result import SweepResult
+from lens_probes.result import SweepData
 
 HELD_OUT = {
     "best_unit_auc_heldout": ("unit chosen in training", BLUE, "circle", "solid"),
@@ -28,7 +28,7 @@ _NULLS = {
 }
 
 
-def null_table(result: SweepResult) -> Table | None:
+def null_table(result: SweepData) -> Table | None:
     """How often the token-level test passes where there is nothing to find."""
     nulls = result.validation.get("nulls") or {}
     shuffled = "classes" if value_name(result) is None else "values"
@@ -48,7 +48,7 @@ def null_table(result: SweepResult) -> Table | None:
     return Table.of(caption, pd.DataFrame(rows), columns) if rows else None
 
 
-def split_table(result: SweepResult) -> Table | None:
+def split_table(result: SweepData) -> Table | None:
     """The real split of the groups of words into classes beside other splits of them."""
     splits = result.validation.get("splits")
     if not splits:
@@ -73,7 +73,7 @@ def _share(value: Any) -> str:
     return percent(value, 2)
 
 
-def confound_table(result: SweepResult) -> Table | None:
+def confound_table(result: SweepData) -> Table | None:
     """What else differs between the classes."""
     confounds = result.validation.get("confounds") or {}
     rows = [
@@ -94,7 +94,7 @@ def confound_table(result: SweepResult) -> Table | None:
     return Table.of(caption, pd.DataFrame(rows), columns) if rows else None
 
 
-def notes(result: SweepResult) -> tuple[str, ...]:
+def notes(result: SweepData) -> tuple[str, ...]:
     """Resolution of the test, what was held out, what could not be checked."""
     said: Mapping[str, Any] = result.validation
     lines = [str(said["resolution"])] if said.get("resolution") else []
@@ -104,7 +104,7 @@ def notes(result: SweepResult) -> tuple[str, ...]:
     return tuple(line[:1].upper() + line[1:].rstrip(".") + "." for line in lines)
 
 
-def left_out(result: SweepResult, *, replicated: bool, intervened: bool) -> tuple[str, ...]:
+def left_out(result: SweepData, *, replicated: bool, intervened: bool) -> tuple[str, ...]:
     """Checks that were not made for this result, so that their absence is not read as passed."""
     layers, said = result.layers, result.validation
     held_out = has_held_out(result) or "best_r_heldout" in layers or "r_heldout" in result.units
@@ -120,12 +120,12 @@ def left_out(result: SweepResult, *, replicated: bool, intervened: bool) -> tupl
     return tuple(name for name, made in done.items() if not made)
 
 
-def has_held_out(result: SweepResult) -> bool:
+def has_held_out(result: SweepData) -> bool:
     """Whether layers have held-out AUCs."""
     return any(c in result.layers and result.layers[c].notna().any() for c in HELD_OUT)
 
 
-def unit_or_layer(result: SweepResult) -> go.Figure:
+def unit_or_layer(result: SweepData) -> go.Figure:
     """Held-out AUC by layer of chosen units, of the mean difference and of a probe on all units.
 
     The band is the range of the control task: random classes of words, scored on new passages.
@@ -200,7 +200,7 @@ def _control_band(figure: go.Figure, rows: pd.DataFrame, row: int) -> None:
         figure.add_trace(edge, row=row, col=1)
 
 
-def _unit_or_layer_title(result: SweepResult) -> str:
+def _unit_or_layer_title(result: SweepData) -> str:
     """What was chosen in training folds over all layers and sites: no best of held-out scores."""
     nested = result.validation.get("nested_best")
     if not nested or nested["unit"]["auc"] is None:

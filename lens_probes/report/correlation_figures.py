@@ -11,11 +11,11 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from lens_probes.report.frame import frame, layer_axis, plain
-from lens_probes.report.numbers import fixed, missing, percent, whole
-from lens_probes.report.palette import BLUE, GREY, VERMILLION
+from lens_probes.drawing.frame import frame, layer_axis, plain
+from lens_probes.drawing.numbers import fixed, missing, percent, whole
+from lens_probes.drawing.palette import BLUE, GREY, VERMILLION
 from lens_probes.report.ranking import value_name
-from lens_probes.result import SweepResult
+from lens_probes.result import SweepData
 
 BINS, FEW_BINS, FEW_UNITS = 40, 16, 200
 BEST, HELD_OUT = "best_r", "best_r_heldout"
@@ -23,7 +23,7 @@ _BANDS = (("q05_r", "q95_r", "5th to 95th percentile", 0.25),
           ("q25_r", "q75_r", "25th to 75th percentile", 0.5))  # fmt: skip
 
 
-def correlation_by_layer(result: SweepResult) -> go.Figure:
+def correlation_by_layer(result: SweepData) -> go.Figure:
     """Distribution of r over the units of each layer: median, mean, quartiles and 90 % band."""
     table = result.layers
     sites = list(dict.fromkeys(table["site"]))
@@ -54,7 +54,7 @@ def correlation_by_layer(result: SweepResult) -> go.Figure:
     return frame(figure, _spread_title(table), caption, height=height)
 
 
-def correlation_map(result: SweepResult) -> go.Figure:
+def correlation_map(result: SweepData) -> go.Figure:
     """Histogram of r by layer as a heat map: share of a layer's units in each interval of r."""
     units, sites = result.units, list(dict.fromkeys(result.layers["site"]))
     layers = sorted(set(result.layers["layer"]))
@@ -96,7 +96,7 @@ def correlation_map(result: SweepResult) -> go.Figure:
     return frame(figure, _extreme_title(units), caption, height=height)
 
 
-def best_correlation_map(result: SweepResult) -> go.Figure:
+def best_correlation_map(result: SweepData) -> go.Figure:
     """|r| of the strongest unit of every layer and site, with its held-out r where known."""
     table = result.layers
     sites, layers = list(dict.fromkeys(table["site"])), sorted(set(table["layer"]))

@@ -11,12 +11,12 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from lens_probes.drawing.frame import evenly, frame, isolate, jitter, plain, short
+from lens_probes.drawing.numbers import fixed, percent, whole
+from lens_probes.drawing.palette import CLASS_COLOURS
 from lens_probes.errors import unknown
-from lens_probes.report.frame import evenly, frame, isolate, jitter, plain, short
-from lens_probes.report.numbers import fixed, percent, whole
-from lens_probes.report.palette import CLASS_COLOURS
 from lens_probes.report.ranking import strongest
-from lens_probes.result import SweepResult
+from lens_probes.result import SweepData
 
 MAX_POINTS = 250
 MAX_POINTS_OF_WORD = 40
@@ -24,7 +24,7 @@ MAX_WORDS = 12
 ACTIVATION = "activation (the model's own units)"
 
 
-def best_evidence(result: SweepResult, n: int, unit: str | None = None) -> pd.DataFrame:
+def best_evidence(result: SweepData, n: int, unit: str | None = None) -> pd.DataFrame:
     """The n strongest units among those whose activations were kept, or the one named.
 
     Raises InputError for a unit whose activations were not kept.
@@ -36,7 +36,7 @@ def best_evidence(result: SweepResult, n: int, unit: str | None = None) -> pd.Da
     return strongest(result.units[result.units["name"].isin(wanted)], n)
 
 
-def class_distributions(result: SweepResult, n: int = 6, *, unit: str | None = None) -> go.Figure:
+def class_distributions(result: SweepData, n: int = 6, *, unit: str | None = None) -> go.Figure:
     """Activation of every example under the n best units, class by class; the word on hover.
 
     `unit` names one unit of `result.evidence` instead.
@@ -77,7 +77,7 @@ def class_distributions(result: SweepResult, n: int = 6, *, unit: str | None = N
     return frame(figure, _distributions_title(best, named=unit is not None), caption, height=height)
 
 
-def word_distributions(result: SweepResult, *, unit: str | None = None) -> go.Figure:
+def word_distributions(result: SweepData, *, unit: str | None = None) -> go.Figure:
     """Activation under the best unit (or the one named), word by word: do words of a class agree?
 
     The `MAX_WORDS` words with most examples of each class, at most `MAX_POINTS_OF_WORD` each.
@@ -112,7 +112,7 @@ def word_distributions(result: SweepResult, *, unit: str | None = None) -> go.Fi
     return frame(figure, _words_title(means, row, names), caption, height=60 + 21 * len(ticks))
 
 
-def has_words(result: SweepResult) -> bool:
+def has_words(result: SweepData) -> bool:
     """Whether the examples say which word each of them is."""
     return "word" in result.examples and bool(result.examples["word"].notna().any())
 
@@ -179,7 +179,7 @@ def describe(example: pd.Series) -> str:
     return ", ".join(plain(example[c]) for c in known) or f"example {example.name}"
 
 
-def _word_means(result: SweepResult, values: NDArray[np.float64]) -> pd.DataFrame:
+def _word_means(result: SweepData, values: NDArray[np.float64]) -> pd.DataFrame:
     """Words of each class with their rows and mean, those with most examples first."""
     groups = result.examples.groupby(["label", "word"]).indices
     words = []

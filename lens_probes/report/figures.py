@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from lens_probes.drawing.frame import frame, layer_axis, plain
+from lens_probes.drawing.numbers import fixed, percent, whole
+from lens_probes.drawing.palette import line_style
 from lens_probes.report.account import METHODS
-from lens_probes.report.frame import frame, layer_axis, plain
-from lens_probes.report.numbers import fixed, percent, whole
-from lens_probes.report.palette import line_style
-from lens_probes.result import SweepResult
+from lens_probes.result import SweepData
 
 UNTRAINED = "untrained_share_significant"
 HELD_OUT = "mean_accuracy_significant_positive_heldout"
@@ -23,7 +23,7 @@ Z95 = 1.959963984540054
 MOST_BARS = 2
 
 
-def share_by_layer(result: SweepResult) -> go.Figure:
+def share_by_layer(result: SweepData) -> go.Figure:
     """Share of tested units that are significant, by layer, one line a site.
 
     A layer in which nothing could be tested is a gap, not a zero.
@@ -56,7 +56,7 @@ def share_by_layer(result: SweepResult) -> go.Figure:
     return frame(figure, _share_title(table), caption, height=PROFILE_HEIGHT)
 
 
-def accuracy_by_layer(result: SweepResult) -> go.Figure:
+def accuracy_by_layer(result: SweepData) -> go.Figure:
     """Mean in-sample accuracy of significant units that are higher for class 1, by layer and site.
 
     A layer without such a unit is a gap.
@@ -94,7 +94,7 @@ def accuracy_by_layer(result: SweepResult) -> go.Figure:
     return frame(figure, _accuracy_title(table, class1), caption, height=PROFILE_HEIGHT)
 
 
-def best_auc_map(result: SweepResult) -> go.Figure:
+def best_auc_map(result: SweepData) -> go.Figure:
     """AUC of the strongest unit of every layer and site, in that unit's own direction."""
     table = result.layers.assign(
         strength=np.maximum(result.layers["best_auc"], 1 - result.layers["best_auc"])
@@ -194,7 +194,7 @@ def _share_intervals(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     return pd.Series(centre - half, table.index), pd.Series(centre + half, table.index)
 
 
-def _accuracy_spread(result: SweepResult) -> tuple[pd.Series, pd.Series]:
+def _accuracy_spread(result: SweepData) -> tuple[pd.Series, pd.Series]:
     units = result.units
     chosen = units[units["significant"] & (units["direction"] > 0)]
     places = pd.MultiIndex.from_frame(result.layers[["layer", "site"]])

@@ -7,19 +7,19 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from lens_probes.drawing.frame import evenly, frame, jitter, plain, short
+from lens_probes.drawing.numbers import fixed, percent, whole
+from lens_probes.drawing.palette import CLASS_COLOURS, GREEN, GREY
 from lens_probes.report.example_figures import best_evidence, describe
 from lens_probes.report.figures import Z95
-from lens_probes.report.frame import evenly, frame, jitter, plain, short
-from lens_probes.report.numbers import fixed, percent, whole
-from lens_probes.report.palette import CLASS_COLOURS, GREEN, GREY
 from lens_probes.report.ranking import sides, value_name
 from lens_probes.report.unit_figures import thin
-from lens_probes.result import SweepResult
+from lens_probes.result import SweepData
 
 MAX_POINTS = 400
 
 
-def effect_and_precision(result: SweepResult) -> go.Figure:
+def effect_and_precision(result: SweepData) -> go.Figure:
     """Funnel: effect of every unit against its standard error, with the 95 % limits of chance.
 
     The effect is the standardised beta of the logit, or r with a continuous label.
@@ -54,7 +54,7 @@ def effect_and_precision(result: SweepResult) -> go.Figure:
     return frame(figure, title, caption, height=340)
 
 
-def logistic_fit(result: SweepResult, unit: str | None = None) -> go.Figure:
+def logistic_fit(result: SweepData, unit: str | None = None) -> go.Figure:
     """One unit's activation against the class (jittered), with the fitted curve.
 
     `unit` is a name in `result.evidence`; None is the strongest of them that has a finite fit.
@@ -90,7 +90,7 @@ def logistic_fit(result: SweepResult, unit: str | None = None) -> go.Figure:
 
 
 def _effect_and_error(
-    result: SweepResult,
+    result: SweepData,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
     units = result.units
     if value_name(result) is not None:
@@ -146,7 +146,7 @@ def _units(
 
 
 def _jittered(
-    result: SweepResult, x: NDArray[np.float64], rows: NDArray[np.int64], k: int, name: str
+    result: SweepData, x: NDArray[np.float64], rows: NDArray[np.int64], k: int, name: str
 ) -> go.Scatter:
     drawn = rows[evenly(len(rows), MAX_POINTS)]
     return go.Scatter(

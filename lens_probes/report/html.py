@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from lens_probes.answer import answer
-from lens_probes.paths import check_report_path
+from lens_probes.drawing import tables
+from lens_probes.drawing.chart import Chart, embedded, theme
+from lens_probes.drawing.numbers import seconds
+from lens_probes.drawing.page import flat, page_environment, page_file
+from lens_probes.drawing.text_heatmap import best_scale, heatmap_html
 from lens_probes.report import (
     account,
     checks,
@@ -20,29 +23,27 @@ from lens_probes.report import (
     fit_figures,
     map_figures,
     repeat,
-    tables,
     unit_figures,
     value_figures,
 )
-from lens_probes.report.chart import Chart, embedded, theme
-from lens_probes.report.numbers import general, seconds
+from lens_probes.report.layer_table import layer_table
 from lens_probes.report.ranking import value_name
 from lens_probes.report.replication_figures import (
     Replicated,
     replication_scatter,
     replication_table,
 )
-from lens_probes.report.since import saved_replication, verdict_line, with_findings
-from lens_probes.report.text_heatmap import best_scale, heatmap_html
+from lens_probes.report.since import saved_card, saved_replication, verdict_line, with_findings
 from lens_probes.report.unit_browser import unit_browser
 from lens_probes.report.unit_card import UnitCard, marked, unit_card
-from lens_probes.result import CAUSAL, SweepResult
-from lens_probes.sealed import write_page
+from lens_probes.result import SweepData
+from lens_probes.storage.integrity import write_page
+from lens_probes.storage.paths import check_report_path
 from lens_probes.unit_details import CARDS, UnitDetails
 
 
 def write_report(
-    result: SweepResult,
+    result: SweepData,
     path: str | Path,
     *,
     details: Mapping[str, UnitDetails] | None = None,
@@ -64,25 +65,17 @@ def write_report(
 
 
 def report_html(
-    result: SweepResult,
+    result: SweepData,
     *,
     details: Mapping[str, UnitDetails] | None = None,
     replication: Replicated | None = None,
 ) -> str:
     """The whole page as text."""
-    environment = Environment(
-        loader=PackageLoader("lens_probes.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"general": general, "marked": marked}
+    environment = page_environment("lens_probes.report")
+    environment.filters["marked"] = marked
     examples = result.provenance["examples"]
     replication = saved_replication(result) if replication is None else replication
-    there = result.folder is not None and (result.folder / CAUSAL).exists()
-    causal = result.causal if there else None
+    causal = saved_card(result)
     best = example_figures.best_evidence(result, CARDS)["name"]
     known = with_findings(
         {**result.details, **(details or {})}, best, replication=replication, causal=causal
@@ -108,7 +101,7 @@ def report_html(
         held_out=Chart.of("held-out", checks.unit_or_layer(result))
         if checks.has_held_out(result)
         else None,
-        layers=tables.layer_table(result),
+        layers=layer_table(result),
         notes=checks.notes(result),
         not_done=checks.left_out(
             result,
@@ -125,7 +118,7 @@ def report_html(
         ],
         browser=browser,
         unit_data=embedded(browser.data),
-        unit_script=Markup(_file(environment, "units.js")),
+        unit_script=page_file(environment, "units.js"),
         example_charts=_example_charts(result),
         cards=cards,
         replication=None
@@ -146,13 +139,13 @@ def report_html(
             "Seconds spent", {k: seconds(v) for k, v in result.timings.items()}, ("stage", "time")
         ),
         templates=embedded({"light": theme("plotly_white"), "dark": theme("plotly_dark")}),
-        style=Markup(_file(environment, "style.css")),
-        script=Markup(_file(environment, "charts.js")),
+        style=page_file(environment, "style.css"),
+        script=page_file(environment, "charts.js"),
         plotly_js=Markup(get_plotlyjs()),
     )
 
 
-def _layer_charts(result: SweepResult) -> list[Chart]:
+def _layer_charts(result: SweepData) -> list[Chart]:
     """Two that stand side by side, then those that need the whole width."""
     share = Chart.of("share", figures.share_by_layer(result))
     if value_name(result) is None:
@@ -170,7 +163,7 @@ def _layer_charts(result: SweepResult) -> list[Chart]:
     ]
 
 
-def _example_charts(result: SweepResult) -> list[Chart]:
+def _example_charts(result: SweepData) -> list[Chart]:
     words = example_figures.has_words(result)
     if value_name(result) is None:
         charts = [
@@ -190,7 +183,7 @@ def _example_charts(result: SweepResult) -> list[Chart]:
 
 
 def unit_cards(
-    result: SweepResult, details: Mapping[str, UnitDetails]
+    result: SweepData, details: Mapping[str, UnitDetails]
 ) -> list[tuple[UnitCard, list[Chart]]]:
     """Cards of the strongest units whose activations were kept, and of those with details."""
     best = list(example_figures.best_evidence(result, CARDS)["name"])
@@ -200,7 +193,7 @@ def unit_cards(
     ]
 
 
-def _card_charts(result: SweepResult, place: int, name: str) -> list[Chart]:
+def _card_charts(result: SweepData, place: int, name: str) -> list[Chart]:
     if name not in result.evidence:
         return []
     words = example_figures.has_words(result)
@@ -213,10 +206,5 @@ def _card_charts(result: SweepResult, place: int, name: str) -> list[Chart]:
     return [Chart.of(f"card-{place}-{part}", figure) for part, figure in enumerate(drawn)]
 
 
-def _recorded(result: SweepResult) -> dict[str, object]:
-    return repeat.flat({k: v for k, v in result.provenance.items() if k != "command"})
-
-
-def _file(environment: Environment, name: str) -> str:
-    assert environment.loader is not None
-    return environment.loader.get_source(environment, name)[0]
+def _recorded(result: SweepData) -> dict[str, object]:
+    return flat({k: v for k, v in result.provenance.items() if k != "command"})

@@ -8,12 +8,12 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from lens_probes.report.frame import frame, layer_axis, plain
-from lens_probes.report.numbers import fixed, percent, whole
-from lens_probes.report.palette import BLUE, NEUTRAL, VERMILLION
+from lens_probes.drawing.frame import frame, layer_axis, plain
+from lens_probes.drawing.numbers import fixed, percent, whole
+from lens_probes.drawing.palette import BLUE, NEUTRAL, VERMILLION
 from lens_probes.report.ranking import strongest
 from lens_probes.report.unit_figures import EFFECTS
-from lens_probes.result import SweepResult
+from lens_probes.result import SweepData
 
 MOST_BINS = 128
 SATURATED = 99.5
@@ -21,7 +21,7 @@ TOP_SHARE = 0.01
 DIVERGING = ((0.0, BLUE), (0.5, NEUTRAL), (1.0, VERMILLION))
 
 
-def layer_unit_map(result: SweepResult, *, bins: int = MOST_BINS) -> go.Figure:
+def layer_unit_map(result: SweepData, *, bins: int = MOST_BINS) -> go.Figure:
     """Largest effect, with its sign, in every interval of unit indices of every layer and site.
 
     Binned before drawing: a million units make the same figure as ten thousand.

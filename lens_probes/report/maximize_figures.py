@@ -10,16 +10,16 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from lens_probes.report.activation_axis import (
+from lens_probes.drawing.activation_axis import (
     ActivationAxis,
     mean_and_range,
     one_line_text,
     said,
     token_said,
 )
-from lens_probes.report.frame import evenly, frame, jitter, plain
-from lens_probes.report.numbers import fixed, percent, whole
-from lens_probes.report.palette import BLUE, GREEN, GREY, ORANGE, VERMILLION
+from lens_probes.drawing.frame import evenly, frame, jitter, plain
+from lens_probes.drawing.numbers import fixed, percent, whole
+from lens_probes.drawing.palette import BLUE, GREEN, GREY, ORANGE, VERMILLION
 
 if TYPE_CHECKING:
     from lens_probes.maximize import Maximized, MaximizedTokens, Reproducibility, TopContexts

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lens_probes.report.activation_axis import mean_and_range, one_line_text, said, token_said
-from lens_probes.report.finding_page import Finding
+from lens_probes.drawing.activation_axis import mean_and_range, one_line_text, said, token_said
+from lens_probes.drawing.numbers import fixed, percent, whole
+from lens_probes.drawing.page import Finding
 from lens_probes.report.maximize_figures import (
     activation_path,
     decode_cosines,
@@ -17,7 +18,6 @@ from lens_probes.report.maximize_figures import (
     path_sentence,
     restarts_against_chance,
 )
-from lens_probes.report.numbers import fixed, percent, whole
 from lens_probes.report.sampling_figures import (
     context_said,
     context_strip,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         Winners,
     )
     from lens_probes.maximize.reading import Sinks
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
 
 SHOWN = 5
 AROUND = 80

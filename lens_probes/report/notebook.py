@@ -7,18 +7,18 @@ from importlib import resources
 from jinja2 import Environment
 
 from lens_probes.answer import answer
+from lens_probes.drawing.tables import Table
 from lens_probes.report.account import question
 from lens_probes.report.ranking import rank_name, strongest
-from lens_probes.report.tables import Table
 from lens_probes.report.unit_columns import unit_columns
-from lens_probes.result import SweepResult
+from lens_probes.result import SweepData
 
 UNITS = 10
 _LEFT_OUT = ("n0", "n1", "mean0", "mean1", "n", "mean", "sd", "distinct values")
 
 
-def summary_html(result: SweepResult) -> str:
-    """An HTML fragment for `SweepResult._repr_html_`; it needs nothing else to be shown."""
+def summary_html(result: SweepData) -> str:
+    """An HTML fragment for `SweepData._repr_html_`; it needs nothing else to be shown."""
     template = resources.files("lens_probes.report").joinpath("templates/summary.html.j2")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     columns = [c for c in unit_columns(result) if c.header not in _LEFT_OUT]

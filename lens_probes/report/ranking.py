@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from lens_probes.decision import rank_column
-from lens_probes.result import SweepResult
+from lens_probes.result import SweepData
 
 RANKS = {"rank": "rank in the test over groups", "log10_score_p": "score p", "log10_r_p": "p of r"}
 
@@ -21,13 +21,13 @@ def strongest(units: pd.DataFrame, n: int) -> pd.DataFrame:
     return units.dropna(subset=by).sort_values(by, kind="stable").head(n)
 
 
-def value_name(result: SweepResult) -> str | None:
+def value_name(result: SweepData) -> str | None:
     """Name and unit of a continuous label; None where the label is one of two classes."""
     name = result.provenance["examples"].get("value_name")
     return None if name is None else str(name)
 
 
-def sides(result: SweepResult) -> tuple[str, str]:
+def sides(result: SweepData) -> tuple[str, str]:
     """What a unit of negative and of positive direction does, in words."""
     value = value_name(result)
     if value is not None:

@@ -7,24 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lens_probes import probes
-from lens_probes.result import SweepResult
+from lens_probes.result import SweepData
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
-    """Nested plain values as one list of "a.b" names; lists joined, None as "none"."""
-    found: dict[str, object] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{name}.")
-        elif isinstance(value, list | tuple):
-            found[name] = ", ".join(str(v) for v in value) or "none"
-        else:
-            found[name] = "none" if value is None else str(value)
-    return found
-
-
-def python_lines(result: SweepResult) -> str:
+def python_lines(result: SweepData) -> str:
     """Python that repeats the sweep, as far as the provenance says how."""
     provenance = result.provenance
     model, decision = provenance["model"], provenance["decision"]

@@ -10,10 +10,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from lens_probes.report.frame import frame, plain
-from lens_probes.report.numbers import NONE, fixed, missing, percent, whole
-from lens_probes.report.palette import BLUE, GREEN, GREY, ORANGE, VERMILLION
-from lens_probes.report.tables import Column, Table, auc, text
+from lens_probes.drawing.frame import frame, plain
+from lens_probes.drawing.numbers import NONE, fixed, missing, percent, whole
+from lens_probes.drawing.palette import BLUE, GREEN, GREY, ORANGE, VERMILLION
+from lens_probes.drawing.tables import Column, Table, auc, text
 from lens_probes.report.unit_figures import thin
 
 _GROUPS = {

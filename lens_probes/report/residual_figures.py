@@ -9,11 +9,11 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from lens_probes.report.activation_axis import one_line_text, token_said
-from lens_probes.report.frame import frame, layer_axis, plain
+from lens_probes.drawing.activation_axis import one_line_text, token_said
+from lens_probes.drawing.frame import frame, layer_axis, plain
+from lens_probes.drawing.numbers import fixed, percent, whole
+from lens_probes.drawing.palette import line_style
 from lens_probes.report.map_figures import DIVERGING
-from lens_probes.report.numbers import fixed, percent, whole
-from lens_probes.report.palette import line_style
 
 if TYPE_CHECKING:
     from lens_probes.residual import (

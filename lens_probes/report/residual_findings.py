@@ -11,15 +11,15 @@ import torch
 from numpy.typing import NDArray
 
 from lens_probes import residual
+from lens_probes.drawing.activation_axis import one_line_text, said, token_said
+from lens_probes.drawing.numbers import NONE, fixed, percent, whole
+from lens_probes.drawing.page import Finding
 from lens_probes.errors import InputError
 from lens_probes.paint import token_texts
 from lens_probes.report import residual_figures as draw
-from lens_probes.report.activation_axis import one_line_text, said, token_said
-from lens_probes.report.finding_page import Finding
-from lens_probes.report.numbers import NONE, fixed, percent, whole
 
 if TYPE_CHECKING:
-    from lens_probes.model import LensModel
+    from lens_probes.model.load import LensModel
 
 SHOWN_SINKS = 4
 TOKEN_WIDTH = 16

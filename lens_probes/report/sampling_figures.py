@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from lens_probes.report.activation_axis import one_line_text, said, token_said
-from lens_probes.report.frame import frame, isolate, jitter, plain
-from lens_probes.report.numbers import fixed, percent, whole
-from lens_probes.report.palette import BLUE, GREEN, GREY, ORANGE, VERMILLION
+from lens_probes.drawing.activation_axis import one_line_text, said, token_said
+from lens_probes.drawing.frame import frame, isolate, jitter, plain
+from lens_probes.drawing.numbers import fixed, percent, whole
+from lens_probes.drawing.palette import BLUE, GREEN, GREY, ORANGE, VERMILLION
 
 if TYPE_CHECKING:
     from lens_probes.maximize import Context, TopContexts, Winners

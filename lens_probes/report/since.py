@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lens_probes.drawing.numbers import MINUS, NONE, fixed
 from lens_probes.errors import InputError
-from lens_probes.report.numbers import MINUS, NONE, fixed
 from lens_probes.report.replication_figures import Replicated
-from lens_probes.result import SweepResult
+from lens_probes.result import CAUSAL, SweepData
 from lens_probes.unit_details import UnitDetails
 from lens_probes.validate.replication import Replication
 
@@ -35,7 +35,7 @@ _EFFECTS = {
 }
 
 
-def saved_replication(result: SweepResult) -> Replication | None:
+def saved_replication(result: SweepData) -> Replication | None:
     """The replication beside a loaded result; None where there is none.
 
     Raises
@@ -68,6 +68,15 @@ def _same_units(replicated: pd.DataFrame, swept: pd.DataFrame) -> bool:
         there in replicated and np.array_equal(replicated[there].to_numpy(), swept[here].to_numpy())
         for there, here in pairs
     )
+
+
+def saved_card(result: SweepData) -> CausalCard | None:
+    """The causal card beside a loaded result, as `SweepResult.causal`."""
+    if result.folder is None or not (result.folder / CAUSAL).exists():
+        return None
+    from lens_probes.ablate.card import CausalCard  # noqa: PLC0415 (loads torch)
+
+    return CausalCard.beside(result)
 
 
 def with_findings(

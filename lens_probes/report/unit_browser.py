@@ -11,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lens_probes.decision import rank_column
-from lens_probes.report.numbers import whole
+from lens_probes.drawing.numbers import whole
+from lens_probes.drawing.tables import Table
 from lens_probes.report.ranking import rank_name, strongest
-from lens_probes.report.tables import Table
 from lens_probes.report.unit_columns import side_names, unit_columns
-from lens_probes.result import SweepResult
+from lens_probes.result import SweepData
 
 FIRST_PAGE = 25
 MOST = 20_000
@@ -39,7 +39,7 @@ class UnitBrowser:
     sides: tuple[str, str]
 
 
-def unit_browser(result: SweepResult, *, most: int = MOST, cards: frozenset[str]) -> UnitBrowser:
+def unit_browser(result: SweepData, *, most: int = MOST, cards: frozenset[str]) -> UnitBrowser:
     """The `most` strongest units; units without a p-value come last and only where there is room.
 
     `cards` names the units that have a card to link to.

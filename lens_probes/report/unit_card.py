@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
 
-from lens_probes.report.numbers import fixed, general
+from lens_probes.drawing.numbers import fixed, general
+from lens_probes.drawing.painting import ShownContext
+from lens_probes.drawing.tables import Column, Table, auc, text
 from lens_probes.report.ranking import value_name
-from lens_probes.report.tables import Column, Table, auc, text
 from lens_probes.report.unit_columns import unit_columns
 from lens_probes.report.unit_figures import EFFECTS
-from lens_probes.result import SweepResult
-from lens_probes.unit_details import ShownContext as ShownContext
+from lens_probes.result import SweepData
 from lens_probes.unit_details import UnitDetails, choose
 
 NEIGHBOURS = 5
@@ -48,7 +48,7 @@ class UnitCard:
     details: UnitDetails
 
 
-def unit_card(result: SweepResult, name: str, details: UnitDetails | None = None) -> UnitCard:
+def unit_card(result: SweepData, name: str, details: UnitDetails | None = None) -> UnitCard:
     """All parts of the card of one unit of `result.units`."""
     details = details or UnitDetails()
     row = result.units.loc[result.units["name"] == name].iloc[0]
@@ -72,7 +72,7 @@ def _by_kind(details: UnitDetails, kinds: Sequence[str]) -> dict[str, Sequence[S
     return {name: contexts for name, contexts in found.items() if contexts}
 
 
-def _summary(result: SweepResult, row: pd.Series) -> str:
+def _summary(result: SweepData, row: pd.Series) -> str:
     columns = {c.kind: c for c in unit_columns(result) if c.kind in ("side", "status")}
     side = columns["side"].cell(row["direction"])
     verdict = "significant" if row["significant"] else "not significant"
@@ -83,7 +83,7 @@ def _summary(result: SweepResult, row: pd.Series) -> str:
     return f"higher for {side}, {symbol} = {fixed(row[effect])}, {verdict}"
 
 
-def _statistics(result: SweepResult, row: pd.Series) -> Table:
+def _statistics(result: SweepData, row: pd.Series) -> Table:
     present = [c for c in unit_columns(result) if all(need in row.index for need in c.needs)]
     facts = [(c.header, c.cell(*(row[need] for need in c.needs)), c.means) for c in present]
     data = pd.DataFrame(facts, columns=["statistic", "value", "meaning"], dtype=object)
@@ -95,7 +95,7 @@ def _statistics(result: SweepResult, row: pd.Series) -> Table:
     return Table.of(f"Statistics of {row['name']}", data, columns)
 
 
-def _examples(result: SweepResult, name: str) -> Table:
+def _examples(result: SweepData, name: str) -> Table:
     """Highest, lowest, middle, random and least typical examples, with their words."""
     x, examples = result.evidence[name].to_numpy(float), result.examples
     direction = float(result.units.loc[result.units["name"] == name, "direction"].iloc[0])
@@ -117,7 +117,7 @@ def _examples(result: SweepResult, name: str) -> Table:
     return Table.of(f"Examples under {name}", rows, columns)
 
 
-def _in_effect(result: SweepResult, row: pd.Series) -> Table:
+def _in_effect(result: SweepData, row: pd.Series) -> Table:
     """Units whose effect is nearest in size, anywhere in the sweep."""
     effect = next(c for c in EFFECTS if c in result.units)
     others = result.units[(result.units["name"] != row["name"]) & result.units[effect].notna()]
@@ -132,7 +132,7 @@ def _in_effect(result: SweepResult, row: pd.Series) -> Table:
     return Table.of("Nearest in effect, of all units", nearest, columns)
 
 
-def _alike(result: SweepResult, name: str) -> Table:
+def _alike(result: SweepData, name: str) -> Table:
     """Kept units whose activations over the examples go with this one's."""
     table = result.evidence
     with np.errstate(invalid="ignore", divide="ignore"):

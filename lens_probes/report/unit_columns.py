@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lens_probes.report.numbers import NONE, fixed, general, missing, percent, power, whole
+from lens_probes.drawing.numbers import NONE, fixed, general, missing, percent, power, whole
+from lens_probes.drawing.tables import Column, auc, text, yes
 from lens_probes.report.ranking import value_name
-from lens_probes.report.tables import Column, auc, text, yes
-from lens_probes.result import SweepResult
+from lens_probes.result import SweepData
 
 
 def _plus_minus(value: Any, error: Any) -> str:
@@ -48,7 +48,7 @@ class UnitColumn(Column):
     kind: str = "text"
 
 
-def unit_columns(result: SweepResult) -> tuple[UnitColumn, ...]:
+def unit_columns(result: SweepData) -> tuple[UnitColumn, ...]:
     """All columns that a unit table may show, in order; a table shows those it has data for."""
     listed = _class_columns(result) if value_name(result) is None else _value_columns(result)
     names = side_names(result)
@@ -62,7 +62,7 @@ def unit_columns(result: SweepResult) -> tuple[UnitColumn, ...]:
     )
 
 
-def side_names(result: SweepResult) -> tuple[str, str]:
+def side_names(result: SweepData) -> tuple[str, str]:
     """What the direction column says for a negative and for a positive unit."""
     if value_name(result) is not None:
         return "falls", "rises"
@@ -73,7 +73,7 @@ def side_names(result: SweepResult) -> tuple[str, str]:
 _Listed = tuple[tuple[str, tuple[str, ...], str, str], ...]
 
 
-def _class_columns(result: SweepResult) -> _Listed:
+def _class_columns(result: SweepData) -> _Listed:
     class0, class1 = side_names(result)
     decided = result.provenance["decision"]["p_column"]
     return (
@@ -124,7 +124,7 @@ def _class_columns(result: SweepResult) -> _Listed:
     )  # fmt: skip
 
 
-def _value_columns(result: SweepResult) -> _Listed:
+def _value_columns(result: SweepData) -> _Listed:
     value, decided = value_name(result), result.provenance["decision"]["p_column"]
     return (
         ("unit", ("name",), "text", "layer, site, (head,) index"),

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from lens_probes.decision import token_column
-from lens_probes.report.frame import frame, plain
-from lens_probes.report.numbers import fixed, whole
-from lens_probes.report.palette import CLASS_COLOURS, GREY
+from lens_probes.drawing.frame import frame, plain
+from lens_probes.drawing.numbers import fixed, whole
+from lens_probes.drawing.palette import CLASS_COLOURS, GREY
 from lens_probes.report.ranking import sides
-from lens_probes.result import SweepResult
+from lens_probes.result import SweepData
 
 EFFECTS: Mapping[str, str] = {
     "hedges_g": "Hedges' g (pooled standard deviations)",
@@ -31,7 +31,7 @@ BINS = 60
 _FUNCTIONS_OF_T = ("score_p", "t_p", "r_p")
 
 
-def effect_and_significance(result: SweepResult) -> go.Figure:
+def effect_and_significance(result: SweepData) -> go.Figure:
     """Effect against -log10 p of all units: few enough points to draw, bars that count them all.
 
     Above `DRAW_ALL` units the points are the `STRONGEST` by p, the `EXTREMES` by effect on either

@@ -8,12 +8,12 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from lens_probes.drawing.frame import evenly, frame, isolate, jitter, plain
+from lens_probes.drawing.numbers import fixed, whole
+from lens_probes.drawing.palette import BLUE, CLASS_COLOURS, VERMILLION
 from lens_probes.report.example_figures import best_evidence, describe
-from lens_probes.report.frame import evenly, frame, isolate, jitter, plain
-from lens_probes.report.numbers import fixed, whole
-from lens_probes.report.palette import BLUE, CLASS_COLOURS, VERMILLION
 from lens_probes.report.ranking import value_name
-from lens_probes.result import SweepResult
+from lens_probes.result import SweepData
 
 MAX_POINTS = 500
 MAX_GROUPS = 12
@@ -21,7 +21,7 @@ BINS = 40
 _LINE = {"color": VERMILLION, "width": 2}
 
 
-def value_scatter(result: SweepResult, n: int = 4, *, unit: str | None = None) -> go.Figure:
+def value_scatter(result: SweepData, n: int = 4, *, unit: str | None = None) -> go.Figure:
     """Activation against the label, example by example, for the n best units, with least squares.
 
     `unit` names one unit of `result.evidence` instead.
@@ -56,7 +56,7 @@ def value_scatter(result: SweepResult, n: int = 4, *, unit: str | None = None) -
     )
 
 
-def value_distributions(result: SweepResult) -> go.Figure:
+def value_distributions(result: SweepData) -> go.Figure:
     """Histograms of the best unit's activation in each group of values, one above the other."""
     best, value = best_evidence(result, 1), _value(result)
     if best.empty:
@@ -101,7 +101,7 @@ def value_distributions(result: SweepResult) -> go.Figure:
     return frame(figure, title, caption, height=height)
 
 
-def word_values(result: SweepResult, *, unit: str | None = None) -> go.Figure:
+def word_values(result: SweepData, *, unit: str | None = None) -> go.Figure:
     """Mean activation of each word type under the best unit against its value: what r counts."""
     best = best_evidence(result, 1, unit)
     known = result.examples.dropna(subset="word") if "word" in result.examples else None
@@ -131,7 +131,7 @@ def word_values(result: SweepResult, *, unit: str | None = None) -> go.Figure:
     return frame(figure, title, caption, height=320)
 
 
-def value_histogram(result: SweepResult) -> go.Figure:
+def value_histogram(result: SweepData) -> go.Figure:
     """How many examples there are of each value, below and above the median."""
     value, label = _value(result), result.examples["label"].to_numpy(int)
     names = result.provenance["examples"]["class_names"]
@@ -192,7 +192,7 @@ def value_groups(value: NDArray[np.float64]) -> list[tuple[str, NDArray[np.int64
     ]
 
 
-def _value(result: SweepResult) -> NDArray[np.float64]:
+def _value(result: SweepData) -> NDArray[np.float64]:
     value: NDArray[np.float64] = result.examples["value"].to_numpy(float)
     return value
 
@@ -236,7 +236,7 @@ def _panel(unit: pd.Series) -> str:
     return plain(f"{unit['name']}: r = {fixed(unit['r'])}{extra}")
 
 
-def _scatter_title(result: SweepResult, best: pd.DataFrame, *, named: bool) -> str:
+def _scatter_title(result: SweepData, best: pd.DataFrame, *, named: bool) -> str:
     if best.empty:
         return "No unit could be tested, so no activations were kept"
     first = best.iloc[0]

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lens_probes.arrays import array_of
 from lens_probes.errors import MOST_SEED, InputError, shown, within
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.residual.stream import Tokens, check_tokens, read, stream
 from lens_probes.sites import check_sites
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lens_probes.arrays import LARGEST
 from lens_probes.errors import InputError, number, whole
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.residual.sinks import SINK_RATIO, Sink, attention_sinks, check_ratio
 from lens_probes.residual.stream import Tokens, check_tokens, read, stream
 from lens_probes.sites import check_layers, check_sites

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lens_probes.arrays import array_of, in_order
 from lens_probes.errors import InputError, shown, whole
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.residual.stream import Tokens, check_tokens, read
 from lens_probes.sites import check_layers
 

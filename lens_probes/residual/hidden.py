@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from lens_probes.arrays import array_of
 from lens_probes.errors import InputError
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 from lens_probes.residual.stream import Tokens, stream, to_numpy
 
 

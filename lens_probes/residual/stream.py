@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lens_probes.arrays import array_of
 from lens_probes.errors import InputError
-from lens_probes.model import LensModel, check_model
+from lens_probes.model.load import LensModel, check_model
 from lens_probes.sites import SITES, check_sites
 
 Tokens = ArrayLike

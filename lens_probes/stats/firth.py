@@ -42,7 +42,7 @@ class Firth:
 
 
 @checked_options
-def firth(x: Units, y: Labels, *, n_threads: int = 1) -> Firth:
+def firth(x: Units, y: Labels) -> Firth:
     """Firth's (1993) logit of labels y [example] on each unit of x [example, unit].
 
     The penalty, half the log determinant of the information, keeps the estimate finite under
@@ -67,7 +67,7 @@ def firth(x: Units, y: Labels, *, n_threads: int = 1) -> Firth:
         )
         logit.firth_block(block, n, n0, varies, starts, fits[units])
 
-    sums = sum_blocks(x, positive, n_threads=n_threads, work=work)
+    sums = sum_blocks(x, positive, work=work)
     status: TextPerUnit = np.select(
         [sums.constant, fits[:, logit.CONVERGED] != 1.0],
         ["constant", "not_converged"],

@@ -47,11 +47,6 @@ def is_tensor(value: object) -> bool:
     return torch is not None and isinstance(value, torch.Tensor)
 
 
-def is_cuda(value: Any) -> bool:
-    """Whether `value` is a torch tensor on a GPU."""
-    return is_tensor(value) and bool(value.is_cuda)
-
-
 def to_numpy(value: Any, name: str = "an argument") -> npt.NDArray[Any]:
     """The same values as a NumPy array: no copy for arrays and CPU tensors, bfloat16 as float32.
 

@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from lens_probes.errors import InputError
 from lens_probes.stats import _logit as logit
 from lens_probes.stats import _rows as rows
 from lens_probes.stats._options import checked_options
@@ -23,14 +22,12 @@ from lens_probes.stats.inputs import (
     Units,
     check_labels,
     check_units,
-    is_cuda,
     to_numpy,
 )
 from lens_probes.stats.sums import ClassSums, sum_blocks
 from lens_probes.stats.tails import chi2_tail, normal_tail
 
 Status = Literal["ok", "separated", "quasi_separated", "constant", "not_converged"]
-Method = Literal["auto", "compiled", "torch"]
 START_COLUMNS = (rows.MEAN0, rows.MEAN1, rows.SS0, rows.SS1)
 
 
@@ -68,32 +65,23 @@ class Logistic:
 
 
 @checked_options
-def logistic(x: Units, y: Labels, *, method: Method = "auto", n_threads: int = 1) -> Logistic:
+def logistic(x: Units, y: Labels, *, n_threads: int = 1) -> Logistic:
     """Logit of labels y [example] on each unit of x [example, unit] with an intercept.
 
     Maximum likelihood by Newton's method on centred and scaled values in float64, as
     `statsmodels.Logit` to 1e-8 or better. wald_p can rise again as an effect grows
     (Hauck and Donner 1977): decide by score_p or lrt_p. The score statistic is n r^2.
 
-    method: "compiled" runs on the CPU in n_threads threads, "torch" in float64 on the device of
-    the tensor x; "auto" takes torch for a CUDA tensor and the compiled kernel otherwise.
     Raises ValueError for NaN or infinite x, labels that are not 0 or 1, and a class with fewer
     than 2 examples.
     """
     x = check_units(x)
     positive = check_labels(y, int(x.shape[0]))
-    if method not in ("auto", "compiled", "torch"):
-        raise InputError(f"method is {method!r}: it must be 'auto', 'compiled' or 'torch'")
-    if method == "torch" or (method == "auto" and is_cuda(x)):
-        from lens_probes.stats._torch import fit_torch  # noqa: PLC0415 (torch loads slowly)
-
-        sums, fits = fit_torch(x, positive)
-    else:
-        sums, fits = _fit_compiled(x, positive, n_threads)
+    sums, fits = _fit(x, positive, n_threads)
     return _finish(x, positive, sums, fits)
 
 
-def _fit_compiled(x: Units, positive: Bools, n_threads: int) -> tuple[ClassSums, Floats]:
+def _fit(x: Units, positive: Bools, n_threads: int) -> tuple[ClassSums, Floats]:
     fits = np.full((int(x.shape[1]), logit.FITS), np.nan)
     n, n0 = len(positive), int((~positive).sum())
 

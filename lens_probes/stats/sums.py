@@ -19,7 +19,6 @@ from lens_probes.stats.inputs import (
     PerUnit,
     Units,
     chunks,
-    is_cuda,
     refuse_nonfinite,
 )
 
@@ -116,10 +115,6 @@ def run_threads(work: Callable[[int, int], None], width: int, n_threads: int) ->
             done.result()
 
 
-def class_sums(x: Units, positive: Bools, *, n_threads: int = 1) -> ClassSums:
-    """Class sums of x [example, unit]: on the GPU for a CUDA tensor, compiled otherwise."""
-    if is_cuda(x):
-        from lens_probes.stats._torch import class_sums_torch  # noqa: PLC0415 (slow import)
-
-        return class_sums_torch(x, positive)
-    return sum_blocks(x, positive, n_threads=n_threads)
+def class_sums(x: Units, positive: Bools) -> ClassSums:
+    """Class sums of x [example, unit]."""
+    return sum_blocks(x, positive)

@@ -12,11 +12,11 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from lens_probes import stats
-from lens_probes.activations import Activations
+from lens_probes.activations.collect import Activations
 from lens_probes.adjustment import Adjustment
 from lens_probes.decision import Decision, one_value_a_group, tested_rows
-from lens_probes.examples import Examples
-from lens_probes.replication_groups import groups_per_class, mixed_examples
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.replication_groups import groups_per_class, mixed_examples
 from lens_probes.significance import corrected_log10, max_test
 from lens_probes.sites import unit_name
 from lens_probes.stats.inputs import several_arrays

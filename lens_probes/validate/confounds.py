@@ -12,8 +12,8 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from lens_probes import stats
-from lens_probes.examples import Examples
-from lens_probes.replication_groups import numbered, read_tokens
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.joined_ids import numbered
 
 _NO_VARIATION = "the same in every example"
 _DEPENDENT = "follows from those before it"
@@ -202,4 +202,4 @@ def _log_frequency(examples: Examples, texts: list[str]) -> list[float]:
     if examples.word is not None:
         return [float(wordfreq.zipf_frequency(text.strip(), "en")) for text in texts]
     counts = np.bincount(examples.tokens[examples.tokens >= 0])
-    return [float(value) for value in np.log(counts[read_tokens(examples)] + 1.0)]
+    return [float(value) for value in np.log(counts[examples.read_tokens] + 1.0)]

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from lens_probes import stats
-from lens_probes.examples import Examples
+from lens_probes.examples.examples import Examples
 from lens_probes.stats.inputs import several_arrays
 from lens_probes.validate.heldout import FoldSums
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lens_probes import stats
-from lens_probes.examples import Examples
-from lens_probes.replication_groups import joined, mixed_examples
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.joined_ids import joined
+from lens_probes.examples.replication_groups import mixed_examples
 
 N_FOLDS = 5
 _BLOCKS = 10

@@ -10,10 +10,10 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from lens_probes import stats
-from lens_probes.activations import Activations
+from lens_probes.activations.collect import Activations
 from lens_probes.errors import InputError
-from lens_probes.examples import Examples
-from lens_probes.model import LensModel
+from lens_probes.examples.examples import Examples
+from lens_probes.model.load import LensModel
 from lens_probes.probes.base import Probe
 
 

@@ -10,8 +10,8 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from lens_probes.examples import Examples
-from lens_probes.model import LensModel, load_model
+from lens_probes.examples.examples import Examples
+from lens_probes.model.load import LensModel, load_model
 
 READ, DECOY, UNITS, WIDTH = 4, 4, 96, 48
 WORDS, PER_WORD, FILLER = 12, 12, 60

@@ -10,21 +10,21 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
-from lens_probes.activations import check_work, collect
+from lens_probes.activations.collect import check_work, collect
 from lens_probes.decision import pairs_of_words
 from lens_probes.errors import InputError, at_least, given_as
-from lens_probes.examples import Examples
-from lens_probes.model import LensModel, check_model, load_model
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.replication_groups import seen_groups
+from lens_probes.model.load import LensModel, check_model, load_model
 from lens_probes.probes.base import NO_CORPUS, Probe, examples_of
-from lens_probes.replication_groups import seen_groups
-from lens_probes.result import SweepResult
+from lens_probes.result import SweepData
 from lens_probes.stages import Stages
 from lens_probes.validate.replication import KINDS, LINES, Replication
 from lens_probes.validate.replication_lines import line_of
 
 
 def replicate(
-    result: SweepResult,
+    result: SweepData,
     again: Probe | Examples,
     *,
     model: LensModel | None = None,
@@ -55,7 +55,7 @@ def replicate(
     InputError
         Another model, other classes, or no new example.
     """
-    given_as("result", result, SweepResult, "a SweepResult")
+    given_as("result", result, SweepData, "a SweepResult")
     check_work(batch_size, progress, store, executor)
     at_least(1, n_permutations=n_permutations)
     given_as("again", again, Probe | Examples, "a Probe or Examples")
@@ -117,7 +117,7 @@ def replicate(
     )
 
 
-def _same_classes(result: SweepResult, examples: Examples) -> None:
+def _same_classes(result: SweepData, examples: Examples) -> None:
     """An error where a word has changed sides: its effect would come back with the other sign."""
     if examples.word is None or examples.value is not None:
         return
@@ -131,7 +131,7 @@ def _same_classes(result: SweepResult, examples: Examples) -> None:
             )
 
 
-def _same_model(result: SweepResult, model: LensModel | None) -> LensModel:
+def _same_model(result: SweepData, model: LensModel | None) -> LensModel:
     said = result.provenance["model"]
     if model is None:
         model = load_model(said["source"], dtype=said["dtype"], processing=said["processing"])
@@ -152,7 +152,7 @@ def _same_model(result: SweepResult, model: LensModel | None) -> LensModel:
 
 
 def _kinds(
-    result: SweepResult, examples: Examples
+    result: SweepData, examples: Examples
 ) -> list[tuple[str, Bool[np.ndarray, " example"], str]]:
     """Rows of each kind of newness, with the reason where there can be none."""
     every = np.ones(len(examples), dtype=bool)
@@ -184,7 +184,7 @@ def _kinds(
     return kinds
 
 
-def _side_by_side(result: SweepResult, second: pd.DataFrame | None) -> pd.DataFrame:
+def _side_by_side(result: SweepData, second: pd.DataFrame | None) -> pd.DataFrame:
     first = result.units
     column = "r" if "r" in first else "t"
     if second is None:

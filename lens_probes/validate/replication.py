@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from lens_probes.errors import InputError
-from lens_probes.folder_sums import check_folder
-from lens_probes.folders import user_path, write_folder
-from lens_probes.schemas import ReplicationManifest, read_json
-from lens_probes.tables import read_tables, write_tables
+from lens_probes.storage.folder_sums import check_folder
+from lens_probes.storage.folders import write_folder
+from lens_probes.storage.paths import user_path
+from lens_probes.storage.schemas import ReplicationManifest, read_json
+from lens_probes.storage.tables import read_tables, write_tables
 
 REPLICATION = "replication.json"
 FORMAT = 3

@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from numpy.typing import NDArray
 
 from lens_probes import stats
-from lens_probes.activations import Activations
+from lens_probes.activations.collect import Activations
 from lens_probes.adjustment import Adjustment
 from lens_probes.decision import (
     Decision,
@@ -22,16 +22,16 @@ from lens_probes.decision import (
     testable_groups,
     tested_rows,
 )
-from lens_probes.examples import Examples
-from lens_probes.replication_groups import groups_per_class
-from lens_probes.result import SweepResult
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.replication_groups import groups_per_class
+from lens_probes.result import SweepData
 from lens_probes.significance import decide
 from lens_probes.unit_table import covariates_of, in_turn, unit_tables
 from lens_probes.validate.replication import LINES
 
 
 def line_of(
-    result: SweepResult,
+    result: SweepData,
     read: Activations,
     examples: Examples,
     rows: Bool[np.ndarray, " example"],
@@ -61,7 +61,7 @@ def line_of(
     return line | counted | {"note": note}, units
 
 
-def _asked(result: SweepResult, examples: Examples, n_permutations: int) -> Decision:
+def _asked(result: SweepData, examples: Examples, n_permutations: int) -> Decision:
     said = result.provenance["decision"]
     return preset_decision(
         said["preset"],
@@ -83,7 +83,7 @@ def _whole_pairs(examples: Examples) -> Examples:
     return examples if sides[0] == sides[1] else replace(examples, pair=None)
 
 
-def _compare(result: SweepResult, units: pd.DataFrame) -> dict[str, Any]:
+def _compare(result: SweepData, units: pd.DataFrame) -> dict[str, Any]:
     """What both sweeps say of the same units, each example counting as one."""
     first = result.units
     effect, score = ("r", "r") if "r" in first else ("hedges_g", "auc")
@@ -108,7 +108,7 @@ def _compare(result: SweepResult, units: pd.DataFrame) -> dict[str, Any]:
 
 
 def _over_groups(
-    result: SweepResult,
+    result: SweepData,
     units: pd.DataFrame,
     part: Activations,
     examples: Examples,
@@ -162,7 +162,7 @@ def _said(name: str, value: float, found: Any) -> dict[str, float]:
     return {name: value} | {f"{name}_{end}": getattr(found, end) for end in ends}
 
 
-def _best(result: SweepResult) -> int | None:
+def _best(result: SweepData) -> int | None:
     """Row of the first sweep's strongest unit."""
     ranks = result.units[result.rank_column]
     return int(ranks.argmin()) if ranks.notna().any() else None

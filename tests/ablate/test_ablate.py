@@ -13,8 +13,8 @@ from lens_probes.ablate import CausalCard, ablate, steer
 from lens_probes.ablate.card import METHOD
 from lens_probes.ablate.verdict import UNDECIDED, UNUSED, USED, VERDICTS
 from lens_probes.errors import InputError
-from lens_probes.examples import Examples
-from lens_probes.model import LensModel
+from lens_probes.examples.examples import Examples
+from lens_probes.model.load import LensModel
 from lens_probes.validate.planted import (
     DECOY,
     FILLER,

@@ -13,7 +13,7 @@ from tiny_models import PROSE
 
 import lens_probes as lp
 from lens_probes.cli import main
-from lens_probes.folder_sums import SUMS, write_sums
+from lens_probes.storage.folder_sums import SUMS, write_sums
 
 pytestmark = pytest.mark.model
 

@@ -19,9 +19,9 @@ from lens_probes.ablate.jobs import Job, replace_units
 from lens_probes.ablate.matching import profile_of
 from lens_probes.ablate.rerun import exact_way, rerun, start
 from lens_probes.ablate.windows import Replacement, changes, grouped, masks, replacement
-from lens_probes.activations import collect
-from lens_probes.examples import Examples
-from lens_probes.model import LensModel
+from lens_probes.activations.collect import collect
+from lens_probes.examples.examples import Examples
+from lens_probes.model.load import LensModel
 from lens_probes.sites import SITES
 
 pytestmark = pytest.mark.model

@@ -10,7 +10,7 @@ import pytest
 from lens_probes import stats
 from lens_probes.ablate.encoded import NOT_TUNED, evidence, tuned
 from lens_probes.ablate.sets import rank
-from lens_probes.examples import Examples
+from lens_probes.examples.examples import Examples
 from lens_probes.sites import SiteShape
 
 WORDS, PER_WORD, UNITS = 16, 6, 40

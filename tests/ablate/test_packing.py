@@ -10,7 +10,7 @@ from hooked_tiny import hooked_tiny
 
 from lens_probes.ablate.jobs import replace_units
 from lens_probes.ablate.rerun import rerun, start
-from lens_probes.model_backends import HAS_HOOKED_TRANSFORMER
+from lens_probes.model.backends import HAS_HOOKED_TRANSFORMER
 from lens_probes.sites import SITES
 
 pytestmark = [

@@ -12,7 +12,7 @@ from lens_probes.ablate.halves import Halves, draw_windows, halves
 from lens_probes.ablate.matching import Profile, match_table, unlike
 from lens_probes.ablate.sets import Ranking, Sets, draw_sets, rank
 from lens_probes.errors import InputError
-from lens_probes.examples import Examples
+from lens_probes.examples.examples import Examples
 
 N, UNITS = 120, 200
 

@@ -15,9 +15,9 @@ from lens_probes.ablate.jobs import Job
 from lens_probes.ablate.rerun import exact_way
 from lens_probes.ablate.swap import NO_DIRECTION, Writes, not_itself, swap_job, writes_of
 from lens_probes.ablate.windows import grouped, masks, replacement
-from lens_probes.activations import collect
-from lens_probes.examples import Examples
-from lens_probes.model import LensModel
+from lens_probes.activations.collect import collect
+from lens_probes.examples.examples import Examples
+from lens_probes.model.load import LensModel
 from lens_probes.sites import SITES
 from lens_probes.validate.audit_numbers import linear_p
 

@@ -13,8 +13,8 @@ from hugging_face import changed, raw_model
 from lens_probes.ablate.effects import measure
 from lens_probes.ablate.jobs import Job
 from lens_probes.ablate.windows import Replacement, grouped, masks
-from lens_probes.examples import Examples
-from lens_probes.model import LensModel
+from lens_probes.examples.examples import Examples
+from lens_probes.model.load import LensModel
 
 pytestmark = pytest.mark.model
 

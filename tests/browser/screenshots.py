@@ -6,7 +6,7 @@ One picture a section, so that they can be looked at in full size.
 import sys
 from pathlib import Path
 
-import conftest
+import chromium
 import pages
 from playwright.sync_api import sync_playwright
 
@@ -19,11 +19,11 @@ def main(folder):
     reports = pages.write_all(folder)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=conftest.find_chromium(), args=["--no-sandbox"]
+            executable_path=chromium.find_chromium(), args=["--no-sandbox"]
         )
         for kind, (path, _) in reports.items():
             for view, (width, dark) in VIEWS.items():
-                with conftest.opened(browser, path, width=width, dark=dark) as seen:
+                with chromium.opened(browser, path, width=width, dark=dark) as seen:
                     card = seen.page.locator("details.card").nth(1)
                     card.locator("summary").first.click()
                     seen.page.wait_for_timeout(800)

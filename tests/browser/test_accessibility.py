@@ -1,7 +1,7 @@
 """No violation that axe calls serious or critical, light and dark, wide and narrow."""
 
 import pytest
-from conftest import missing, open_all, opened
+from chromium import missing, open_all, opened
 
 # Thousands of points hold no text and have no role of their own: their figure speaks for them.
 POINTS = {"exclude": [[".scatterlayer"]]}

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import opened, wait_until
+from chromium import opened, wait_until
 from synthetic_result import make_result, replace, with_checks
 
 from lens_probes.report import write_report

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import open_all, opened, wait_until
+from chromium import open_all, opened, wait_until
 
 from lens_probes.report.ranking import strongest
 from lens_probes.report.unit_browser import FIRST_PAGE

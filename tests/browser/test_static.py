@@ -4,7 +4,7 @@ import struct
 
 import plotly.graph_objects as go
 import pytest
-from conftest import find_chromium, missing
+from chromium import find_chromium, missing
 from synthetic_result import CLASSES, make_result
 
 from lens_probes.errors import InputError

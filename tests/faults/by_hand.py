@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lens_probes.digests import sha256_of
-from lens_probes.sealed import seal
+from lens_probes.storage.integrity import seal, sha256_of
 
 NESTED: Any = []
 for _ in range(300):

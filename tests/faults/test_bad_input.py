@@ -17,9 +17,9 @@ from tiny_models import PROSE
 
 import lens_probes as lp
 from lens_probes.cli import main
-from lens_probes.model import load_model
+from lens_probes.model.load import load_model
 from lens_probes.probes.contrasts import load_contrast
-from lens_probes.texts import load_text
+from lens_probes.texts.load import load_text
 
 pytestmark = pytest.mark.model
 FUZZ = int(os.environ.get("FUZZ", "20"))

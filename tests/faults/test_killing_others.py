@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 from killing import Runs, state
+from made_scripts import folder_of
 from tiny_models import PROSE
 
 from lens_probes.verify import verify
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "findings"))
-from made_scripts import folder_of
 
 pytestmark = pytest.mark.model
 KILLS = max(1, int(os.environ.get("KILLS", "8")) // 8)

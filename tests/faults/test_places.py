@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from tiny_gguf import write_tiny_gguf
 
 import lens_probes as lp
-from lens_probes.text_cache import keep, text_cache
+from lens_probes.storage.cache import keep, text_cache
 
 WITHOUT = """
 import sys
@@ -25,8 +25,8 @@ sys.modules["fcntl"] = None  # as on Windows: importing it is a ModuleNotFoundEr
 sys.path.insert(0, sys.argv[2])
 from saved_samples import small_result
 from lens_probes.errors import InputError
-from lens_probes.lock import hold
-from lens_probes.result import SweepResult
+from lens_probes.storage.folders import hold
+from lens_probes.sweep_result import SweepResult
 run = small_result().save(sys.argv[1])
 assert SweepResult.load(run).units.equals(small_result().units)
 with hold(run.parent / "lock", "held"):

@@ -66,7 +66,7 @@ def test_of_a_sweep(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "lens_probes.model.load_model", lambda *_, **__: pytest.fail("the model was loaded")
+        "lens_probes.model.load.load_model", lambda *_, **__: pytest.fail("the model was loaded")
     )
     given = {
         "report": ["--out", str(run.parent / "page.html")],

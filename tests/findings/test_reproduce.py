@@ -18,8 +18,8 @@ from lens_probes.findings.record import package_digest, read_record
 from lens_probes.findings.reproduce import load_script, run_lessons, run_script
 from lens_probes.findings.run_models import folder_name
 from lens_probes.findings.tables import Findings, markdown
-from lens_probes.model import LensModel
-from lens_probes.texts import Document, Text
+from lens_probes.model.load import LensModel
+from lens_probes.texts.load import Document, Text
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 from scipy import stats as scipy_stats
 
 from lens_probes import stats
-from lens_probes.activations import Activations
-from lens_probes.examples import Examples
+from lens_probes.activations.collect import Activations
+from lens_probes.examples.examples import Examples
 from lens_probes.findings.categories import agreement, word_order, wrong_splits
 from lens_probes.findings.length import bimodality, length_parts
 from lens_probes.findings.negation import held_out_accuracy, recall

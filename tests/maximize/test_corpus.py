@@ -9,7 +9,7 @@ from tiny_models import PROSE, byte_level_tokenizer
 import lens_probes as lp
 from lens_probes.maximize import corpus
 from lens_probes.maximize.corpus import TokenStream
-from lens_probes.texts import Document
+from lens_probes.texts.load import Document
 
 TOKENIZER = byte_level_tokenizer()
 

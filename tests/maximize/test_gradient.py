@@ -17,8 +17,8 @@ import lens_probes as lp
 from lens_probes.maximize import maximize
 from lens_probes.maximize.gradient import decode, random_embeddings, start_sd
 from lens_probes.maximize.objective import unit_objective
-from lens_probes.model import LensModel
-from lens_probes.model_backends import HAS_HOOKED_TRANSFORMER
+from lens_probes.model.backends import HAS_HOOKED_TRANSFORMER
+from lens_probes.model.load import LensModel
 from lens_probes.sites import SITES
 
 pytestmark = pytest.mark.model

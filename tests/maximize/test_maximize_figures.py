@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from tiny_models import byte_level_tokenizer
 
+from lens_probes.drawing.activation_axis import ActivationAxis, one_line_text, said
+from lens_probes.drawing.page import Finding
 from lens_probes.maximize import (
     Maximized,
     MaximizedTokens,
@@ -21,8 +23,6 @@ from lens_probes.maximize import (
 from lens_probes.maximize.contexts import Found, Places
 from lens_probes.maximize.gradient import Decoded
 from lens_probes.maximize.reading import Sinks
-from lens_probes.report.activation_axis import ActivationAxis, one_line_text, said
-from lens_probes.report.finding_page import Finding
 from lens_probes.report.maximize_figures import (
     activation_path,
     decode_cosines,

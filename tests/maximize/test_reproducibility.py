@@ -13,7 +13,7 @@ import lens_probes as lp
 from lens_probes.maximize import maximize, reproducibility
 from lens_probes.maximize.objective import unit_objective
 from lens_probes.maximize.reproducibility import _p, _similarity
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 
 pytestmark = pytest.mark.model
 

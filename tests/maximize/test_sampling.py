@@ -13,12 +13,12 @@ from tiny_models import byte_level_tokenizer
 from transformers import AutoModelForCausalLM
 
 import lens_probes as lp
-from lens_probes.activations import read_all_positions
+from lens_probes.activations.collect import read_all_positions
 from lens_probes.maximize import corpus, reading
 from lens_probes.maximize.reading import make_place
 from lens_probes.maximize.sampling import TopContexts, top_contexts
-from lens_probes.model import LensModel
-from lens_probes.texts import Document
+from lens_probes.model.load import LensModel
+from lens_probes.texts.load import Document
 
 pytestmark = pytest.mark.model
 TOKENIZER = byte_level_tokenizer()

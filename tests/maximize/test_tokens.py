@@ -16,7 +16,7 @@ import lens_probes as lp
 from lens_probes.maximize import maximize_tokens
 from lens_probes.maximize.objective import Objective, unit_objective
 from lens_probes.maximize.round_trip import text_tokens
-from lens_probes.model import LensModel
+from lens_probes.model.load import LensModel
 
 pytestmark = pytest.mark.model
 

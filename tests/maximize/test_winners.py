@@ -15,8 +15,8 @@ from lens_probes.maximize import reading
 from lens_probes.maximize.corpus import TokenStream
 from lens_probes.maximize.sampling import top_contexts
 from lens_probes.maximize.winners import _draw_offsets, batch_winners
-from lens_probes.model import LensModel
-from lens_probes.texts import Document
+from lens_probes.model.load import LensModel
+from lens_probes.texts.load import Document
 
 pytestmark = pytest.mark.model
 TOKENIZER = byte_level_tokenizer()

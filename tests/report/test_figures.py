@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from synthetic_result import CLASSES, PLANTED, SCRIPT, SEPARATED, make_result
 
+from lens_probes.drawing.frame import layer_axis
 from lens_probes.report import (
     accuracy_by_layer,
     best_auc_map,
@@ -16,7 +17,6 @@ from lens_probes.report import (
     unit_figures,
     word_distributions,
 )
-from lens_probes.report.frame import layer_axis
 
 FIGURES = (
     accuracy_by_layer,

@@ -11,10 +11,11 @@ import pytest
 from html_page import Page
 from synthetic_result import CONSTANT, PLANTED, SCRIPT, SEPARATED
 
+from lens_probes.ablate import CausalCard
 from lens_probes.errors import InputError
 from lens_probes.report.html import report_html
 from lens_probes.report.since import causal_lines, replication_lines, saved_replication
-from lens_probes.result import SweepResult
+from lens_probes.sweep_result import SweepResult
 from lens_probes.validate.replication import Replication
 
 EFFECTS = {"kl": 0.000123, "kl_low": 0.0001, "kl_high": 0.0016, "loss_after": -0.5,
@@ -71,7 +72,7 @@ def test_the_answer_and_the_cautions_say_what_the_card_found(result, tmp_path, m
     assert "Does the model use them?" not in before
     assert "nothing here intervenes on it" in before
     (run / "causal").mkdir()
-    monkeypatch.setattr(SweepResult, "causal", property(lambda _: card()))
+    monkeypatch.setattr(CausalCard, "beside", lambda _: card())
     after = Page(report_html(loaded)).all("main")[0].text
     assert "Does the model use them? Undecided: L3.q: too few." in after
     assert "nothing here intervenes on it" not in after
@@ -126,8 +127,6 @@ def test_a_replication_of_another_sweep_or_a_broken_one_is_refused(result, tmp_p
 
 
 def test_a_causal_card_of_another_sweep_is_refused(result, tmp_path):
-    from lens_probes.ablate import CausalCard
-
     run = result.save(tmp_path / "run")
     measured = {"apart": ["word"], "n_chosen": 9, "n_left_out": 0, "n_measured": [4, 5],
                 "n_passages_measured": 9}  # fmt: skip

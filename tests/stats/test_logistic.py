@@ -2,6 +2,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 import statsmodels.api as sm
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
@@ -113,13 +114,12 @@ def test_near_separation_converges_to_the_exact_estimate(overlap):
     y = np.repeat([0, 1], [9, 7])
     x = np.where(y == 1, rng.exponential(1.0, 16) - overlap, -rng.exponential(1.0, 16) + overlap)
     x[0], x[9] = overlap, -overlap
-    for method in ("compiled", "torch"):
-        result = stats.logistic(x[:, None], y, method=method)
-        assert result.status[0] == "ok"
-        beta, se, statistic = exact_fit(x, y.tolist())
-        assert result.beta[0] == pytest.approx(beta, rel=1e-8)
-        assert result.beta_se[0] == pytest.approx(se, rel=1e-8)
-        assert result.log10_lrt_p[0] == pytest.approx(stats.chi2_tail(statistic)[1], rel=1e-9)
+    result = stats.logistic(x[:, None], y)
+    assert result.status[0] == "ok"
+    beta, se, statistic = exact_fit(x, y.tolist())
+    assert result.beta[0] == pytest.approx(beta, rel=1e-8)
+    assert result.beta_se[0] == pytest.approx(se, rel=1e-8)
+    assert result.log10_lrt_p[0] == pytest.approx(stats.chi2_tail(statistic)[1], rel=1e-9)
 
 
 def test_a_negligible_effect_keeps_its_likelihood_ratio():
@@ -135,12 +135,11 @@ def test_a_negligible_effect_keeps_its_likelihood_ratio():
 def test_steps_that_overshoot_are_halved():
     y = np.repeat([1, 0], [28, 4])
     x = np.array([25.0] * 24 + [29.07, 22.16, 28.53, -0.28] + [0.53, -4.4, 0.57, -0.05])
-    for method in ("compiled", "torch"):
-        result = stats.logistic(x[:, None], y, method=method)
-        beta, se, _ = exact_fit(x, y.tolist())
-        assert result.status[0] == "ok"
-        assert result.beta[0] == pytest.approx(beta, rel=1e-8)
-        assert result.beta_se[0] == pytest.approx(se, rel=1e-8)
+    result = stats.logistic(x[:, None], y)
+    beta, se, _ = exact_fit(x, y.tolist())
+    assert result.status[0] == "ok"
+    assert result.beta[0] == pytest.approx(beta, rel=1e-8)
+    assert result.beta_se[0] == pytest.approx(se, rel=1e-8)
 
 
 def test_an_outlier_of_ten_thousand_sd_still_converges():
@@ -168,13 +167,12 @@ SEPARATED = {
 }
 
 
-@pytest.mark.parametrize("method", ["compiled", "torch"])
 @pytest.mark.parametrize("case", SEPARATED)
-def test_status(case, method):
+def test_status(case):
     zero, one = SEPARATED[case]
     y = np.array([0, 0, 0, 1, 1])
     x = np.array([*zero, *one], dtype=float)[:, None] * 0.1 + 7.3
-    result = stats.logistic(x, y, method=method)
+    result = stats.logistic(x, y)
     status = case.split(",")[0].removesuffix(" down")
     assert result.status[0] == status
     undefined = {name for name in NUMBERS if np.isnan(getattr(result, name)[0])}
@@ -184,12 +182,11 @@ def test_status(case, method):
     assert undefined == want
 
 
-@pytest.mark.parametrize("method", ["compiled", "torch"])
-def test_limits_at_separation(method):
+def test_limits_at_separation():
     y = np.array([0, 0, 0, 1, 1])
     null = -2 * (3 * np.log(3 / 5) + 2 * np.log(2 / 5))
     x = np.array([[0, 1, 2, 3, 4], [0, 1, 2, 2, 3], [0, 2, 2, 2, 3], [2, 2, 3, 2, 2]]).T
-    result = stats.logistic(x, y, method=method)
+    result = stats.logistic(x, y)
     fitted = [0, 2 * np.log(0.5), 2 * np.log(2 / 3) + np.log(1 / 3), 4 * np.log(0.5)]
     want = stats.chi2_tail(null + 2 * np.array(fitted))[1]
     np.testing.assert_allclose(result.log10_lrt_p, want, rtol=1e-12)
@@ -233,54 +230,21 @@ def test_null_p_values_are_uniform_and_planted_effects_are_found(planted):
     assert (found.lrt_p[:20] < 0.05).mean() < 0.2
 
 
-@pytest.mark.parametrize(("n", "share"), [(20, 0.3), (150, 0.5), (600, 0.1)])
-def test_torch_equals_the_compiled_kernel(n, share):
-    x, y = problems(n, share, seed=n, units=60)
-    x[:, 0] = 3.0
-    x[:, 1] = y + 0.1 * np.random.default_rng(0).random(n)
-    x[:, 2] = np.where(y == 1, x[:, 2].clip(min=0), x[:, 2].clip(max=0))
-    compiled, torch = (stats.logistic(x, y, method=m) for m in ("compiled", "torch"))
-    np.testing.assert_array_equal(compiled.status, torch.status)
-    assert {"ok", "constant", "separated"} <= set(compiled.status)
-    for name in NUMBERS:
-        np.testing.assert_allclose(
-            getattr(torch, name), getattr(compiled, name), rtol=2e-9, atol=1e-11, err_msg=name
-        )
-
-
 @pytest.mark.parametrize("scale", [1e-300, 1e300])
-def test_torch_takes_extreme_scales(planted, scale):
+def test_logistic_takes_extreme_scales(planted, scale):
     x, y = planted
-    for method in ("compiled", "torch"):
-        have = stats.logistic(x * scale, y, method=method)
+    for many in (x * scale, torch.from_numpy(x * scale)):
+        have = stats.logistic(many, y)
         np.testing.assert_allclose(have.log10_lrt_p, stats.logistic(x, y).log10_lrt_p, rtol=1e-9)
 
 
-def test_torch_chunks_change_nothing(planted, monkeypatch):
-    from lens_probes.stats import _torch
-
-    want = stats.logistic(*planted, method="torch")
-    monkeypatch.setattr(_torch, "CHUNK_VALUES", 7 * 120)
-    have = stats.logistic(*planted, method="torch")
-    for name in NUMBERS:
-        np.testing.assert_allclose(getattr(have, name), getattr(want, name), rtol=1e-12)
-
-
-def test_torch_class_sums_equal_the_compiled_ones(planted):
-    from lens_probes.stats._torch import class_sums_torch
-
-    x, y = planted
-    have, want = class_sums_torch(x, y == 1), class_sums(x, y == 1)
-    for name in vars(want):
-        np.testing.assert_allclose(getattr(have, name), getattr(want, name), rtol=1e-12, atol=1e-15)
-
-
-def test_torch_names_a_non_finite_value(planted):
+def test_logistic_names_a_non_finite_value(planted):
     x, y = planted
     x = x.copy()
     x[5, 33] = np.inf
-    with pytest.raises(ValueError, match="unit 33, example 5: the activation is inf"):
-        stats.logistic(x, y, method="torch")
+    for units in (x, torch.from_numpy(x)):
+        with pytest.raises(ValueError, match="unit 33, example 5: the activation is inf"):
+            stats.logistic(units, y)
 
 
 def test_threads_and_batches_change_nothing():
@@ -355,7 +319,5 @@ def test_beta_std_is_beta_times_the_pooled_within_class_sd(planted):
 
 
 def test_options_are_checked(planted):
-    with pytest.raises(ValueError, match="method is 'fast': it must be 'auto', 'compiled' or"):
-        stats.logistic(*planted, method="fast")
     with pytest.raises(ValueError, match="n_threads is 0: it must be at least 1"):
         stats.logistic(*planted, n_threads=0)

@@ -19,7 +19,6 @@ RESULTS = {
     "moments": lambda x: stats.moments(x, Y),
     "ttest": lambda x: stats.ttest(x, Y),
     "logistic": lambda x: stats.logistic(x, Y),
-    "logistic in torch": lambda x: stats.logistic(x, Y, method="torch"),
     "firth": lambda x: stats.firth(x, Y),
     "auc": lambda x: stats.auc(x, Y),
     "correlation": lambda x: stats.correlation(x, Y + 0.1 * WORD),

@@ -1,0 +1,1 @@
+"""Drawing: figures, tables, numbers and pages from plain values; knows no result."""

@@ -1,0 +1,271 @@
+"""Examples: one target token in its context, with its class, its word and where it came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from numpy.typing import ArrayLike, NDArray
+
+from lens_probes.arrays import finite_values, names_of
+from lens_probes.errors import InputError, given_as, unknown
+from lens_probes.examples.checks import COLUMNS, checked, positions_in, token_rows, two_classes
+from lens_probes.examples.joined_ids import joined, numbered
+
+Read = Literal["token", "mean"]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Windows of tokens, each read at one position.
+
+    Attributes
+    ----------
+    tokens
+        [example, position] token ids: before, target, after; `NO_TOKEN` right of a short window.
+    position
+        [example] index of the token that is read (the target's last), 0-based.
+    label
+        [example] class, 0 or 1; with a continuous label, 1 where `value` is above its median.
+    value, value_name
+        [example] continuous label and its name with the unit of measure, or None and "".
+    pair
+        [example] pair id, each once in both classes, or None: adds the paired test.
+    covariates
+        [example] numbers by name that partial effects are controlled for, or None: all confounds.
+    word
+        [example] word type of the target, or None.
+    own_group
+        [example] ids of one's own that are independent of one another (stems, documents, items),
+        or None: `group` is then found from word types and read tokens.
+    source
+        [example] passage group, such as the speaker, or None.
+    first
+        [example] index of the target's first token, or None: a target of one token.
+    read
+        `"token"`: the activation at `position`; `"mean"`: averaged over `first` to `position`.
+    document, offset
+        [example] name of the document and index of the read token in it, or None.
+    class_names
+        Names of class 0 and class 1.
+    counts
+        What was found, dropped and why, in the order it happened: shown with every result.
+    origin
+        Where the examples come from; plain values, kept with every result.
+    date
+        [example] year that the document is from, or None where that of any is unknown.
+    """
+
+    tokens: Int[np.ndarray, "example position"]
+    position: Int[np.ndarray, " example"]
+    label: Int[np.ndarray, " example"]
+    word: NDArray[np.object_] | None = None
+    source: NDArray[np.object_] | None = None
+    document: NDArray[np.object_] | None = None
+    offset: Int[np.ndarray, " example"] | None = None
+    first: Int[np.ndarray, " example"] | None = None
+    value: Float[np.ndarray, " example"] | None = None
+    value_name: str = ""
+    pair: Int[np.ndarray, " example"] | None = None
+    covariates: Mapping[str, Float[np.ndarray, " example"]] | None = None
+    own_group: NDArray[np.object_] | None = None
+    read: Read = "token"
+    class_names: tuple[str, str] = ("class 0", "class 1")
+    counts: Mapping[str, int] = field(default_factory=dict)
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    date: Float[np.ndarray, " example"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.read not in ("token", "mean"):
+            raise unknown("read", self.read, ("token", "mean"))
+        for name, values in checked(vars(self)).items():
+            object.__setattr__(self, name, values)
+
+    @classmethod
+    def from_tokens(
+        cls,
+        tokens: ArrayLike | Sequence[Sequence[int]],
+        position: ArrayLike,
+        label: ArrayLike | None = None,
+        word: Iterable[str | int] | None = None,
+        source: Iterable[str | int] | None = None,
+        *,
+        group: Iterable[str | int] | None = None,
+        value: ArrayLike | None = None,
+        value_name: str = "value",
+        class_names: tuple[str, str] | None = None,
+    ) -> Examples:
+        """Examples of one's own; the ids are fed exactly as given, with no BOS added.
+
+        Parameters
+        ----------
+        tokens
+            [example, position] token ids, or a list of lists of unequal length.
+        position
+            Where to read: one int for all, or [example]; negative counts from the end.
+        label
+            [example] 0 or 1.
+        word, source
+            [example] word type and passage group, where known.
+        group
+            [example] ids that are independent of one another, in place of those found from word
+            types and read tokens (`Examples.group`).
+        value, value_name
+            [example] a continuous label in place of `label`: units are correlated with it.
+
+        Raises
+        ------
+        InputError
+            Shapes that do not fit, ids that are not whole numbers >= 0, a position outside its
+            window, a label other than 0 and 1, names that are missing or of no order.
+        """
+        rows, length = token_rows(tokens)
+        n = len(rows)
+        values, names = None, ("class 0", "class 1") if class_names is None else class_names
+        given_as("value_name", value_name, str, "a text")
+        if value is not None and label is None:
+            values = finite_values("value", value, n)
+            labels = above_median(values)
+            names = median_names(value_name) if class_names is None else class_names
+        elif label is not None and value is None:
+            labels = two_classes(label, n)
+        else:
+            raise InputError("give label (0 or 1) or value (a continuous label), one of the two.")
+        return cls(
+            rows,
+            positions_in(position, length),
+            labels,
+            word=names_of("word", word, n),
+            source=names_of("source", source, n),
+            own_group=names_of("group", group, n),
+            value=values,
+            value_name="" if values is None else value_name,
+            class_names=names,
+            origin={"kind": "tokens given by the user"},
+        )
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @cached_property
+    def group(self) -> Int[np.ndarray, " example"] | None:
+        """[example] independent group, the unit of replication, numbered by first appearance.
+
+        Word types, joined where they share the token that is read; with the mean over a target's
+        tokens read, word types alone. `own_group` takes their place; None where neither is known.
+        """
+        if self.own_group is not None:
+            return numbered(self.own_group.astype(str))
+        if self.word is None:
+            return None
+        word = self.word.astype(str)
+        return numbered(word) if self.read == "mean" else joined(word, self.read_tokens)
+
+    @property
+    def read_tokens(self) -> Int[np.ndarray, " example"]:
+        """[example] the id of the token at the read position."""
+        read: Int[np.ndarray, " example"] = self.tokens[np.arange(len(self)), self.position]
+        return read
+
+    @property
+    def n_per_class(self) -> tuple[int, int]:
+        """Number of examples of class 0 and of class 1."""
+        ones = int(self.label.sum())
+        return len(self) - ones, ones
+
+    @property
+    def spans(self) -> Int[np.ndarray, " example"]:
+        """[example] tokens that are read, ending at `position`: 1, or the target's with mean."""
+        if self.read == "token" or self.first is None:
+            return np.ones(len(self), dtype=np.int64)
+        spans: NDArray[np.int64] = self.position - self.first + 1
+        return spans
+
+    @property
+    def windows(self) -> NDArray[np.object_]:
+        """[example] digest of the ids up to the read position: equal ones are read alike."""
+        ids = self.tokens.astype("<i8")
+        rows = zip(ids, self.position, strict=True)
+        digests = [hashlib.sha256(row[: end + 1].tobytes()).hexdigest()[:16] for row, end in rows]
+        return np.array(digests, dtype=object)
+
+    @property
+    def digest(self) -> str:
+        """sha256 of tokens, positions, labels, words and sources."""
+        digest = hashlib.sha256()
+        for name in ("tokens", "position", "label", "value", "spans"):
+            array = getattr(self, name)
+            if array is not None:
+                numbers = np.ascontiguousarray(array, "<f8" if name == "value" else "<i8")
+                digest.update(f"{name} {numbers.shape} ".encode() + numbers.tobytes())
+        # As JSON each name ends where it ends, whatever is in it, and no list is not a list.
+        columns = (self.word, self.source, self.own_group)
+        names = [None if column is None else list(map(str, column)) for column in columns]
+        digest.update(json.dumps(names).encode())
+        return digest.hexdigest()
+
+    def select(self, index: ArrayLike) -> Examples:
+        """The examples at these indices, in this order."""
+        i = np.asarray(index)
+        picked: dict[str, Any] = {}
+        for name in ("tokens", "label", *COLUMNS):
+            values = getattr(self, name)
+            picked[name] = None if values is None else values[i]
+        if self.covariates is not None:
+            picked["covariates"] = {name: values[i] for name, values in self.covariates.items()}
+        return replace(self, **picked)
+
+    def by_source(self) -> pd.DataFrame:
+        """Examples and word types of each class by source, most examples first."""
+        if self.source is None:
+            return pd.DataFrame(columns=["source", "n0", "n1", "n_types0", "n_types1"])
+        table = pd.DataFrame({"source": self.source})
+        for label in (0, 1):
+            table[f"n{label}"] = (self.label == label).astype(np.int64)
+        table = table.groupby("source", sort=False).sum()
+        for label in (0, 1):
+            here = self.label == label
+            words = None if self.word is None else pd.Series(self.word[here])
+            types = 0 if words is None else words.groupby(self.source[here]).nunique()
+            table[f"n_types{label}"] = types
+        table = table.fillna(0).astype(np.int64).reset_index()
+        order = (-(table["n0"] + table["n1"])).argsort(kind="stable")
+        return table.iloc[order].reset_index(drop=True)
+
+    def table(self) -> pd.DataFrame:
+        """One row an example, without its tokens: `window` is the digest of those it was read from.
+
+        `read_token` is the id of the token at the read position, -1 where a mean over several is
+        read; `group` is -1 where none are known. `value`, `pair` and `own_group` are there where
+        the examples have them.
+        """
+        columns = ["label", "word", "source", "document", "offset", "position"]
+        optional = ("value", "pair", "own_group")
+        columns += [name for name in optional if getattr(self, name) is not None]
+        table = pd.DataFrame({c: getattr(self, c) for c in columns})
+        none = np.full(len(self), -1)
+        return table.assign(
+            read_token=none if self.read == "mean" else self.read_tokens,
+            group=none if self.group is None else self.group,
+            window=self.windows,
+        )
+
+
+def above_median(value: Float[np.ndarray, " example"]) -> Int[np.ndarray, " example"]:
+    """[example] 1 where a value is above the median; at it too where nothing is above."""
+    above = value > np.median(value)
+    if not above.any():
+        above = value >= np.median(value)
+    return np.asarray(above, dtype=np.int64)
+
+
+def median_names(value_name: str) -> tuple[str, str]:
+    """Names of the two groups that a median makes."""
+    return f"{value_name}: up to the median", f"{value_name}: above the median"

@@ -1,0 +1,1 @@
+"""Loaded models: the only room that knows TransformerLens."""

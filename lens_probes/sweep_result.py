@@ -1,0 +1,40 @@
+"""SweepResult: what a sweep found, and the doors to what is made of it: report, causal card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lens_probes.result import SweepData
+
+if TYPE_CHECKING:
+    from lens_probes.ablate.card import CausalCard
+
+
+class SweepResult(SweepData):
+    """What a sweep found: tables and provenance as in `SweepData`, and how to see more of them.
+
+    What is behind the doors loads figures and templates, so each is opened when it is asked for.
+    """
+
+    @property
+    def causal(self) -> CausalCard | None:
+        """Does the model use these units? The card beside a loaded result, None where none is.
+
+        InputError where it cannot be read, or is of another sweep.
+        """
+        from lens_probes.ablate.card import CausalCard  # noqa: PLC0415  (a door)
+
+        return CausalCard.beside(self)
+
+    def _repr_html_(self) -> str:
+        """The answer and the strongest units, in a notebook."""
+        from lens_probes.report.notebook import summary_html  # noqa: PLC0415  (a door)
+
+        return summary_html(self)
+
+    def write_report(self, path: str | Path) -> Path:
+        """Write the HTML report: one file, no network needed to read it, its digest at the end."""
+        from lens_probes.report.html import write_report  # noqa: PLC0415  (a door)
+
+        return write_report(self, path)

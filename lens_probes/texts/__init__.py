@@ -1,0 +1,1 @@
+"""Texts: documents with a source, from speeches, files, books or data sets."""

@@ -1,0 +1,91 @@
+"""The names that users import, wherever the code behind them lives."""
+
+from __future__ import annotations
+
+import inspect
+from types import ModuleType
+
+import pytest
+
+import lens_probes as lp
+from lens_probes import maximize, probes, report, residual, stats
+
+NAMES = """
+SITES Activations CategoryProbe CausalCard ContextProbe Document Examples GrammarProbe InputError
+LensModel NegationProbe Probe ProperNounProbe SweepResult Text TextProbe TokenLengthProbe ablate
+collect load_model load_text paint replicate stats sweep
+"""
+OF_MODULES: dict[ModuleType, str] = {
+    stats: """
+AdjustedTest Auc Concordance Correlation EffectAgreement Firth GroupEffects Heldout
+HeldoutAuc HeldoutR InTurn Logistic MaxPermutation MeanAuc Moments NullShares Paired Resolution
+Shrunk SignAgreement SplitTest TTest WordLevel WordLevelEffects adjust adjust_hierarchical_log10
+adjust_log10 adjusted_test auc chi2_tail concordance correlation count_distinct effect_agreement
+firth folds_by_passage folds_by_value folds_by_word group_effects heldout_auc heldout_direction
+heldout_r logistic max_permutation mean_auc moments normal_tail normalised_welch paired
+relabel_tokens_null relabel_tokens_null_r relabel_words_null relabel_words_null_r resolution
+resolution_r shrink sign_agreement spline_columns split_test student_tail ttest tuned_at_least
+word_level word_level_paired word_level_r
+""",
+    probes: """
+CategoryProbe ContextProbe GrammarProbe NegationProbe Probe ProperNounProbe TextProbe
+TokenLengthProbe
+""",
+    maximize: """
+Context Decoded Maximized MaximizedTokens Reproducibility Similarity TopContexts Winners
+batch_winners maximize maximize_tokens reproducibility top_contexts
+""",
+    residual: """
+BlockSums HiddenStateDifference HiddenStates PathLength PrefixDifference Sight Sink
+StreamCorrelation TokenCorrelations attention_sinks block_sums hidden_states path_length
+prefix_difference sees_what stream stream_correlation token_correlations typical_norm
+""",
+    report: """
+TextHeatmap best_auc_map heatmap_html heatmap_text save_figure share_by_layer summary_html
+""",
+}
+
+
+def test_the_package_has_the_names_that_users_rely_on() -> None:
+    assert set(NAMES.split()) <= set(lp.__all__) == set(dir(lp))
+    for name in lp.__all__:
+        assert getattr(lp, name) is not None
+
+
+@pytest.mark.parametrize("module", OF_MODULES, ids=lambda module: module.__name__)
+def test_a_module_of_the_package_has_the_names_that_users_rely_on(module: ModuleType) -> None:
+    assert set(OF_MODULES[module].split()) <= set(module.__all__)
+    assert [name for name in module.__all__ if not hasattr(module, name)] == []
+
+
+@pytest.mark.parametrize("name", ["ablate", "collect", "load_model", "load_text", "paint", "sweep"])
+def test_a_step_stays_a_function_once_its_module_is_imported(name: str) -> None:
+    function = getattr(lp, name)
+    assert inspect.isfunction(function)
+    assert inspect.getmodule(function) is not None
+    assert getattr(lp, name) is function
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (lp.load_model, "source device dtype processing"),
+        (lp.sweep, "model probe sites layers preset"),
+        (lp.Examples.from_tokens, "tokens position label word source"),
+        (stats.ttest, "x y"),
+        (stats.logistic, "x y"),
+        (stats.auc, "x y"),
+        (stats.adjust, "p method family"),
+        (stats.word_level, "x y word"),
+        (stats.max_permutation, "x y groups n_permutations seed"),
+        (lp.SweepResult.top, "n"),
+        (lp.SweepResult.save, "folder"),
+        (lp.SweepResult.load, "folder"),
+        (lp.SweepResult.write_report, "path"),
+    ],
+)
+def test_a_function_takes_the_arguments_that_the_guide_names(
+    function: object, arguments: str
+) -> None:
+    assert callable(function)
+    assert set(arguments.split()) <= set(inspect.signature(function).parameters)
