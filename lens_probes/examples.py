@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,9 @@ from lens_probes.arrays import finite_values, names_of
 from lens_probes.errors import InputError, given_as, unknown
 from lens_probes.example_checks import COLUMNS, checked, positions_in, token_rows, two_classes
 from lens_probes.replication_groups import groups_of, read_tokens
+
+if TYPE_CHECKING:
+    from lens_probes.model import LensModel
 
 Read = Literal["token", "mean"]
 
@@ -150,6 +153,38 @@ class Examples:
             class_names=names,
             origin={"kind": "tokens given by the user"},
         )
+
+    @classmethod
+    def from_texts(
+        cls,
+        model: LensModel,
+        texts: Iterable[str],
+        label: ArrayLike | None = None,
+        spans: Iterable[tuple[int, int]] | None = None,
+        *,
+        value: ArrayLike | None = None,
+        **options: Any,
+    ) -> Examples:
+        """Examples of one's own texts, each read at characters of it, or as a whole.
+
+        Parameters
+        ----------
+        texts, label, value
+            [example] texts, and 0 or 1, or a continuous label in place of it.
+        spans
+            [example] characters of the target, (start, end) as Python slices; None: whole texts.
+        **options
+            value_name, class_names, word, group, pair, source, context, before, after, bos, read:
+            see `lens_probes.given_texts.from_texts`.
+
+        Raises
+        ------
+        InputError
+            A text, span or label that is wrong, by the number of its example.
+        """
+        from lens_probes.given_texts import from_texts  # noqa: PLC0415  (the next stage)
+
+        return from_texts(model, texts, label, spans, value=value, **options)
 
     def __len__(self) -> int:
         return len(self.label)
