@@ -42,10 +42,11 @@ class UserTable:
     place: str
     sha256: str
 
-    def where(self, index: int, column: str) -> str:
-        """What a cell is called in an error."""
+    def where(self, index: int, *columns: str) -> str:
+        """What the cells of a row in some columns are called in an error."""
         file = f"{self.place}, " if self.place else ""
-        return f"{file}row {self.rows[index]}, column {column!r}"
+        many = "s" if len(columns) > 1 else ""
+        return f"{file}row {self.rows[index]}, column{many} {' and '.join(map(repr, columns))}"
 
     @property
     def listed(self) -> str:
@@ -203,14 +204,16 @@ def _made(
         raise InputError(f"{place or 'the table'} has no rows: give one for each example.")
     plain = {name: [_cell(cell) for cell in cells] for name, cells in columns.items()}
     if not digest:
-        said = json.dumps(plain, default=repr, sort_keys=True)
+        said = json.dumps(plain, default=shown, skipkeys=True)
         digest = sha256_of(said.encode("utf-8", "surrogatepass"))
     return UserTable(plain, rows, place, digest)
 
 
 def _cell(cell: Any) -> Any:
     """A cell as Python has it: arrays as lists, and all that means "missing" as None."""
-    if isinstance(cell, np.ndarray | list | tuple):
+    if isinstance(cell, np.ndarray):
+        cell = cell.tolist()
+    if isinstance(cell, list | tuple):
         return [_cell(part) for part in cell]
     if isinstance(cell, np.generic):
         cell = cell.item()

@@ -49,9 +49,10 @@ def labelled(
         Column of the label. [default: label, class, sense, tag, labels or tags]
     classes
         Two labels, class 0 first: noun,verb. Rows of others are left out.
-    start, end
-        Columns of the target's first character, from 0, and of the one behind its last.
-        [default: start and end]
+    start
+        Column of the target's first character, counted from 0. [default: start]
+    end
+        Column of the character behind the target's last. [default: end]
     target
         Column of the target as a word that its text holds once; without any, the whole text is
         the target. [default: target, else word]
@@ -68,8 +69,10 @@ def labelled(
     context
         `text`: all of the text before the target; `sentence`: its sentence; `window`: the tokens
         before it; `word`: the target alone.
-    before, after
-        Tokens before and behind the target with context `window`; targets with fewer are dropped.
+    before
+        Tokens before the target with context `window`; targets with fewer are dropped.
+    after
+        Tokens behind the target with context `window`.
     bos
         Put the BOS token first. [default: where the tokenizer does]
     """

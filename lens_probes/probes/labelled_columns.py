@@ -197,7 +197,7 @@ def _spans(table: UserTable, columns: Columns, texts: Sequence[str]) -> list[Spa
                 _whole(table.columns[start][i], table.where(i, start)),
                 _whole(table.columns[end][i], table.where(i, end)),
                 text,
-                f"{table.where(i, start)} and {end!r}",
+                table.where(i, start, end),
             )
             for i, text in enumerate(texts)
         ]
@@ -211,7 +211,8 @@ def _spans(table: UserTable, columns: Columns, texts: Sequence[str]) -> list[Spa
 
 def _whole(cell: Any, where: str) -> int:
     """A whole number, which may be written as text or with a point, as where others are missing."""
-    if isinstance(cell, bool) or not _WHOLE.fullmatch(str(cell)):
+    number = isinstance(cell, str | int | float) and not isinstance(cell, bool)
+    if not number or not _WHOLE.fullmatch(str(cell)):
         said = "is empty" if cell is None else f"is {shown(cell)}"
         raise InputError(f"{where} {said}: give a whole number of characters.")
     return int(float(cell))
