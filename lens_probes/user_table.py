@@ -132,7 +132,9 @@ def _csv(path: Path) -> tuple[dict[str, list[Any]], Sequence[int]]:
             if not row:
                 continue
             if not header:
-                header = _names([name.strip() for name in row], str(path))
+                # What pandas and R write before the first column: the index of a data frame.
+                first_name = row[0].strip() or "(index)"
+                header = _names([first_name, *(name.strip() for name in row[1:])], str(path))
                 continue
             if len(row) != len(header):
                 raise InputError(

@@ -15,6 +15,7 @@ from test_requests import answered
 from tiny_models import PROSE
 
 import lens_probes as lp
+from lens_probes.cli import main
 from lens_probes.labels import labels_of
 from lens_probes.model import LensModel
 from lens_probes.plain import plain
@@ -86,7 +87,7 @@ def test_tokens_files_and_frames_give_one_table(tiny_model: LensModel, tmp_path:
     spans = list(zip(frame["start"], frame["end"], strict=True))
     from_texts = lp.Examples.from_texts(tiny_model, frame["sentence"], label, spans)
     tables = [
-        lp.sweep(tiny_model, given, layers=[0, 2], n_permutations=200)
+        lp.sweep(tiny_model, given, layers=1, n_permutations=200, untrained=False)
         for given in (own, from_texts, probes[0], frame_probe(frame))
     ]
     for table in tables[1:]:
@@ -279,6 +280,21 @@ def test_a_result_says_which_file_and_can_be_made_again(
     memory = lp.LabelledProbe(windows(12)).examples(tiny_model).origin
     with pytest.raises(lp.InputError, match="were given in memory"):
         probe_again(plain(dict(memory)))
+
+
+def test_new_rows_replicate_a_sweep(
+    tiny_folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, rows in (("one", windows(48)), ("two", windows(96)[48:])):
+        rows.to_csv(tmp_path / f"{name}.csv")  # with its index, a column without a name
+    given = f"--model {tiny_folders['gpt2']} --layers 0 --quiet --no-untrained --permutations 50"
+    run, file = str(tmp_path / "run"), str(tmp_path / "one.csv")
+    assert main(["sweep", "labelled", file, "--out", run, *given.split()]) == 0
+    assert "rows 48; examples 48" in capsys.readouterr().out
+    other = ["--rows", str(tmp_path / "two.csv"), "--quiet", "--permutations", "50"]
+    assert main(["replicate", run, *other]) == 0
+    assert "24 v 24 examples of 6 v 6 word types" in capsys.readouterr().out
+    assert main(["replicate", run, "--text", "x", "--out", str(tmp_path / "no"), "--quiet"]) == 2
 
 
 @pytest.mark.parametrize(
