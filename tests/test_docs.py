@@ -63,6 +63,34 @@ def test_the_page_on_maximisation_runs() -> None:
     assert len(names["found"].table(units=[90])) == 20 + 20 + 4 * 3 + 10
 
 
+@pytest.mark.bundled
+def test_the_page_on_own_data_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "own-data.md").read_text()
+    blocks = re.findall(r"(?:Save this as `(\S+)`[^`]*)?```(\w*)\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 12
+    names: dict[str, Any] = {}
+    for file, language, block in blocks:
+        if file:
+            (tmp_path / file).write_text(block)
+        elif language == "python":
+            exec(block, names)
+        elif language == "text":
+            assert capsys.readouterr().err == block
+        else:
+            capsys.readouterr()
+            code = main([*block.split()[1:], "--quiet", "--no-untrained"])
+            assert code == (2 if "wrong.csv" in block else 0)
+    assert names["result"].provenance["examples"]["n_groups_per_class"] == [6, 6]
+    assert names["result"].provenance["decision"]["level"] == "word"
+    assert names["examples"].n_per_class == (2, 2)
+    assert "r" in names["rated"].units
+    for run in ("bank", "tags"):
+        assert (tmp_path / "runs" / run / "report.html").stat().st_size > 1e6
+
+
 def test_no_page_has_a_gap() -> None:
     """`@@` marks what is still to be filled in."""
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("benchmarks/*.md")]:

@@ -16,6 +16,7 @@ from lens_probes.probes import (
     CategoryProbe,
     ContextProbe,
     GrammarProbe,
+    LabelledProbe,
     NegationProbe,
     ProperNounProbe,
     TokenLengthProbe,
@@ -352,6 +353,7 @@ def test_some_documents_are_drawn_whole_and_in_order() -> None:
 
 def test_what_every_probe_says_of_itself_can_be_read_again(tiny_model: LensModel) -> None:
     pytest.importorskip("denckring_en_pos")
+    rows = {"text": ["We go.", "I go.", "We see.", "I see."], "label": list("abab")}
     text = text_of(PROSE * 30)
     for probe in (
         NegationProbe(text, max_per_class=9, before=5, after=2),
@@ -361,6 +363,7 @@ def test_what_every_probe_says_of_itself_can_be_read_again(tiny_model: LensModel
         CategoryProbe(),
         CategoryProbe("random_words"),
         TokenLengthProbe(text, n_sequences=2, length=20),
+        LabelledProbe(rows),
         ContextProbe("space"),
         ContextProbe("context", n_tokens=20),
     ):
@@ -371,11 +374,14 @@ def test_what_every_probe_says_of_itself_can_be_read_again(tiny_model: LensModel
 def test_a_saved_probe_can_be_made_again(tiny_model: LensModel, prose_file: Path) -> None:
     text = load_text(prose_file)
     words = {"affirmation": ["can", "will"], "negation": ["cannot", "never"]}
+    rows = prose_file.with_suffix(".csv")
+    rows.write_text("text,label\nWe go.,a\nI go.,b\nWe see.,a\nI see.,b\n")
     for probe in (
         NegationProbe(text, words, max_per_class=9, before=5, after=2),
         GrammarProbe.course(),
         CategoryProbe.course(),
         TokenLengthProbe(text, n_sequences=2, length=20),
+        LabelledProbe(rows),
         ContextProbe("space"),
         ContextProbe("space", words=["river", "cat", "road"]),
         ContextProbe("context", n_tokens=20),

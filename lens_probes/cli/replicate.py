@@ -31,6 +31,7 @@ def replicate(
     text: str | None = None,
     words: str | None = None,
     sentences: str | None = None,
+    rows: str | None = None,
     seed: int | None = None,
     permutations: int = 1000,
     out: Path | None = None,
@@ -49,6 +50,8 @@ def replicate(
         Other words of the same two classes: a set of the probe, or a TOML file (category).
     sentences
         Other sentences of a category: frames, single, multi or new.
+    rows
+        Another table with the same columns, of a sweep of a labelled one.
     seed
         Another draw from the same text.
     permutations
@@ -61,11 +64,12 @@ def replicate(
     log_lines(quiet)
     from lens_probes.sweep_result import SweepResult
 
-    given = {"text": text, "words": words, "sentences": sentences, "seed": seed}
+    given = {"text": text, "words": words, "sentences": sentences, "rows": rows, "seed": seed}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if not changes:
         raise InputError(
-            "say what is new: --text, --words, --sentences or --seed (another draw from the text)."
+            "say what is new: --text, --words, --sentences, --rows, or --seed (another draw from "
+            "the text)."
         )
     check_at_least(0, seed=seed)
     check_at_least(1, permutations=permutations)

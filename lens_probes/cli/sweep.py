@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import App
 
+from lens_probes.cli.labelled import labelled
 from lens_probes.cli.options import DrawOptions, ModelOptions, SweepOptions, check_at_least
 from lens_probes.cli.running import command_line as command_line
 from lens_probes.cli.running import run_sweep
@@ -18,6 +19,7 @@ sweep_app = App(
     name="sweep",
     help="Test every unit of some sites and layers for one contrast between two classes of tokens.",
 )
+sweep_app.command(labelled)
 
 
 @sweep_app.command

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,10 @@ from lens_probes.arrays import finite_values, names_of
 from lens_probes.errors import InputError, given_as, unknown
 from lens_probes.examples.checks import COLUMNS, checked, positions_in, token_rows, two_classes
 from lens_probes.examples.joined_ids import joined, numbered
+from lens_probes.examples.labels import above_median, median_names
+
+if TYPE_CHECKING:
+    from lens_probes.model.load import LensModel
 
 Read = Literal["token", "mean"]
 
@@ -151,6 +155,38 @@ class Examples:
             origin={"kind": "tokens given by the user"},
         )
 
+    @classmethod
+    def from_texts(
+        cls,
+        model: LensModel,
+        texts: Iterable[str],
+        label: ArrayLike | None = None,
+        spans: Iterable[tuple[int, int]] | None = None,
+        *,
+        value: ArrayLike | None = None,
+        **options: Any,
+    ) -> Examples:
+        """Examples of one's own texts, each read at characters of it, or as a whole.
+
+        Parameters
+        ----------
+        texts, label, value
+            [example] texts, and 0 or 1, or a continuous label in place of it.
+        spans
+            [example] characters of the target, (start, end) as Python slices; None: whole texts.
+        **options
+            value_name, class_names, word, group, pair, source, context, before, after, bos, read:
+            see `lens_probes.examples.given_texts.from_texts`.
+
+        Raises
+        ------
+        InputError
+            A text, span or label that is wrong, by the number of its example.
+        """
+        from lens_probes.examples.given_texts import from_texts  # noqa: PLC0415  (the next stage)
+
+        return cls(**from_texts(model, texts, label, spans, value=value, **options))
+
     def __len__(self) -> int:
         return len(self.label)
 
@@ -256,16 +292,3 @@ class Examples:
             group=none if self.group is None else self.group,
             window=self.windows,
         )
-
-
-def above_median(value: Float[np.ndarray, " example"]) -> Int[np.ndarray, " example"]:
-    """[example] 1 where a value is above the median; at it too where nothing is above."""
-    above = value > np.median(value)
-    if not above.any():
-        above = value >= np.median(value)
-    return np.asarray(above, dtype=np.int64)
-
-
-def median_names(value_name: str) -> tuple[str, str]:
-    """Names of the two groups that a median makes."""
-    return f"{value_name}: up to the median", f"{value_name}: above the median"

@@ -136,7 +136,7 @@ def locate(
     for number, document in enumerate(tokenised(text, tokenizer)):
         taken: set[tuple[int, int]] = set()
         tokens.append(document.ids)
-        starts.append(_sentence_starts(document.body, document.end_char))
+        starts.append(sentence_starts(document.body, document.end_char))
         for found in candidates(document):
             counts["candidates"] += 1
             span = token_span(document, found.start, found.end)
@@ -169,7 +169,7 @@ def token_span(document: Tokenised, start: int, end: int) -> tuple[int, int] | N
     return None if body[first_char[first] : start].strip() else (first, last)
 
 
-def _sentence_starts(body: str, end_char: Sequence[int]) -> NDArray[np.int64]:
+def sentence_starts(body: str, end_char: Sequence[int]) -> NDArray[np.int64]:
     """Token index at which each sentence starts; the first is 0."""
     firsts = (bisect.bisect_right(end_char, m.end()) for m in _SENTENCE_END.finditer(body))
     return np.unique([0, *(first for first in firsts if first < len(end_char))])

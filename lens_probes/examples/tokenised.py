@@ -41,6 +41,11 @@ class Tokenised:
         return "" if split else self.body[start:end]
 
 
+def straight(text: str) -> str:
+    """The text with a straight apostrophe for all that is typed for one; no character moves."""
+    return _TYPED_APOSTROPHE.sub("'", text.translate(_APOSTROPHES))
+
+
 def tokenised(text: Text, tokenizer: Any) -> Iterator[Tokenised]:
     """Every document with its tokens; an error for a tokenizer that gives no offsets.
 
@@ -107,7 +112,7 @@ def _in_batches(documents: Sequence[Document], tokenizer: Any) -> Iterator[Token
             tokens = np.array(ids, dtype=np.int64)
             tokens.setflags(write=False)
             yield Tokenised(
-                _TYPED_APOSTROPHE.sub("'", document.text.translate(_APOSTROPHES)),
+                straight(document.text),
                 tokens,
                 memoryview(array("i", [first for first, _ in offsets])).toreadonly(),
                 memoryview(array("i", [end for _, end in offsets])).toreadonly(),

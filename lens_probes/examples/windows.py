@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from lens_probes.errors import InputError, at_least, choice, flag
 from lens_probes.examples.checks import NO_TOKEN
-from lens_probes.examples.examples import Examples
 from lens_probes.texts.load import Document, Text
 
 Context = Literal["window", "sentence", "word", "document"]
@@ -118,8 +117,8 @@ def cut_windows(
     counts: Mapping[str, int],
     origin: Mapping[str, Any],
     bos_token_id: int | None = None,
-) -> Examples:
-    """Examples of some targets, each with its window.
+) -> dict[str, Any]:
+    """Columns of `Examples` of some targets, each with its window.
 
     Raises
     ------
@@ -128,6 +127,30 @@ def cut_windows(
     """
     if window.bos and bos_token_id is None:
         raise InputError("this tokenizer has no BOS token: leave bos out.")
+    read = read_windows(targets, drawn, window, bos_token_id)
+    documents = [text.documents[t.document] for t in drawn]
+    # A copy, or a part, of another document is that document's text under another name.
+    whole = [text.documents[text.originals[t.document]] for t in drawn]
+    n_copies = sum(a is not b for a, b in zip(documents, whole, strict=True))
+    if n_copies:
+        counts = {**counts, COPIED: n_copies}
+    return read | {
+        "label": np.array([t.label for t in drawn], dtype=np.int64),
+        "word": np.array([t.word for t in drawn], dtype=object),
+        "source": np.array([d.source for d in whole], dtype=object),
+        "document": np.array([d.name for d in documents], dtype=object),
+        "read": "mean" if window.read == "mean" else "token",
+        "class_names": class_names,
+        "counts": counts,
+        "origin": origin,
+        "date": years_of(documents),
+    }
+
+
+def read_windows(
+    targets: Targets, drawn: Sequence[Target], window: Window, bos_token_id: int | None
+) -> dict[str, Any]:
+    """Tokens, position, first and offset of `Examples`, of some targets with their windows."""
     prefix = [bos_token_id] if window.bos else []
     rows, position, firsts, offsets = [], [], [], []
     for t in drawn:
@@ -141,27 +164,8 @@ def cut_windows(
     padded = np.full((len(rows), max(map(len, rows))), NO_TOKEN, dtype=np.int64)
     for i, row in enumerate(rows):
         padded[i, : len(row)] = row
-    documents = [text.documents[t.document] for t in drawn]
-    # A copy, or a part, of another document is that document's text under another name.
-    whole = [text.documents[text.originals[t.document]] for t in drawn]
-    n_copies = sum(a is not b for a, b in zip(documents, whole, strict=True))
-    if n_copies:
-        counts = {**counts, COPIED: n_copies}
-    return Examples(
-        tokens=padded,
-        position=np.array(position, dtype=np.int64),
-        label=np.array([t.label for t in drawn], dtype=np.int64),
-        word=np.array([t.word for t in drawn], dtype=object),
-        source=np.array([d.source for d in whole], dtype=object),
-        document=np.array([d.name for d in documents], dtype=object),
-        offset=np.array(offsets, dtype=np.int64),
-        first=np.array(firsts, dtype=np.int64),
-        read="mean" if window.read == "mean" else "token",
-        class_names=class_names,
-        counts=counts,
-        origin=origin,
-        date=years_of(documents),
-    )
+    numbers = {"position": position, "first": firsts, "offset": offsets}
+    return {"tokens": padded} | {k: np.array(v, dtype=np.int64) for k, v in numbers.items()}
 
 
 def years_of(documents: Sequence[Document]) -> NDArray[np.float64] | None:

@@ -11,15 +11,18 @@ from lens_probes.probes.base import NO_CORPUS, Probe
 from lens_probes.probes.category import CategoryProbe
 from lens_probes.probes.context import ContextProbe
 from lens_probes.probes.grammar import GrammarProbe
+from lens_probes.probes.labelled import LabelledProbe
 from lens_probes.probes.negation import NegationProbe
 from lens_probes.probes.proper_noun import ProperNounProbe
 from lens_probes.probes.token_length import TokenLengthProbe
 from lens_probes.texts.load import SPEECHES, Text, load_text
+from lens_probes.texts.user_table import IN_MEMORY, read_table
 
 PROBES: Mapping[str, type[Probe]] = {
     kind.name: kind
     for kind in (
         GrammarProbe, ProperNounProbe, NegationProbe, CategoryProbe, TokenLengthProbe, ContextProbe,
+        LabelledProbe,
     )
 }  # fmt: skip
 
@@ -48,11 +51,28 @@ def probe_again(origin: Mapping[str, Any], **changes: Any) -> Probe:
         options |= {"balance_sources": False} if "balance_sources" not in origin else {}
     if origin.get("word_set", "custom") != "custom":
         options["words"] = origin["word_set"]
+    if isinstance(rows := options.get("rows"), Mapping):
+        options |= origin["columns"]
+        if "rows" not in changes:
+            options["rows"] = _same_rows(rows)
     if isinstance(text := options.get("text"), Mapping):
         options["text"] = None
         if "text" not in changes and text["from"] not in NO_CORPUS:
             options["text"] = _same_text(text)
     return kind(**options | changes)
+
+
+def _same_rows(said: Mapping[str, Any]) -> str:
+    """The file that a result's rows came from; an error if it is another one by now."""
+    place = str(said["from"])
+    if place == IN_MEMORY:
+        raise InputError("the rows of this result were given in memory: give them again as rows=.")
+    if read_table(place).sha256 != said["sha256"]:
+        raise InputError(
+            f"rows {place!r} are not what the first sweep read (the file has changed): give the "
+            "rows to use."
+        )
+    return place
 
 
 def _same_text(said: Mapping[str, Any]) -> Text:

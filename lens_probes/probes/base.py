@@ -269,7 +269,7 @@ class TextProbe(Probe):
                     f"are needed ({said}): give a longer text or other words."
                 )
         bos = starts_with_bos(model.tokenizer) if self.bos is None else self.bos
-        examples = cut_windows(
+        columns = cut_windows(
             text,
             found,
             drawn,
@@ -279,4 +279,5 @@ class TextProbe(Probe):
             origin=self.origin(**{"bos": bos, **origin}),
             bos_token_id=model.tokenizer.bos_token_id,
         )
+        examples = Examples(**columns)
         return examples if self.group_by == "word" else by_stem(examples)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from lens_probes.errors import MOST, InputError, at_least, whole
-from lens_probes.examples.examples import Examples, above_median
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.labels import above_median
 from lens_probes.examples.tokenised import tokenised
 from lens_probes.examples.windows import years_of
 from lens_probes.probes.base import Probe, check_text

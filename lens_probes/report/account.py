@@ -102,7 +102,8 @@ def measured(result: SweepData) -> dict[str, object]:
             types += f" read at {whole(tokens)} tokens: {whole(groups[k])} replication groups"
         facts[f"{kind} {k}: {name}"] = f"{whole((n0, n1)[k])} examples{types}{_words(result, k)}"
     if not all(words):
-        facts["words"] = "not given, so examples count as independent of each other"
+        independent = "groups" if any(groups) else "examples"
+        facts["words"] = f"not given, so {independent} count as independent of each other"
     sources = examples.get("n_sources")
     facts["sources (speakers, files)"] = whole(sources) if sources else "not given"
     if isinstance(text := origin.get("text"), Mapping):

@@ -42,6 +42,8 @@ def _probe_lines(origin: Mapping[str, Any]) -> Iterator[str]:
         yield "# your own token ids, read positions and labels; their digest is in the provenance"
         yield "probe = lp.Examples.from_tokens(tokens, position, label, word, source)"
         return
+    if isinstance(rows := origin.get("rows"), Mapping):
+        origin = {**origin, **origin["columns"], "rows": rows["from"]}
     options = {p: repr(origin[p]) for p in inspect.signature(kind).parameters if p in origin}
     if "words" in options and origin.get("word_set", "custom") != "custom":
         options["words"] = repr(origin["word_set"])

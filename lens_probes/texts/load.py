@@ -244,8 +244,14 @@ def _read(path: Path) -> str:
     if path.suffix.lower() in _TABLES:
         raise InputError(
             f"{path} is a table, which would be read as prose, commas and header too: write its "
-            f"texts to .txt files, or load its rows with {HUB}FOLDER and column=."
+            f"texts to .txt files, or load its rows with {HUB}FOLDER and column=. For texts with "
+            "labels, give it to LabelledProbe (lens-probes sweep labelled)."
         )
+    return utf8_text(path).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def utf8_text(path: Path) -> str:
+    """What a UTF-8 file holds, line ends as they are; InputError where it is no text, or empty."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -264,7 +270,7 @@ def _read(path: Path) -> str:
         raise InputError(f"{path} is not text (it holds zero bytes): {what}.")
     if not text.strip():
         raise InputError(f"{path} is empty: give a file with text in it.")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text
 
 
 def _encoding(data: bytes) -> str:

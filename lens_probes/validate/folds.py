@@ -94,11 +94,17 @@ def _try(
 ) -> Fold | None:
     """Five folds, or as many as the groups allow; a note where even two cannot be made."""
     reason = ""
+    fold: Fold
     for n_folds in range(N_FOLDS, 1, -1):
         try:
             if examples.value is not None:
-                return stats.folds_by_value(examples.value, groups, n_folds=n_folds, seed=seed)
-            fold: Fold = make(examples.label, groups, n_folds=n_folds, seed=seed)
+                fold = stats.folds_by_value(examples.value, groups, n_folds=n_folds, seed=seed)
+                inside = [examples.value[fold == k] for k in range(n_folds)]
+                if min(len(np.unique(v)) for v in inside) >= 2 and min(map(len, inside)) >= 3:
+                    return fold
+                reason = "a fold would have fewer than 3 examples, or one value"
+                continue
+            fold = make(examples.label, groups, n_folds=n_folds, seed=seed)
             sizes = [np.bincount(fold[examples.label == k], minlength=n_folds) for k in (0, 1)]
             if np.min(sizes) >= 2:
                 return fold

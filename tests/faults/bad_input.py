@@ -82,7 +82,8 @@ OF_A_SWEEP: dict[str, Values] = {
 # No user has this home, no file system a name of this length; nor is the second one shown whole.
 NO_PATHS = ("~nouser/x", "long" * 75)
 WITH_A_PATH = (
-    "sweep category --model={model} --words={path}", "sites --model={path}", "report {path}",
+    "sweep category --model={model} --words={path}", "sweep labelled {path}",
+    "sites --model={path}", "report {path}",
     "verify {path}", "replicate {path} --seed 1", "replicate {here}/none --seed 1 --store={path}",
     "ablate {path}", "heatmap {path}", "maximize --site q --layer 0 --unit 0 --out={path}",
     "maximize --site q --layer 0 --unit 0 --model={path}", "residual --out={path}",
@@ -113,6 +114,8 @@ OTHER_COMMANDS = (
     "sweep category --sentences odd", "sweep token-length --length 1.5",
     "sweep token-length --n-sequences 1.5", "sweep context --change tone",
     "sweep context --n-tokens 1.5", "sweep grammar --tagger best",
+    "sweep labelled", "sweep labelled {here}/nothing", "sweep labelled {here}/good.txt",
+    "sweep labelled {here}/good.txt --read all", "sweep labelled --before 1.5 x.csv",
     "report", "report {here}/nothing", "report {here}/taken", "report {here}/empty.txt",
     "report {here}/false-result", "verify", "verify {here}/nothing", "verify {here}/none",
     "verify {here}/good.txt", "replicate", "replicate {here}/nothing --seed 1",

@@ -11,9 +11,8 @@ from lens_probes.storage.schemas.base import Names, Number, Pair, Saved, Sha256
 from lens_probes.storage.schemas.one_painting import OnePainting
 
 Groups = Annotated[list[int], Field(min_length=1, max_length=2)]
-
 # The probes of this package, whose options a replication is made with; others keep what they like.
-_SHIPPED = ("grammar", "proper_noun", "negation", "category", "token_length", "context")
+_SHIPPED = ("grammar", "proper_noun", "negation", "category", "token_length", "context", "labelled")
 
 
 class OneModel(Saved):
@@ -33,7 +32,7 @@ class OneModel(Saved):
 
 
 class OneText(Saved):
-    """A text that examples were drawn from."""
+    """A text that examples were drawn from, or a table that they are."""
 
     name: str
     place: Annotated[str, Field(alias="from")]
@@ -61,9 +60,11 @@ class Origin(Saved):
     balance: Literal["word", "natural"] | None = None
     balance_sources: bool | None = None
     group_by: Literal["word", "stem"] | None = None
-    context: Literal["window", "document", "sentence", "word"] | None = None
-    read: Literal["last", "first", "mean"] | None = None
+    context: Literal["window", "document", "sentence", "word", "text"] | None = None
+    read: Literal["last", "first", "mean", "every"] | None = None
     rule: str | None = None
+    rows: OneText | None = None
+    columns: dict[str, str] | None = None
 
 
 class OneSource(Saved):
