@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from lens_probes.arrays import name_of
 from lens_probes.errors import InputError, choice, flag, shown, whole
 from lens_probes.examples import Examples, above_median, median_names
-from lens_probes.model import LensModel
 from lens_probes.replication_groups import numbered
 from lens_probes.targets import sentence_starts, token_span
 from lens_probes.texts import Document, Text
 from lens_probes.tokenised import straight, tokenised
 from lens_probes.windows import Target, Targets, Window, read_windows, starts_with_bos
+
+if TYPE_CHECKING:
+    from lens_probes.model import LensModel
 
 Context = Literal["text", "sentence", "window", "word"]
 Read = Literal["last", "first", "mean", "every"]

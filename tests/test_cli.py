@@ -77,6 +77,7 @@ def test_help_and_argument_errors_load_no_torch(tmp_path: Path) -> None:
         (["sweep", "negation", "--batch-size", "0"], 2),
         (["sweep", "negation", "--out", str(tmp_path)], 2),
         (["sweep", "negation", "--max-per-class", "1", "--out", str(tmp_path / "new")], 2),
+        (["sweep", "labelled", str(tmp_path / "held")], 2),
         (["report", str(tmp_path)], 2),
         (["sweep", "negation", "--help"], 0),
         (["sweep", "negation", "--preset", "cours"], 2),
