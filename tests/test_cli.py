@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_models import PROSE
@@ -43,6 +44,33 @@ def test_sweep_report_and_what_they_print(
     assert (tmp_path / "again.html").read_bytes() == first
 
 
+@pytest.mark.model
+def test_every_option_of_a_sweep_reaches_it(
+    tiny_folders: dict[str, Path],
+    prose_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: dict[str, Any] = {}
+
+    def sweep(model: object, probe: object, **options: Any) -> None:
+        seen.update(options)
+        raise lp.InputError("seen")
+
+    monkeypatch.setattr(lp, "sweep", sweep)
+    asked = {
+        "sites": ("k",), "layers": (1,), "preset": "rigorous", "alpha": 0.1, "method": "holm",
+        "level": "token", "scope": "site", "min_per_group": 3, "n_permutations": 77,
+        "untrained": False, "batch_size": 5,
+    }  # fmt: skip
+    given = f"--model {tiny_folders['llama']} --text {prose_file} --out {tmp_path / 'out'} "
+    given += "--sites k --layers 1 --alpha 0.1 --method holm --level token --scope site "
+    given += "--min-per-group 3 --permutations 77 --no-untrained --batch-size 5 --quiet"
+    assert main(["sweep", "negation", *given.split()]) == 2
+    assert {name: seen[name] for name in asked} == asked
+    assert set(seen) - set(asked) == {"progress", "store", "executor"}
+
+
 def test_lists(capsys: pytest.CaptureFixture[str], tiny_folders: dict[str, Path]) -> None:
     assert main(["sites"]) == 0
     assert "blocks.L.mlp.hook_pre" in capsys.readouterr().out
@@ -77,6 +105,7 @@ def test_help_and_argument_errors_load_no_torch(tmp_path: Path) -> None:
         (["sweep", "negation", "--batch-size", "0"], 2),
         (["sweep", "negation", "--out", str(tmp_path)], 2),
         (["sweep", "negation", "--max-per-class", "1", "--out", str(tmp_path / "new")], 2),
+        (["sweep", "labelled", str(tmp_path / "held")], 2),
         (["report", str(tmp_path)], 2),
         (["sweep", "negation", "--help"], 0),
         (["sweep", "negation", "--preset", "cours"], 2),

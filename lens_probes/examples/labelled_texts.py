@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,10 @@ from lens_probes.examples.labels import above_median, median_names
 from lens_probes.examples.targets import sentence_starts, token_span
 from lens_probes.examples.tokenised import straight, tokenised
 from lens_probes.examples.windows import Target, Targets, Window, read_windows, starts_with_bos
-from lens_probes.model.load import LensModel
 from lens_probes.texts.load import Document, Text
+
+if TYPE_CHECKING:
+    from lens_probes.model.load import LensModel
 
 Context = Literal["text", "sentence", "window", "word"]
 Read = Literal["last", "first", "mean", "every"]
