@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from lens_probes import stats
 from lens_probes.decision import Decision, tested_rows
+from lens_probes.examples.confounds import adjustment
 from lens_probes.examples.examples import Examples
 from lens_probes.stats.inputs import several_arrays
-from lens_probes.validate.confounds import adjustment
 
 SPLINES = ("log_frequency",)
 

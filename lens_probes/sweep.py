@@ -35,6 +35,7 @@ from lens_probes.errors import (
     whole,
 )
 from lens_probes.examples.examples import Examples
+from lens_probes.examples.folds import make_folds
 from lens_probes.examples.notes import notes_on, refuse_padding
 from lens_probes.model.load import LensModel, check_model
 from lens_probes.probes.base import Probe, examples_of
@@ -54,7 +55,6 @@ from lens_probes.validate.checks import (
     sweep_checks,
     untrained_counts,
 )
-from lens_probes.validate.folds import make_folds
 from lens_probes.validate.level import errors_at_this_design
 from lens_probes.validate.others import auc_others, further_negatives
 

@@ -18,19 +18,19 @@ from lens_probes import stats
 from lens_probes.adjustment import Adjustment
 from lens_probes.cli import main
 from lens_probes.decision import preset_decision
+from lens_probes.examples.confounds import (
+    confound_differences,
+    confound_table,
+    independent_covariates,
+)
+from lens_probes.examples.folds import make_folds, passage_ids
 from lens_probes.model.load import LensModel
 from lens_probes.validate import audit as audit_module
 from lens_probes.validate import audit_numbers
 from lens_probes.validate.audit import METHODS, audit, plant
 from lens_probes.validate.audit_numbers import Mean, Rate, coverage, false_verdicts, selection
 from lens_probes.validate.checks import significant_units
-from lens_probes.validate.confounds import (
-    confound_differences,
-    confound_table,
-    independent_covariates,
-)
 from lens_probes.validate.controls import control_task, relabelling_null
-from lens_probes.validate.folds import make_folds, passage_ids
 from lens_probes.validate.heldout import baselines, cross_fitted_accuracy, fold_scores
 from lens_probes.validate.toy import plant_toy
 

@@ -18,7 +18,7 @@ from lens_probes.ablate.card import CausalCard
 from lens_probes.ablate.inference import family_test
 from lens_probes.ablate.swap import Writes
 from lens_probes.ablate.verdict import UNUSED, USED
-from lens_probes.validate.folds import N_FOLDS
+from lens_probes.examples.folds import N_FOLDS
 from lens_probes.validate.heldout import fold_scores
 from lens_probes.validate.nested import nested_best
 from lens_probes.validate.planted import DECOY, READ, planted_examples, planted_model

@@ -9,14 +9,14 @@ import pytest
 
 import lens_probes as lp
 from lens_probes import stats
-from lens_probes.model.load import LensModel
-from lens_probes.validate.confounds import (
+from lens_probes.examples.confounds import (
     adjustment,
     categorical_differences,
     confound_differences,
     confound_table,
     fixed_effects,
 )
+from lens_probes.model.load import LensModel
 
 
 def with_sources(source: np.ndarray, label: np.ndarray) -> lp.Examples:
