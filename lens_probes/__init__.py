@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from lens_probes.errors import InputError
     from lens_probes.examples.examples import Examples
     from lens_probes.model.load import LensModel, load_model
-    from lens_probes.paint import paint
     from lens_probes.probes import (
         CategoryProbe,
         ContextProbe,
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from lens_probes.sweep import sweep
     from lens_probes.sweep_result import SweepResult
     from lens_probes.texts.load import Document, Text, load_text
+    from lens_probes.units.paint import paint
     from lens_probes.validate.replicate import replicate
 
 _WHERE = {
@@ -55,7 +55,7 @@ _WHERE = {
     "collect": "activations.collect",
     "load_model": "model.load",
     "load_text": "texts.load",
-    "paint": "paint",
+    "paint": "units.paint",
     "replicate": "validate.replicate",
     "stats": "",
     "sweep": "sweep",

@@ -10,7 +10,6 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 
-from lens_probes.decision import rank_column
 from lens_probes.drawing.painting import Painting
 from lens_probes.errors import InputError, at_least, given_as, one_line, unknown, whole
 from lens_probes.storage.folders import MANIFEST, hold_folder
@@ -18,7 +17,8 @@ from lens_probes.storage.integrity import read_file, seal, unseal
 from lens_probes.storage.paths import user_path
 from lens_probes.storage.schemas import ResultManifest, check_version, checked
 from lens_probes.storage.tables import read_tables, write_tables
-from lens_probes.unit_details import UnitDetails, from_plain, to_plain
+from lens_probes.units.decision import rank_column
+from lens_probes.units.details import UnitDetails, from_plain, to_plain
 
 CAUSAL = "causal"
 FORMAT = 3

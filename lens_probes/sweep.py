@@ -11,20 +11,6 @@ from typing import Any
 import numpy as np
 
 from lens_probes.activations.collect import check_work, collect
-from lens_probes.adjustment import Adjustment
-from lens_probes.best_units import evidence_of, paint_best
-from lens_probes.decision import (
-    LEVELS,
-    METHODS,
-    SCOPES,
-    Level,
-    Method,
-    Preset,
-    Scope,
-    course_p,
-    preset_decision,
-    resolve,
-)
 from lens_probes.errors import (
     MOST_PERMUTATIONS,
     MOST_SEED,
@@ -41,14 +27,28 @@ from lens_probes.model.load import LensModel, check_model
 from lens_probes.probes.base import Probe, examples_of
 from lens_probes.provenance import provenance_of
 from lens_probes.result import summarise_layers
-from lens_probes.significance import decide, families
 from lens_probes.sites import check_layers, check_sites
 from lens_probes.stages import Stages
 from lens_probes.storage.json_values import to_json_value
 from lens_probes.sweep_result import SweepResult
-from lens_probes.tuned import tuned_by_layer, tuned_in_all
-from lens_probes.unit_contexts import unit_details
-from lens_probes.unit_table import covariates_of, in_turn, unit_tables, with_shrunk_effects
+from lens_probes.units.adjustment import Adjustment
+from lens_probes.units.best import evidence_of, paint_best
+from lens_probes.units.contexts import unit_details
+from lens_probes.units.decision import (
+    LEVELS,
+    METHODS,
+    SCOPES,
+    Level,
+    Method,
+    Preset,
+    Scope,
+    course_p,
+    preset_decision,
+    resolve,
+)
+from lens_probes.units.significance import decide, families
+from lens_probes.units.table import covariates_of, in_turn, unit_tables, with_shrunk_effects
+from lens_probes.units.tuned import tuned_by_layer, tuned_in_all
 from lens_probes.validate.checks import (
     layer_checks,
     significant_units,

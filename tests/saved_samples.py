@@ -18,7 +18,7 @@ from lens_probes.findings.record import write_record
 from lens_probes.storage.folders import write_folder
 from lens_probes.storage.integrity import seal, write_atomic
 from lens_probes.sweep_result import SweepResult
-from lens_probes.unit_details import TokenContext, UnitDetails
+from lens_probes.units.details import TokenContext, UnitDetails
 from lens_probes.validate.replication import Replication
 
 MODEL = {

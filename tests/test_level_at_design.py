@@ -8,8 +8,8 @@ import pytest
 
 import lens_probes as lp
 from lens_probes import stats
-from lens_probes.adjustment import Adjustment
-from lens_probes.decision import Decision
+from lens_probes.units.adjustment import Adjustment
+from lens_probes.units.decision import Decision
 from lens_probes.validate import level
 from lens_probes.validate.level import DesignErrors, errors_at_this_design
 

@@ -13,10 +13,10 @@ import torch
 
 import lens_probes as lp
 from lens_probes.answer import answer
-from lens_probes.decision import preset_decision
 from lens_probes.model.load import LensModel
-from lens_probes.significance import decide
 from lens_probes.storage.folders import check_output_folder
+from lens_probes.units.decision import preset_decision
+from lens_probes.units.significance import decide
 
 PLANTED = 77
 NO_EXAMPLES = lp.Examples.from_tokens([[1]], 0, [0])
@@ -451,8 +451,8 @@ def test_top_and_answer(result: lp.SweepResult) -> None:
 
 
 def test_sweep_is_the_function_even_after_its_module_is_imported() -> None:
-    import lens_probes.paint
     import lens_probes.sweep
+    import lens_probes.units.paint
 
     assert callable(lens_probes.sweep)
     assert callable(lp.paint)

@@ -15,9 +15,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import lens_probes as lp
 from lens_probes import stats
-from lens_probes.adjustment import Adjustment
 from lens_probes.cli import main
-from lens_probes.decision import preset_decision
 from lens_probes.examples.confounds import (
     confound_differences,
     confound_table,
@@ -25,6 +23,8 @@ from lens_probes.examples.confounds import (
 )
 from lens_probes.examples.folds import make_folds, passage_ids
 from lens_probes.model.load import LensModel
+from lens_probes.units.adjustment import Adjustment
+from lens_probes.units.decision import preset_decision
 from lens_probes.validate import audit as audit_module
 from lens_probes.validate import audit_numbers
 from lens_probes.validate.audit import METHODS, audit, plant

@@ -97,7 +97,7 @@ def _check(options: SweepOptions, out: Path) -> tuple[tuple[str, ...], tuple[int
         whole("min_per_group", options.min_per_group, least=1)
     check_work(options, out)
 
-    from lens_probes.decision import preset_decision
+    from lens_probes.units.decision import preset_decision
 
     preset_decision(
         options.preset,

@@ -39,7 +39,7 @@ from lens_probes.report.unit_card import UnitCard, marked, unit_card
 from lens_probes.result import SweepData
 from lens_probes.storage.integrity import write_page
 from lens_probes.storage.paths import check_report_path
-from lens_probes.unit_details import CARDS, UnitDetails
+from lens_probes.units.details import CARDS, UnitDetails
 
 
 def write_report(

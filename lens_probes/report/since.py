@@ -16,7 +16,7 @@ from lens_probes.drawing.numbers import MINUS, NONE, fixed
 from lens_probes.errors import InputError
 from lens_probes.report.replication_figures import Replicated
 from lens_probes.result import CAUSAL, SweepData
-from lens_probes.unit_details import UnitDetails
+from lens_probes.units.details import UnitDetails
 from lens_probes.validate.replication import Replication
 
 if TYPE_CHECKING:

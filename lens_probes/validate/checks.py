@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from lens_probes import stats
 from lens_probes.activations.collect import Activations
-from lens_probes.adjustment import Adjustment
-from lens_probes.decision import Decision, one_value_a_group, tested_rows
 from lens_probes.examples.confounds import (
     categorical_differences,
     confound_differences,
@@ -23,10 +21,12 @@ from lens_probes.examples.confounds import (
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.folds import Folds
 from lens_probes.examples.replication_groups import groups_per_class, mixed_examples
-from lens_probes.significance import corrected_log10, max_test
 from lens_probes.sites import unit_name
 from lens_probes.stats.inputs import several_arrays
-from lens_probes.unit_table import group_statistics, in_turn
+from lens_probes.units.adjustment import Adjustment
+from lens_probes.units.decision import Decision, one_value_a_group, tested_rows
+from lens_probes.units.significance import corrected_log10, max_test
+from lens_probes.units.table import group_statistics, in_turn
 from lens_probes.validate.controls import control_task, relabelling_null, word_splits
 from lens_probes.validate.heldout import best_unit_r, cross_fitted_accuracy, fold_scores
 from lens_probes.validate.nested import NestedBest, nested_best, nested_best_r

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from scipy import special
 
 from lens_probes import stats
-from lens_probes.adjustment import Adjustment
-from lens_probes.decision import OF_GROUPS, Decision, tested_rows
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.replication_groups import groups_per_class
 from lens_probes.stats.tuned_bound import simes_ratio
+from lens_probes.units.adjustment import Adjustment
+from lens_probes.units.decision import OF_GROUPS, Decision, tested_rows
 from lens_probes.validate.null_units import Kind, null_kinds, skewed_means
 
 N_FAMILIES, MOST_UNITS, MOST_VALUES, MOST_DRAWS = 200, 500, 5_000_000, 499

@@ -11,7 +11,6 @@ import pandas as pd
 from jaxtyping import Bool
 
 from lens_probes.activations.collect import check_work, collect
-from lens_probes.decision import pairs_of_words
 from lens_probes.errors import InputError, at_least, given_as
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.replication_groups import seen_groups
@@ -19,6 +18,7 @@ from lens_probes.model.load import LensModel, check_model, load_model
 from lens_probes.probes.base import NO_CORPUS, Probe, examples_of
 from lens_probes.result import SweepData
 from lens_probes.stages import Stages
+from lens_probes.units.decision import pairs_of_words
 from lens_probes.validate.replication import KINDS, LINES, Replication
 from lens_probes.validate.replication_lines import line_of
 

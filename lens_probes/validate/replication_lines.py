@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 from lens_probes import stats
 from lens_probes.activations.collect import Activations
-from lens_probes.adjustment import Adjustment
-from lens_probes.decision import (
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.replication_groups import groups_per_class
+from lens_probes.result import SweepData
+from lens_probes.units.adjustment import Adjustment
+from lens_probes.units.decision import (
     Decision,
     course_p,
     pairs_of_words,
@@ -22,11 +25,8 @@ from lens_probes.decision import (
     testable_groups,
     tested_rows,
 )
-from lens_probes.examples.examples import Examples
-from lens_probes.examples.replication_groups import groups_per_class
-from lens_probes.result import SweepData
-from lens_probes.significance import decide
-from lens_probes.unit_table import covariates_of, in_turn, unit_tables
+from lens_probes.units.significance import decide
+from lens_probes.units.table import covariates_of, in_turn, unit_tables
 from lens_probes.validate.replication import LINES
 
 

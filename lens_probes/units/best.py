@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from lens_probes.activations.collect import Activations
-from lens_probes.decision import rank_column
 from lens_probes.drawing.painting import Painting
 from lens_probes.examples.checks import NO_TOKEN
 from lens_probes.examples.examples import Examples
 from lens_probes.model.load import LensModel
-from lens_probes.paint import paint
+from lens_probes.units.decision import rank_column
+from lens_probes.units.paint import paint
 
 EVIDENCE_PER_SITE = 2
 PAINTED_PER_CLASS = 3

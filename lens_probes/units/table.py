@@ -11,12 +11,12 @@ from jaxtyping import Float, Int
 
 from lens_probes import stats
 from lens_probes.activations.collect import Activations
-from lens_probes.decision import pairs_of_words, testable_groups, tested_rows
 from lens_probes.errors import InputError
 from lens_probes.examples.confounds import confound_table, independent_covariates
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.folds import Folds
 from lens_probes.sites import unit_name
+from lens_probes.units.decision import pairs_of_words, testable_groups, tested_rows
 
 SHRUNK = ("g_group_shrunk", "g_group_shrunk_low", "g_group_shrunk_high")
 _EFFECTS = ("g", "auc", "accuracy")

@@ -8,10 +8,10 @@ import torch
 from tiny_models import PROSE
 
 import lens_probes as lp
-from lens_probes.direct_effect import direct_effects
 from lens_probes.examples.checks import NO_TOKEN
 from lens_probes.model.load import LensModel, load_model
-from lens_probes.unit_details import CARDS, EACH, choose, from_plain, to_plain
+from lens_probes.units.details import CARDS, EACH, choose, from_plain, to_plain
+from lens_probes.units.direct_effect import direct_effects
 
 pytestmark = pytest.mark.model
 

@@ -11,14 +11,14 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from lens_probes.activations.forward import run_hooks
-from lens_probes.decision import rank_column
-from lens_probes.direct_effect import MLP_SITES, N_OTHERS, DirectEffect, direct_effects
 from lens_probes.errors import InputError
 from lens_probes.examples.checks import NO_TOKEN
 from lens_probes.examples.examples import Examples
 from lens_probes.model.load import LensModel
-from lens_probes.paint import token_texts
-from lens_probes.unit_details import CARDS, EACH, TokenContext, UnitDetails, choose
+from lens_probes.units.decision import rank_column
+from lens_probes.units.details import CARDS, EACH, TokenContext, UnitDetails, choose
+from lens_probes.units.direct_effect import MLP_SITES, N_OTHERS, DirectEffect, direct_effects
+from lens_probes.units.paint import token_texts
 
 WINDOWS, TOKENS_READ, LONGEST = 16, 2048, 512
 TOKENS_BEFORE, TOKENS_AFTER = 20, 8

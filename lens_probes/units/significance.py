@@ -12,12 +12,12 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from lens_probes import stats
-from lens_probes.adjustment import Adjustment
-from lens_probes.decision import OF_GROUPS, Decision, tested_rows, token_column
 from lens_probes.errors import InputError
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.replication_groups import groups_per_class
 from lens_probes.stats.inputs import several_arrays
+from lens_probes.units.adjustment import Adjustment
+from lens_probes.units.decision import OF_GROUPS, Decision, tested_rows, token_column
 
 Array = Float[np.ndarray, "example unit"]
 

@@ -11,10 +11,10 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from lens_probes import stats
-from lens_probes.decision import Decision, tested_rows
 from lens_probes.examples.confounds import adjustment
 from lens_probes.examples.examples import Examples
 from lens_probes.stats.inputs import several_arrays
+from lens_probes.units.decision import Decision, tested_rows
 
 SPLINES = ("log_frequency",)
 
