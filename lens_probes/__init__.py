@@ -26,12 +26,12 @@ if TYPE_CHECKING:
         TextProbe,
         TokenLengthProbe,
     )
+    from lens_probes.replication.replicate import replicate
     from lens_probes.sites import SITES
     from lens_probes.sweep import sweep
     from lens_probes.sweep_result import SweepResult
     from lens_probes.texts.load import Document, Text, load_text
     from lens_probes.units.paint import paint
-    from lens_probes.validate.replicate import replicate
 
 _WHERE = {
     "Activations": "activations.collect",
@@ -56,7 +56,7 @@ _WHERE = {
     "load_model": "model.load",
     "load_text": "texts.load",
     "paint": "units.paint",
-    "replicate": "validate.replicate",
+    "replicate": "replication.replicate",
     "stats": "",
     "sweep": "sweep",
 }

@@ -14,6 +14,7 @@ from lens_probes import stats
 from lens_probes.activations.collect import Activations
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.replication_groups import groups_per_class
+from lens_probes.replication.replication import LINES
 from lens_probes.result import SweepData
 from lens_probes.units.adjustment import Adjustment
 from lens_probes.units.decision import (
@@ -27,7 +28,6 @@ from lens_probes.units.decision import (
 )
 from lens_probes.units.significance import decide
 from lens_probes.units.table import covariates_of, in_turn, unit_tables
-from lens_probes.validate.replication import LINES
 
 
 def line_of(
