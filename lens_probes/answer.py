@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lens_probes.checks.level import LIKE_ALPHA
 from lens_probes.result import SweepData
 from lens_probes.units.decision import VARIES
-from lens_probes.validate.level import LIKE_ALPHA
 from lens_probes.verdict import conditions, verdict
 
 

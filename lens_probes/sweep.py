@@ -11,6 +11,14 @@ from typing import Any
 import numpy as np
 
 from lens_probes.activations.collect import check_work, collect
+from lens_probes.checks.hard_negatives import auc_others, further_negatives
+from lens_probes.checks.level import errors_at_this_design
+from lens_probes.checks.sweep_checks import (
+    layer_checks,
+    significant_units,
+    sweep_checks,
+    untrained_counts,
+)
 from lens_probes.errors import (
     MOST_PERMUTATIONS,
     MOST_SEED,
@@ -49,14 +57,6 @@ from lens_probes.units.decision import (
 from lens_probes.units.significance import decide, families
 from lens_probes.units.table import covariates_of, in_turn, unit_tables, with_shrunk_effects
 from lens_probes.units.tuned import tuned_by_layer, tuned_in_all
-from lens_probes.validate.checks import (
-    layer_checks,
-    significant_units,
-    sweep_checks,
-    untrained_counts,
-)
-from lens_probes.validate.level import errors_at_this_design
-from lens_probes.validate.others import auc_others, further_negatives
 
 
 def sweep(

@@ -9,21 +9,12 @@ from typing import Any
 import numpy as np
 
 from lens_probes import stats
+from lens_probes.checks.level import SHARED_BY, more_than_identity
 from lens_probes.result import SweepData
 
-# Two looks at the same groups share alpha.
-SHARED_BY = 2
 POWER = 0.8
 # No unit is expected to differ by more standard deviations of group means than this.
 LARGE = 5.0
-
-
-def more_than_identity(unit_p: float, p_beyond: float, level: float) -> bool:
-    """Whether a single unit's p over all units, or that of as many strong units, is evidence.
-
-    level: alpha / SHARED_BY, or what the design asks for (`validate.level`).
-    """
-    return min(unit_p, p_beyond) <= level
 
 
 def verdict(result: SweepData) -> str:

@@ -10,6 +10,8 @@ import pytest
 from tiny_models import PROSE
 
 import lens_probes as lp
+from lens_probes.checks.hard_negatives import specificity
+from lens_probes.checks.toy import toy_model
 from lens_probes.model.load import LensModel
 from lens_probes.probes import (
     CategoryProbe,
@@ -26,8 +28,6 @@ from lens_probes.storage.schemas.sweep_result import check_origin
 from lens_probes.texts.load import Document, Text, load_text, some_documents
 from lens_probes.units.decision import preset_decision, resolve
 from lens_probes.units.significance import max_test
-from lens_probes.validate.others import specificity
-from lens_probes.validate.toy import toy_model
 from lens_probes.verdict import verdict
 
 pytestmark = pytest.mark.model

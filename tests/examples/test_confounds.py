@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import lens_probes as lp
@@ -15,6 +16,7 @@ from lens_probes.examples.confounds import (
     confound_differences,
     confound_table,
     fixed_effects,
+    independent_covariates,
 )
 from lens_probes.model.load import LensModel
 
@@ -108,3 +110,29 @@ def test_adjustment_leaves_out_by_name_what_it_cannot_use(tiny_model: LensModel)
     assert not set(left_out) & set(covariates)
     _, free = adjustment(replace(examples, source=None), tiny_model.tokenizer)
     assert "year" in free, "without speakers the year is a covariate"
+
+
+@pytest.mark.model
+def test_confounds_are_read_off_the_target(tiny_model: LensModel) -> None:
+    tokenizer = tiny_model.tokenizer
+    words = [" can", "Never", " nobody", "it"]
+    rows = [tokenizer("We" + word)["input_ids"] for word in words]
+    examples = replace(
+        lp.Examples.from_tokens(rows, -1, [0, 1, 1, 0], [w.strip().lower() for w in words]),
+        first=np.array([len(tokenizer("We")["input_ids"])] * 4),
+    )
+    table = confound_table(examples, tokenizer)
+    assert table["n_characters"].tolist() == [3, 5, 6, 2]
+    assert table["capitalised"].tolist() == [0, 1, 0, 0]
+    assert table["leading_space"].tolist() == [1, 0, 1, 0]
+    assert table["n_tokens"].tolist() == [len(row) - 1 for row in rows] or "n_tokens" not in table
+    assert table["log_frequency"].iloc[3] > table["log_frequency"].iloc[2] > 0
+    assert confound_differences(table, examples.label)["n_characters"]["auc"] == 1.0
+
+
+def test_covariates_are_independent_and_leave_the_label_free() -> None:
+    rng = np.random.default_rng(5)
+    y = np.arange(60) % 2
+    a = rng.normal(size=60)
+    table = pd.DataFrame({"a": a, "twice": 2 * a + 1, "b": rng.normal(size=60), "y": y * 3.0})
+    assert list(independent_covariates(table, y).columns) == ["a", "b"]

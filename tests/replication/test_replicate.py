@@ -13,10 +13,10 @@ import pytest
 
 import lens_probes as lp
 from lens_probes.activations import workers
+from lens_probes.checks.toy import TUNED, toy_model
 from lens_probes.cli import main
 from lens_probes.replication.replication import KINDS
 from lens_probes.report.replication_figures import replication_table
-from lens_probes.validate.toy import TUNED, toy_model
 
 pytestmark = pytest.mark.model
 

@@ -13,9 +13,9 @@ from tokenizers.models import WordLevel
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from lens_probes.activations.collect import collect
+from lens_probes.checks.audit import PER_WORD, WORDS, Planted
 from lens_probes.examples.examples import Examples
 from lens_probes.model.load import LensModel, load_model
-from lens_probes.validate.audit import PER_WORD, WORDS, Planted
 
 TUNED, DEAD, UNITS, WIDTH = 12, 4, 160, 48
 _FILLER = 40

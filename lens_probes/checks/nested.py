@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lens_probes import stats
-from lens_probes.validate.heldout import FoldScores
+from lens_probes.checks.heldout import FoldScores
 
 Labels = Int[np.ndarray, " example"]
 PerFold = Float[np.ndarray, " fold"]

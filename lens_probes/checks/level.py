@@ -17,16 +17,18 @@ from numpy.typing import NDArray
 from scipy import special
 
 from lens_probes import stats
+from lens_probes.checks.null_units import Kind, null_kinds, skewed_means
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.replication_groups import groups_per_class
 from lens_probes.stats.tuned_bound import simes_ratio
 from lens_probes.units.adjustment import Adjustment
 from lens_probes.units.decision import OF_GROUPS, Decision, tested_rows
-from lens_probes.validate.null_units import Kind, null_kinds, skewed_means
 
 N_FAMILIES, MOST_UNITS, MOST_VALUES, MOST_DRAWS = 200, 500, 5_000_000, 499
 # An error up to this multiple of alpha is within the simulation's own error of alpha.
 LIKE_ALPHA = 1.4
+# Two looks at the same groups share alpha.
+SHARED_BY = 2
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,14 @@ class DesignErrors:
             said["simes_factor"] = self.simes_factor
             said["simes_level"] = decided["simes_level"] * self.simes_factor
         return said
+
+
+def more_than_identity(unit_p: float, p_beyond: float, level: float) -> bool:
+    """Whether a single unit's p over all units, or that of as many strong units, is evidence.
+
+    level: alpha / SHARED_BY, or what the design asks for (`errors_at_this_design`).
+    """
+    return min(unit_p, p_beyond) <= level
 
 
 def errors_at_this_design(

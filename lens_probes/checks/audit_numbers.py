@@ -18,11 +18,11 @@ from lens_probes.ablate.card import CausalCard
 from lens_probes.ablate.inference import family_test
 from lens_probes.ablate.swap import Writes
 from lens_probes.ablate.verdict import UNUSED, USED
+from lens_probes.checks.heldout import fold_scores
+from lens_probes.checks.level import SHARED_BY, more_than_identity
+from lens_probes.checks.nested import nested_best
+from lens_probes.checks.planted import DECOY, READ, planted_examples, planted_model
 from lens_probes.examples.folds import N_FOLDS
-from lens_probes.validate.heldout import fold_scores
-from lens_probes.validate.nested import nested_best
-from lens_probes.validate.planted import DECOY, READ, planted_examples, planted_model
-from lens_probes.verdict import SHARED_BY, more_than_identity
 
 Floats = NDArray[np.float64]
 ALPHA, PER_WORD = 0.05, 6

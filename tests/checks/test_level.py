@@ -8,10 +8,10 @@ import pytest
 
 import lens_probes as lp
 from lens_probes import stats
+from lens_probes.checks import level
+from lens_probes.checks.level import DesignErrors, errors_at_this_design
 from lens_probes.units.adjustment import Adjustment
 from lens_probes.units.decision import Decision
-from lens_probes.validate import level
-from lens_probes.validate.level import DesignErrors, errors_at_this_design
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from lens_probes import stats
-from lens_probes.validate import heldout
-from lens_probes.validate.heldout import best_unit_r, fold_scores
-from lens_probes.validate.nested import nested_best, nested_best_r
+from lens_probes.checks import heldout
+from lens_probes.checks.heldout import best_unit_r, fold_scores
+from lens_probes.checks.nested import nested_best, nested_best_r
 
 
 def identity_sweep(k: int, seed: int, effect: float = 0.0) -> tuple[Any, ...]:

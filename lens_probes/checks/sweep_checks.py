@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 
 from lens_probes import stats
 from lens_probes.activations.collect import Activations
+from lens_probes.checks.controls import control_task, relabelling_null, word_splits
+from lens_probes.checks.heldout import best_unit_r, cross_fitted_accuracy, fold_scores
+from lens_probes.checks.nested import NestedBest, nested_best, nested_best_r
+from lens_probes.checks.similarity import pair_similarity
 from lens_probes.examples.confounds import (
     categorical_differences,
     confound_differences,
@@ -27,10 +31,6 @@ from lens_probes.units.adjustment import Adjustment
 from lens_probes.units.decision import Decision, one_value_a_group, tested_rows
 from lens_probes.units.significance import corrected_log10, max_test
 from lens_probes.units.table import group_statistics, in_turn
-from lens_probes.validate.controls import control_task, relabelling_null, word_splits
-from lens_probes.validate.heldout import best_unit_r, cross_fitted_accuracy, fold_scores
-from lens_probes.validate.nested import NestedBest, nested_best, nested_best_r
-from lens_probes.validate.similarity import pair_similarity
 
 Array = Float[np.ndarray, "example unit"]
 # Which units of each array the decision finds, on all examples or on some `rows`.

@@ -10,9 +10,9 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from lens_probes import stats
+from lens_probes.checks.heldout import FoldSums
 from lens_probes.examples.examples import Examples
 from lens_probes.stats.inputs import several_arrays
-from lens_probes.validate.heldout import FoldSums
 
 Array = Float[np.ndarray, "example unit"]
 Labels = Int[np.ndarray, " example"]
