@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lens_probes.checks.level import LIKE_ALPHA
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 from lens_probes.units.decision import VARIES
 from lens_probes.verdict import conditions, verdict
 

@@ -33,8 +33,8 @@ from lens_probes.examples.folds import make_folds
 from lens_probes.examples.notes import notes_on, refuse_padding
 from lens_probes.model.load import LensModel, check_model
 from lens_probes.probes.base import Probe, examples_of
-from lens_probes.provenance import provenance_of
-from lens_probes.result import summarise_layers
+from lens_probes.result.provenance import provenance_of
+from lens_probes.result.result import summarise_layers
 from lens_probes.sites import check_layers, check_sites
 from lens_probes.stages import Stages
 from lens_probes.storage.json_values import to_json_value

@@ -10,7 +10,7 @@ import numpy as np
 
 from lens_probes import stats
 from lens_probes.checks.level import SHARED_BY, more_than_identity
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 
 POWER = 0.8
 # No unit is expected to differ by more standard deviations of group means than this.

@@ -15,7 +15,7 @@ from lens_probes.activations.collect import Activations
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.replication_groups import groups_per_class
 from lens_probes.replication.replication import LINES
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 from lens_probes.units.adjustment import Adjustment
 from lens_probes.units.decision import (
     Decision,

@@ -18,7 +18,7 @@ from lens_probes.model.load import LensModel, check_model, load_model
 from lens_probes.probes.base import NO_CORPUS, Probe, examples_of
 from lens_probes.replication.lines import line_of
 from lens_probes.replication.replication import KINDS, LINES, Replication
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 from lens_probes.stages import Stages
 from lens_probes.units.decision import pairs_of_words
 

@@ -36,7 +36,7 @@ from lens_probes.report.replication_figures import (
 from lens_probes.report.since import saved_card, saved_replication, verdict_line, with_findings
 from lens_probes.report.unit_browser import unit_browser
 from lens_probes.report.unit_card import UnitCard, marked, unit_card
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 from lens_probes.storage.integrity import write_page
 from lens_probes.storage.paths import check_report_path
 from lens_probes.units.details import CARDS, UnitDetails

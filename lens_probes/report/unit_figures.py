@@ -15,7 +15,7 @@ from lens_probes.drawing.frame import frame, plain
 from lens_probes.drawing.numbers import fixed, whole
 from lens_probes.drawing.palette import CLASS_COLOURS, GREY
 from lens_probes.report.ranking import sides
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 from lens_probes.units.decision import token_column
 
 EFFECTS: Mapping[str, str] = {

@@ -13,7 +13,7 @@ from lens_probes.activations.passes import Shard, plan_from_bytes, rows_of
 from lens_probes.activations.shard_folder import MANIFEST, SHARD_NAME, ShardFolder
 from lens_probes.activations.store import LOCK, PLAN
 from lens_probes.errors import InputError, one_line
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 from lens_probes.storage.folder_sums import SUMS, check_sums
 from lens_probes.storage.folders import MANIFEST as RESULT
 from lens_probes.storage.folders import REPORT, is_held
