@@ -23,12 +23,12 @@ from lens_probes.probes import (
 )
 from lens_probes.probes.again import probe_again
 from lens_probes.probes.contrasts import bundled_contrast, load_contrast
+from lens_probes.report.words.word_identity import verdict
 from lens_probes.storage.json_values import to_json_value
 from lens_probes.storage.schemas.sweep_result import check_origin
 from lens_probes.texts.load import Document, Text, load_text, some_documents
 from lens_probes.units.decision import preset_decision, resolve
 from lens_probes.units.significance import max_test
-from lens_probes.verdict import verdict
 
 pytestmark = pytest.mark.model
 

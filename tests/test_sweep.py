@@ -12,8 +12,8 @@ import pytest
 import torch
 
 import lens_probes as lp
-from lens_probes.answer import answer
 from lens_probes.model.load import LensModel
+from lens_probes.report.words.summary import answer
 from lens_probes.storage.folders import check_output_folder
 from lens_probes.units.decision import preset_decision
 from lens_probes.units.significance import decide

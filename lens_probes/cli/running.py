@@ -138,7 +138,7 @@ def _digest_of(result: SweepResult) -> str:
 
 
 def _show(result: SweepResult, out: Path) -> None:
-    from lens_probes.answer import answer
+    from lens_probes.report.words.summary import answer
 
     counts = result.provenance["examples"]["counts"]
     print("Targets: " + "; ".join(f"{what} {n:,}" for what, n in counts.items()))

@@ -14,10 +14,10 @@ import pytest
 from answer_claims import CLAIMS, bare, n_numbers, sentences
 
 import lens_probes as lp
-from lens_probes.answer import answer
 from lens_probes.checks.toy import toy_model
 from lens_probes.report.unit_card import unit_card
 from lens_probes.report.unit_columns import unit_columns
+from lens_probes.report.words.summary import answer
 
 pytestmark = pytest.mark.model
 

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from lens_probes.checks.level import LIKE_ALPHA
+from lens_probes.report.words.word_identity import conditions, verdict
 from lens_probes.result.result import SweepData
 from lens_probes.units.decision import VARIES
-from lens_probes.verdict import conditions, verdict
 
 
 def answer(result: SweepData) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ import pytest
 import lens_probes as lp
 from lens_probes import stats
 from lens_probes.checks.toy import toy_model
+from lens_probes.report.words.word_identity import POWER, smallest_effect, verdict
 from lens_probes.units.decision import METHODS
-from lens_probes.verdict import POWER, smallest_effect, verdict
 
 UNITS = 60
 
