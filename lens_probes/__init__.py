@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lens_probes import stats
+    from lens_probes._sweep import sweep
     from lens_probes.ablate import CausalCard, ablate
     from lens_probes.activations.collect import Activations, collect
     from lens_probes.errors import InputError
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     )
     from lens_probes.replication.replicate import replicate
     from lens_probes.sites import SITES
-    from lens_probes.sweep import sweep
     from lens_probes.sweep_result import SweepResult
     from lens_probes.texts.load import Document, Text, load_text
     from lens_probes.units.paint import paint
@@ -58,7 +58,7 @@ _WHERE = {
     "paint": "units.paint",
     "replicate": "replication.replicate",
     "stats": "",
-    "sweep": "sweep",
+    "sweep": "_sweep",
 }
 
 __all__ = [
@@ -106,7 +106,7 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """Keeps `lens_probes.sweep` the function: importing sweep.py would set it to the module."""
+    """Keeps `lens_probes.ablate` the function: importing its room would set it to the module."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not (isinstance(value, ModuleType) and name in _WHERE and _WHERE[name]):

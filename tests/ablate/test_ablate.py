@@ -215,7 +215,7 @@ def test_a_sweep_gives_sites_layers_and_what_is_encoded(
     model: LensModel, examples: Examples, tmp_path: Path
 ) -> None:
     pytest.importorskip("sklearn")
-    from lens_probes.sweep import sweep
+    from lens_probes._sweep import sweep
 
     result = sweep(
         model, examples, sites=["mlp_pre", "mlp_out"], layers=[0], untrained=False,
