@@ -29,12 +29,12 @@ from lens_probes.activations.collect import Activations
 from lens_probes.activations.passes import plan_batches, plan_shards, rows_of
 from lens_probes.activations.shard_folder import StoredArrays
 from lens_probes.activations.store import Stock
-from lens_probes.decision import preset_decision, resolve
-from lens_probes.significance import decide, families
+from lens_probes.checks.sweep_checks import layer_checks, sweep_checks
+from lens_probes.examples.folds import make_folds
 from lens_probes.sites import SiteShape
-from lens_probes.unit_table import in_turn, unit_tables
-from lens_probes.validate.checks import layer_checks, sweep_checks
-from lens_probes.validate.folds import make_folds
+from lens_probes.units.decision import preset_decision, resolve
+from lens_probes.units.significance import decide, families
+from lens_probes.units.table import in_turn, unit_tables
 
 SHAPES = {
     "mlp_pre": SiteShape(None, 6400),

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 
+from lens_probes.checks.controls import word_splits
 from lens_probes.findings import Doubt, Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.categories import first_reading
 from lens_probes.findings.claim import Value
@@ -19,7 +20,6 @@ from lens_probes.findings.profiles import (
     words_beyond,
 )
 from lens_probes.findings.spread import INTERVAL, Profile, Sample, pick, spread
-from lens_probes.validate.controls import word_splits
 
 LESSON = Lesson(
     "L15", "Dental hygiene and furniture", "gpt2-large", ("L15.a", "L15.b"), (1_200, 1_200)

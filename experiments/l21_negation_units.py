@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 import lens_probes as lp
-from lens_probes.decision import MIN_PER_WORD
+from lens_probes.checks.heldout import cross_fitted_accuracy
 from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.drawings import points
 from lens_probes.findings.negation import (
@@ -20,7 +20,7 @@ from lens_probes.findings.negation import (
 )
 from lens_probes.findings.profiles import wald, word_z
 from lens_probes.findings.spread import INTERVAL, NULL, Sample, spread
-from lens_probes.validate.heldout import cross_fitted_accuracy
+from lens_probes.units.decision import MIN_PER_WORD
 
 LESSON = Lesson(
     "L21", "Single units that tell negation", "gpt2-large", ("L21.a", "L21.b"), (169_800, 34_400)

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 import numpy as np
 
 import lens_probes as lp
-from lens_probes.decision import MIN_PER_WORD
 from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
 from lens_probes.findings.drawings import lines
 from lens_probes.findings.negation import (
@@ -25,6 +24,7 @@ from lens_probes.findings.profiles import layer_shares, too_few_words, wald, wor
 from lens_probes.findings.spread import INTERVAL, NULL, Sample, pick, spread
 from lens_probes.probes.contrasts import Contrast
 from lens_probes.texts.load import Document, Text
+from lens_probes.units.decision import MIN_PER_WORD
 
 LESSON = Lesson("L22", "Negation over the layers", "gpt2-large", ("L22.a", "L22.b", "L22.c"),
                 (171_600, 36_200))  # fmt: skip

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lens_probes import stats
+    from lens_probes._sweep import sweep
     from lens_probes.ablate import CausalCard, ablate
     from lens_probes.activations.collect import Activations, collect
     from lens_probes.errors import InputError
     from lens_probes.examples.examples import Examples
     from lens_probes.model.load import LensModel, load_model
-    from lens_probes.paint import paint
     from lens_probes.probes import (
         CategoryProbe,
         ContextProbe,
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
         TextProbe,
         TokenLengthProbe,
     )
+    from lens_probes.replication.replicate import replicate
     from lens_probes.sites import SITES
-    from lens_probes.sweep import sweep
     from lens_probes.sweep_result import SweepResult
     from lens_probes.texts.load import Document, Text, load_text
-    from lens_probes.validate.replicate import replicate
+    from lens_probes.units.paint import paint
 
 _WHERE = {
     "Activations": "activations.collect",
@@ -57,10 +57,10 @@ _WHERE = {
     "collect": "activations.collect",
     "load_model": "model.load",
     "load_text": "texts.load",
-    "paint": "paint",
-    "replicate": "validate.replicate",
+    "paint": "units.paint",
+    "replicate": "replication.replicate",
     "stats": "",
-    "sweep": "sweep",
+    "sweep": "_sweep",
 }
 
 __all__ = [
@@ -109,7 +109,7 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """Keeps `lens_probes.sweep` the function: importing sweep.py would set it to the module."""
+    """Keeps `lens_probes.ablate` the function: importing its room would set it to the module."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not (isinstance(value, ModuleType) and name in _WHERE and _WHERE[name]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 
 if TYPE_CHECKING:
     from lens_probes.ablate.card import CausalCard

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
-from lens_probes.result import SweepResult
+from lens_probes.sweep_result import SweepResult
 
 N = r"([+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)"
 UNIT = r"(?P<unit>L\d+\.[\w.]+)"

@@ -15,11 +15,11 @@ from lens_probes.drawing.page import FORMAT, NUMBERS, PAGE
 from lens_probes.drawing.painting import Painting
 from lens_probes.findings import Doubt, Lesson, Measured, Outcome, Value
 from lens_probes.findings.record import write_record
+from lens_probes.replication.replication import Replication
 from lens_probes.storage.folders import write_folder
 from lens_probes.storage.integrity import seal, write_atomic
 from lens_probes.sweep_result import SweepResult
-from lens_probes.unit_details import TokenContext, UnitDetails
-from lens_probes.validate.replication import Replication
+from lens_probes.units.details import TokenContext, UnitDetails
 
 MODEL = {
     "source": "tiny", "class": "HookedTransformer", "weights_sha256": "ab" * 32,

@@ -12,10 +12,10 @@ from answer_claims import NUMBER, sentences
 from caption_claims import CLAIMS, FIXED
 
 import lens_probes as lp
+from lens_probes.checks.toy import toy_model
 from lens_probes.drawing.chart import Chart
 from lens_probes.report import checks, fit_figures, html, map_figures, unit_figures
 from lens_probes.report.replication_figures import replication_scatter
-from lens_probes.validate.toy import toy_model
 
 pytestmark = pytest.mark.model
 

@@ -12,8 +12,8 @@ import pytest
 from tiny_models import PROSE
 
 import lens_probes as lp
-from lens_probes.answer import answer
 from lens_probes.cli import main, parse_layers
+from lens_probes.report.words.summary import answer
 
 
 @pytest.mark.model

@@ -10,7 +10,8 @@ import pytest
 from tiny_models import PROSE
 
 import lens_probes as lp
-from lens_probes.decision import preset_decision, resolve
+from lens_probes.checks.hard_negatives import specificity
+from lens_probes.checks.toy import toy_model
 from lens_probes.model.load import LensModel
 from lens_probes.probes import (
     CategoryProbe,
@@ -23,13 +24,12 @@ from lens_probes.probes import (
 )
 from lens_probes.probes.again import probe_again
 from lens_probes.probes.contrasts import bundled_contrast, load_contrast
-from lens_probes.significance import max_test
+from lens_probes.report.words.word_identity import verdict
 from lens_probes.storage.json_values import to_json_value
 from lens_probes.storage.schemas.sweep_result import check_origin
 from lens_probes.texts.load import Document, Text, load_text, some_documents
-from lens_probes.validate.others import specificity
-from lens_probes.validate.toy import toy_model
-from lens_probes.verdict import verdict
+from lens_probes.units.decision import preset_decision, resolve
+from lens_probes.units.significance import max_test
 
 pytestmark = pytest.mark.model
 

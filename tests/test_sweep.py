@@ -12,11 +12,11 @@ import pytest
 import torch
 
 import lens_probes as lp
-from lens_probes.answer import answer
-from lens_probes.decision import preset_decision
 from lens_probes.model.load import LensModel
-from lens_probes.significance import decide
+from lens_probes.report.words.summary import answer
 from lens_probes.storage.folders import check_output_folder
+from lens_probes.units.decision import preset_decision
+from lens_probes.units.significance import decide
 
 PLANTED = 77
 NO_EXAMPLES = lp.Examples.from_tokens([[1]], 0, [0])
@@ -450,12 +450,12 @@ def test_top_and_answer(result: lp.SweepResult) -> None:
     assert "word identity alone" in answer(blind)[-1]
 
 
-def test_sweep_is_the_function_even_after_its_module_is_imported() -> None:
-    import lens_probes.paint
-    import lens_probes.sweep
+def test_a_name_is_the_function_even_after_its_room_is_imported() -> None:
+    import lens_probes.ablate.ablation
+    import lens_probes.replication.replicate
 
-    assert callable(lens_probes.sweep)
-    assert callable(lp.paint)
+    assert callable(lens_probes.ablate)
+    assert callable(lp.replicate)
     assert set(lp.__all__) == set(lp._WHERE)
     assert len(lp.__all__) <= 25
     for name in lp.__all__:

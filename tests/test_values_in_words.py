@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lens_probes as lp
-from lens_probes.answer import answer
+from lens_probes.report.words.summary import answer
 
 pytestmark = pytest.mark.model
 

@@ -32,7 +32,7 @@ from lens_probes.errors import at_least, flag, given_as
 from lens_probes.examples.examples import Examples
 from lens_probes.model.load import LensModel, check_model
 from lens_probes.probes.base import Probe, examples_of
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 
 
 def ablate(

@@ -13,7 +13,7 @@ import pandas as pd
 from lens_probes.ablate.verdict import Verdict
 from lens_probes.ablate.wording import card_lines
 from lens_probes.errors import InputError
-from lens_probes.result import CAUSAL, SweepData
+from lens_probes.result.result import CAUSAL, SweepData
 from lens_probes.storage.folder_sums import check_folder
 from lens_probes.storage.folders import write_folder
 from lens_probes.storage.paths import user_path

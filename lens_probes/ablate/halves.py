@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from lens_probes import stats
 from lens_probes.errors import InputError
 from lens_probes.examples.examples import Examples
+from lens_probes.examples.folds import passage_ids
 from lens_probes.examples.replication_groups import mixed_examples
-from lens_probes.validate.folds import passage_ids
 
 GROUP = "replication group"
 _FEWEST = 10

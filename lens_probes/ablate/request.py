@@ -10,7 +10,7 @@ from lens_probes.ablate.design import Design, check_top
 from lens_probes.errors import InputError, shown, unknown, whole
 from lens_probes.examples.examples import Examples
 from lens_probes.model.load import LensModel
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 from lens_probes.sites import check_layers, check_sites
 
 

@@ -20,7 +20,7 @@ from lens_probes.activations.collect import Activations
 from lens_probes.errors import InputError
 from lens_probes.examples.examples import Examples
 from lens_probes.model.load import LensModel
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 
 
 @dataclass(frozen=True)

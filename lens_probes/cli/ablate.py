@@ -85,7 +85,7 @@ def ablate(
 
     from lens_probes.ablate.design import Design
     from lens_probes.ablate.request import places_of_sweep
-    from lens_probes.result import CAUSAL
+    from lens_probes.result.result import CAUSAL
     from lens_probes.sweep_result import SweepResult
 
     asked: dict[str, Any] = {"top": top, "kind": kind, "positions": positions, "n_nulls": nulls,

@@ -19,10 +19,10 @@ def audit(*, seeds: int = 10) -> int:
     """
     if seeds < 1:
         raise InputError(f"seeds must be 1 or more; got {seeds}.")
-    from lens_probes.validate.audit import audit as run_audit
-    from lens_probes.validate.audit import plant
-    from lens_probes.validate.audit_numbers import HEADER, audit_numbers
-    from lens_probes.validate.toy import plant_toy
+    from lens_probes.checks.audit import audit as run_audit
+    from lens_probes.checks.audit import plant
+    from lens_probes.checks.audit_numbers import HEADER, audit_numbers
+    from lens_probes.checks.toy import plant_toy
 
     broken = 0
     for name, planted in [

@@ -78,9 +78,9 @@ def heatmap(
         raise InputError("this model has no tokenizer: there is no text to paint with it.")
     from lens_probes.drawing.heatmap_page import heatmap_page
     from lens_probes.drawing.text_heatmap import TextHeatmap
-    from lens_probes.paint import paint
     from lens_probes.sites import parse_unit_name
     from lens_probes.storage.integrity import write_page
+    from lens_probes.units.paint import paint
 
     layer, site, index = parse_unit_name(name, model.shapes)
     passages, titles, left_out = _passages(model, given, tokens)

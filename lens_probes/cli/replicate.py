@@ -21,8 +21,8 @@ from lens_probes.storage.folders import REPORT, clear_aside, hold_folder
 if TYPE_CHECKING:
     from lens_probes.model.load import LensModel
     from lens_probes.probes import Probe
+    from lens_probes.replication.replication import Replication
     from lens_probes.sweep_result import SweepResult
-    from lens_probes.validate.replication import Replication
 
 
 def replicate(
@@ -77,10 +77,10 @@ def replicate(
     out = out or run / "replication"
     check_work(work, out)
     result = SweepResult.load(run)
+    from lens_probes.replication.replication import REPLICATION
     from lens_probes.report.html import report_html
     from lens_probes.storage.folder_sums import write_sums
     from lens_probes.storage.integrity import write_page
-    from lens_probes.validate.replication import REPLICATION
 
     if (out / REPLICATION).exists():
         _show(_same_replication(out, result, changes, quiet), out)
@@ -105,8 +105,8 @@ def _same_replication(
     out: Path, result: SweepResult, changes: dict[str, Any], quiet: bool
 ) -> Replication:
     """The replication of the same command, made from what is there now; an error for another."""
+    from lens_probes.replication.replication import Replication
     from lens_probes.storage.json_values import to_json_value
-    from lens_probes.validate.replication import Replication
 
     found = Replication.load(out)
     there = f"output folder {out} already holds a replication"
@@ -154,7 +154,7 @@ def _replicate(
     result: SweepResult, changes: dict[str, Any], permutations: int, work: WorkOptions, quiet: bool
 ) -> Replication:
     from lens_probes.activations.executors import open_executor
-    from lens_probes.validate.replicate import replicate as run_again
+    from lens_probes.replication.replicate import replicate as run_again
 
     probe, model = _probe_of(result, changes), _model_of(result, quiet)
     with open_executor(

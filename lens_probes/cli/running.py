@@ -99,7 +99,7 @@ def _check(options: SweepOptions, out: Path) -> tuple[tuple[str, ...], tuple[int
         whole("min_per_group", options.min_per_group, least=1)
     check_work(options, out)
 
-    from lens_probes.decision import preset_decision
+    from lens_probes.units.decision import preset_decision
 
     preset_decision(
         options.preset,
@@ -140,7 +140,7 @@ def _digest_of(result: SweepResult) -> str:
 
 
 def _show(result: SweepResult, out: Path) -> None:
-    from lens_probes.answer import answer
+    from lens_probes.report.words.summary import answer
 
     counts = result.provenance["examples"]["counts"]
     print("Targets: " + "; ".join(f"{what} {n:,}" for what, n in counts.items()))

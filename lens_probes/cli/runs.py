@@ -28,7 +28,7 @@ def verify(folder: Path) -> int:
     folder
         A result, a store of activations, or a folder that holds some.
     """
-    from lens_probes.verify import verify as run_verify
+    from lens_probes.result.verify import verify as run_verify
 
     checked = run_verify(folder)
     for one in checked:

@@ -13,11 +13,11 @@ from lens_probes.findings.claim import Measured, Side, Value
 from lens_probes.findings.setting import Setting
 from lens_probes.findings.spread import Key, Reading, Sample
 from lens_probes.model.load import LensModel
-from lens_probes.paint import paint
 from lens_probes.probes import GrammarProbe
 from lens_probes.residual import attention_sinks, stream, typical_norm
 from lens_probes.texts.load import Document, Text
 from lens_probes.texts.tagging import load_tagger
+from lens_probes.units.paint import paint
 
 PASSAGE = (
     "Randomness is the apparent lack of a pattern in events. A random sequence of symbols follows "

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from lens_probes import stats
-from lens_probes.decision import MIN_PER_WORD
+from lens_probes.checks.heldout import cross_fitted_accuracy
 from lens_probes.examples.replication_groups import groups_per_class
 from lens_probes.findings.claim import Value
 from lens_probes.findings.profiles import (
@@ -25,7 +25,7 @@ from lens_probes.findings.setting import Doubt, Setting
 from lens_probes.findings.spread import Key, Profile, Reading, Sample, spread
 from lens_probes.probes import NegationProbe
 from lens_probes.texts.load import Text
-from lens_probes.validate.heldout import cross_fitted_accuracy
+from lens_probes.units.decision import MIN_PER_WORD
 
 SITES = ("mlp_pre", "q", "k", "v")
 BEFORE = 90

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lens_probes import stats
-from lens_probes.decision import MIN_PER_WORD
 from lens_probes.findings.claim import Value
 from lens_probes.findings.spread import Key, Profile, Reading, Sample
+from lens_probes.units.decision import MIN_PER_WORD
 
 ALPHA = 0.05
 Bools = NDArray[np.bool_]

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from lens_probes.errors import InputError, unknown
 from lens_probes.examples.checks import NO_TOKEN
 from lens_probes.maximize.reading import Sinks, unit_numbers
-from lens_probes.paint import token_texts
+from lens_probes.units.paint import token_texts
 
 Kind = Literal["top", "bottom", "quantile", "random"]
 KINDS: tuple[Kind, ...] = ("top", "bottom", "quantile", "random")

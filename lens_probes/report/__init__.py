@@ -37,7 +37,7 @@ from lens_probes.report.value_figures import (
     value_scatter,
     word_values,
 )
-from lens_probes.unit_details import UnitDetails
+from lens_probes.units.details import UnitDetails
 
 __all__ = [
     "Finding",

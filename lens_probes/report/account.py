@@ -10,7 +10,7 @@ import pandas as pd
 from lens_probes.drawing.frame import isolate
 from lens_probes.drawing.numbers import fixed, whole
 from lens_probes.report.ranking import value_name
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 
 METHODS = {
     "max_t": "max-T permutation",

@@ -14,7 +14,7 @@ from lens_probes.drawing.numbers import fixed, percent, whole
 from lens_probes.drawing.palette import BLUE, GREEN, GREY, VERMILLION
 from lens_probes.drawing.tables import Column, Table, number_or_text
 from lens_probes.report.ranking import value_name
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 
 HELD_OUT = {
     "best_unit_auc_heldout": ("unit chosen in training", BLUE, "circle", "solid"),

@@ -15,7 +15,7 @@ from lens_probes.drawing.frame import frame, layer_axis, plain
 from lens_probes.drawing.numbers import fixed, missing, percent, whole
 from lens_probes.drawing.palette import BLUE, GREY, VERMILLION
 from lens_probes.report.ranking import value_name
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 
 BINS, FEW_BINS, FEW_UNITS = 40, 16, 200
 BEST, HELD_OUT = "best_r", "best_r_heldout"

@@ -16,7 +16,7 @@ from lens_probes.drawing.numbers import fixed, percent, whole
 from lens_probes.drawing.palette import CLASS_COLOURS
 from lens_probes.errors import unknown
 from lens_probes.report.ranking import strongest
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 
 MAX_POINTS = 250
 MAX_POINTS_OF_WORD = 40

@@ -12,7 +12,7 @@ from lens_probes.drawing.frame import frame, layer_axis, plain
 from lens_probes.drawing.numbers import fixed, percent, whole
 from lens_probes.drawing.palette import line_style
 from lens_probes.report.account import METHODS
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 
 UNTRAINED = "untrained_share_significant"
 HELD_OUT = "mean_accuracy_significant_positive_heldout"

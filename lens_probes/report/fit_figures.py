@@ -14,7 +14,7 @@ from lens_probes.report.example_figures import best_evidence, describe
 from lens_probes.report.figures import Z95
 from lens_probes.report.ranking import sides, value_name
 from lens_probes.report.unit_figures import thin
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 
 MAX_POINTS = 400
 

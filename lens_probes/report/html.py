@@ -8,7 +8,6 @@ from pathlib import Path
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from lens_probes.answer import answer
 from lens_probes.drawing import tables
 from lens_probes.drawing.chart import Chart, embedded, theme
 from lens_probes.drawing.numbers import seconds
@@ -36,10 +35,11 @@ from lens_probes.report.replication_figures import (
 from lens_probes.report.since import saved_card, saved_replication, verdict_line, with_findings
 from lens_probes.report.unit_browser import unit_browser
 from lens_probes.report.unit_card import UnitCard, marked, unit_card
-from lens_probes.result import SweepData
+from lens_probes.report.words.summary import answer
+from lens_probes.result.result import SweepData
 from lens_probes.storage.integrity import write_page
 from lens_probes.storage.paths import check_report_path
-from lens_probes.unit_details import CARDS, UnitDetails
+from lens_probes.units.details import CARDS, UnitDetails
 
 
 def write_report(

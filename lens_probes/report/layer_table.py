@@ -10,7 +10,7 @@ from markupsafe import Markup
 from lens_probes.drawing.numbers import percent, power, whole
 from lens_probes.drawing.tables import Column, Table, auc, number_or_text
 from lens_probes.report.ranking import sides
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 
 
 def layer_table(result: SweepData) -> Table:

@@ -13,7 +13,7 @@ from lens_probes.drawing.numbers import fixed, percent, whole
 from lens_probes.drawing.palette import BLUE, NEUTRAL, VERMILLION
 from lens_probes.report.ranking import strongest
 from lens_probes.report.unit_figures import EFFECTS
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 
 MOST_BINS = 128
 SATURATED = 99.5

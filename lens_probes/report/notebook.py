@@ -6,12 +6,12 @@ from importlib import resources
 
 from jinja2 import Environment
 
-from lens_probes.answer import answer
 from lens_probes.drawing.tables import Table
 from lens_probes.report.account import question
 from lens_probes.report.ranking import rank_name, strongest
 from lens_probes.report.unit_columns import unit_columns
-from lens_probes.result import SweepData
+from lens_probes.report.words.summary import answer
+from lens_probes.result.result import SweepData
 
 UNITS = 10
 _LEFT_OUT = ("n0", "n1", "mean0", "mean1", "n", "mean", "sd", "distinct values")

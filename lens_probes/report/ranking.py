@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lens_probes.decision import rank_column
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
+from lens_probes.units.decision import rank_column
 
 RANKS = {"rank": "rank in the test over groups", "log10_score_p": "score p", "log10_r_p": "p of r"}
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lens_probes import probes
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 
 
 def python_lines(result: SweepData) -> str:

@@ -15,8 +15,8 @@ from lens_probes.drawing.activation_axis import one_line_text, said, token_said
 from lens_probes.drawing.numbers import NONE, fixed, percent, whole
 from lens_probes.drawing.page import Finding
 from lens_probes.errors import InputError
-from lens_probes.paint import token_texts
 from lens_probes.report import residual_figures as draw
+from lens_probes.units.paint import token_texts
 
 if TYPE_CHECKING:
     from lens_probes.model.load import LensModel

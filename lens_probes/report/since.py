@@ -14,10 +14,10 @@ import pandas as pd
 
 from lens_probes.drawing.numbers import MINUS, NONE, fixed
 from lens_probes.errors import InputError
+from lens_probes.replication.replication import Replication
 from lens_probes.report.replication_figures import Replicated
-from lens_probes.result import CAUSAL, SweepData
-from lens_probes.unit_details import UnitDetails
-from lens_probes.validate.replication import Replication
+from lens_probes.result.result import CAUSAL, SweepData
+from lens_probes.units.details import UnitDetails
 
 if TYPE_CHECKING:
     from lens_probes.ablate.card import CausalCard

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lens_probes.decision import rank_column
 from lens_probes.drawing.numbers import whole
 from lens_probes.drawing.tables import Table
 from lens_probes.report.ranking import rank_name, strongest
 from lens_probes.report.unit_columns import side_names, unit_columns
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
+from lens_probes.units.decision import rank_column
 
 FIRST_PAGE = 25
 MOST = 20_000

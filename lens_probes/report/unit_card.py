@@ -16,8 +16,8 @@ from lens_probes.drawing.tables import Column, Table, auc, text
 from lens_probes.report.ranking import value_name
 from lens_probes.report.unit_columns import unit_columns
 from lens_probes.report.unit_figures import EFFECTS
-from lens_probes.result import SweepData
-from lens_probes.unit_details import UnitDetails, choose
+from lens_probes.result.result import SweepData
+from lens_probes.units.details import UnitDetails, choose
 
 NEIGHBOURS = 5
 KIND_NAMES = {

@@ -9,7 +9,7 @@ from typing import Any
 from lens_probes.drawing.numbers import NONE, fixed, general, missing, percent, power, whole
 from lens_probes.drawing.tables import Column, auc, text, yes
 from lens_probes.report.ranking import value_name
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 
 
 def _plus_minus(value: Any, error: Any) -> str:

@@ -11,12 +11,12 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from lens_probes.decision import token_column
 from lens_probes.drawing.frame import frame, plain
 from lens_probes.drawing.numbers import fixed, whole
 from lens_probes.drawing.palette import CLASS_COLOURS, GREY
 from lens_probes.report.ranking import sides
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
+from lens_probes.units.decision import token_column
 
 EFFECTS: Mapping[str, str] = {
     "hedges_g": "Hedges' g (pooled standard deviations)",

@@ -13,7 +13,7 @@ from lens_probes.drawing.numbers import fixed, whole
 from lens_probes.drawing.palette import BLUE, CLASS_COLOURS, VERMILLION
 from lens_probes.report.example_figures import best_evidence, describe
 from lens_probes.report.ranking import value_name
-from lens_probes.result import SweepData
+from lens_probes.result.result import SweepData
 
 MAX_POINTS = 500
 MAX_GROUPS = 12

@@ -12,10 +12,7 @@ import pytest
 from lens_probes.ablate import CausalCard, ablate, steer
 from lens_probes.ablate.card import METHOD
 from lens_probes.ablate.verdict import UNDECIDED, UNUSED, USED, VERDICTS
-from lens_probes.errors import InputError
-from lens_probes.examples.examples import Examples
-from lens_probes.model.load import LensModel
-from lens_probes.validate.planted import (
+from lens_probes.checks.planted import (
     DECOY,
     FILLER,
     READ,
@@ -23,6 +20,9 @@ from lens_probes.validate.planted import (
     planted_examples,
     planted_model,
 )
+from lens_probes.errors import InputError
+from lens_probes.examples.examples import Examples
+from lens_probes.model.load import LensModel
 
 pytestmark = pytest.mark.model
 
@@ -215,7 +215,7 @@ def test_a_sweep_gives_sites_layers_and_what_is_encoded(
     model: LensModel, examples: Examples, tmp_path: Path
 ) -> None:
     pytest.importorskip("sklearn")
-    from lens_probes.sweep import sweep
+    from lens_probes._sweep import sweep
 
     result = sweep(
         model, examples, sites=["mlp_pre", "mlp_out"], layers=[0], untrained=False,

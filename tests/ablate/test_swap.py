@@ -16,10 +16,10 @@ from lens_probes.ablate.rerun import exact_way
 from lens_probes.ablate.swap import NO_DIRECTION, Writes, not_itself, swap_job, writes_of
 from lens_probes.ablate.windows import grouped, masks, replacement
 from lens_probes.activations.collect import collect
+from lens_probes.checks.audit_numbers import linear_p
 from lens_probes.examples.examples import Examples
 from lens_probes.model.load import LensModel
 from lens_probes.sites import SITES
-from lens_probes.validate.audit_numbers import linear_p
 
 
 def test_swaps_hold_their_level_for_sets_that_move_together_and_random_sets_do_not() -> None:

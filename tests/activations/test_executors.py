@@ -26,8 +26,8 @@ from lens_probes.activations.executors import LocalProcesses, open_executor
 from lens_probes.activations.executors.processes import WorkerLostError
 from lens_probes.activations.shard_folder import ShardFolder
 from lens_probes.model.load import LensModel
+from lens_probes.result.verify import verify
 from lens_probes.storage.integrity import StorageError
-from lens_probes.verify import verify
 
 pytestmark = pytest.mark.model
 N_SHARDS = 8

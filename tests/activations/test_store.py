@@ -24,8 +24,8 @@ from lens_probes.activations.forward import Reader
 from lens_probes.activations.passes import Batch
 from lens_probes.model.backends import HAS_HOOKED_TRANSFORMER, Options, hooked_llama
 from lens_probes.model.load import LensModel, _shapes
+from lens_probes.result.verify import verify
 from lens_probes.storage import integrity
-from lens_probes.verify import verify
 
 pytestmark = pytest.mark.model
 SITES = ["mlp_pre", "k"]

@@ -19,8 +19,8 @@ import lens_probes as lp
 from lens_probes.activations import passes
 from lens_probes.activations.shard_folder import SHARD_NAME
 from lens_probes.model.load import LensModel
+from lens_probes.result.verify import verify
 from lens_probes.storage.integrity import seal, sha256_of, unseal
-from lens_probes.verify import verify
 
 pytestmark = pytest.mark.model
 SITES = ["k"]

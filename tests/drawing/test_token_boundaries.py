@@ -9,8 +9,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast
 
 from lens_probes.drawing.painting import Painting
-from lens_probes.paint import token_texts
 from lens_probes.report import heatmap_html, heatmap_text
+from lens_probes.units.paint import token_texts
 
 N = 1000
 PROSE = "It was nothing that we can't do; 日本語の文字, שלום עולם, für élan, 😀 and so on.\n" * 20

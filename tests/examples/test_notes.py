@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lens_probes as lp
-from lens_probes.validate.folds import make_folds
+from lens_probes.examples.folds import make_folds
 
 pytestmark = pytest.mark.model
 

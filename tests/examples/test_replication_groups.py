@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 import lens_probes as lp
-from lens_probes.answer import answer
 from lens_probes.cli.running import words_of
+from lens_probes.examples.folds import make_folds
 from lens_probes.examples.replication_groups import (
     group_names,
     groups_per_class,
@@ -19,7 +19,7 @@ from lens_probes.examples.replication_groups import (
     set_aside,
 )
 from lens_probes.model.load import LensModel
-from lens_probes.validate.folds import make_folds
+from lens_probes.report.words.summary import answer
 
 
 def ends_in(last: list[int], word: list[str], label: list[int], **more: object) -> lp.Examples:

@@ -9,12 +9,12 @@ import pytest
 from tiny_models import byte_level_tokenizer
 
 import lens_probes as lp
-from lens_probes.decision import MIN_PER_WORD
 from lens_probes.examples.draws import ENOUGH_PER_WORD, _even_quotas, draw_targets
 from lens_probes.examples.targets import Rule, find_targets
 from lens_probes.examples.windows import Window
 from lens_probes.probes.negation import BEFORE_NOT, negation_words
 from lens_probes.texts.load import Document, Text
+from lens_probes.units.decision import MIN_PER_WORD
 
 COURSE = negation_words("course")
 OPEN = Window(before=0, after=0)

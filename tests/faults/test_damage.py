@@ -15,9 +15,9 @@ from tiny_models import PROSE
 
 from lens_probes.cli import main
 from lens_probes.errors import InputError
+from lens_probes.result.verify import verify
 from lens_probes.storage.folders import hold, hold_aside, hold_folder, write_folder
 from lens_probes.storage.paths import check_writable
-from lens_probes.verify import verify
 
 pytestmark = pytest.mark.model
 

@@ -16,7 +16,7 @@ import pytest
 from killing import Runs, run_command, state
 from tiny_models import PROSE
 
-from lens_probes.verify import verify
+from lens_probes.result.verify import verify
 
 pytestmark = pytest.mark.model
 KILLS = int(os.environ.get("KILLS", "8"))

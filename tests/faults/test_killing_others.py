@@ -16,7 +16,7 @@ from killing import Runs, state
 from made_scripts import folder_of
 from tiny_models import PROSE
 
-from lens_probes.verify import verify
+from lens_probes.result.verify import verify
 
 pytestmark = pytest.mark.model
 KILLS = max(1, int(os.environ.get("KILLS", "8")) // 8)

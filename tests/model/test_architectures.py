@@ -12,9 +12,9 @@ from architectures import ARCHITECTURES, Architecture, save
 from transformers import AutoModelForCausalLM
 
 import lens_probes as lp
-from lens_probes.direct_effect import _logits, _multiplied
 from lens_probes.model.load import LensModel
 from lens_probes.sites import SITES
+from lens_probes.units.direct_effect import _logits, _multiplied
 
 pytestmark = pytest.mark.model
 IDS = torch.randint(5, 390, (2, 9), generator=torch.Generator().manual_seed(1))

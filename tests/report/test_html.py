@@ -12,11 +12,11 @@ import pytest
 from html_page import Page
 from synthetic_result import CLASSES, CONSTANT, PLANTED, SCRIPT, SEPARATED, make_result
 
-from lens_probes.answer import answer
 from lens_probes.errors import InputError
 from lens_probes.report import write_report
 from lens_probes.report.figures import share_by_layer
 from lens_probes.report.html import report_html
+from lens_probes.report.words.summary import answer
 
 
 def cells(page, caption):

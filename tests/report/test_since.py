@@ -13,10 +13,10 @@ from synthetic_result import CONSTANT, PLANTED, SCRIPT, SEPARATED
 
 from lens_probes.ablate import CausalCard
 from lens_probes.errors import InputError
+from lens_probes.replication.replication import Replication
 from lens_probes.report.html import report_html
 from lens_probes.report.since import causal_lines, replication_lines, saved_replication
 from lens_probes.sweep_result import SweepResult
-from lens_probes.validate.replication import Replication
 
 EFFECTS = {"kl": 0.000123, "kl_low": 0.0001, "kl_high": 0.0016, "loss_after": -0.5,
            "loss_after_low": np.nan, "loss_after_high": 0.25,

@@ -6,7 +6,7 @@ from scipy import stats as scipy_stats
 
 from lens_probes import stats
 from lens_probes.stats import shrinkage
-from lens_probes.unit_table import SHRUNK, with_shrunk_effects
+from lens_probes.units.table import SHRUNK, with_shrunk_effects
 
 
 def planted_effects(seed, *, null=0.8, units=3000, sd=0.4):

@@ -10,10 +10,10 @@ import pytest
 from lens_probes.cli import main
 from lens_probes.errors import InputError
 from lens_probes.probes.contrasts import load_contrast
+from lens_probes.result.verify import verify
 from lens_probes.storage.folders import check_output_folder
 from lens_probes.storage.integrity import page_is_whole, write_page
 from lens_probes.storage.paths import check_outside, check_report_path, check_writable, output_path
-from lens_probes.verify import verify
 
 SWEEP = ["sweep", "negation", "--model=never/loaded", "--quiet"]
 

@@ -16,7 +16,7 @@ from saved_samples import small_result
 
 from lens_probes.errors import InputError
 from lens_probes.examples.examples import Examples
-from lens_probes.result import TIMINGS
+from lens_probes.result.result import TIMINGS
 from lens_probes.storage.folder_sums import SUMS, check_folder, check_sums, write_sums
 from lens_probes.storage.integrity import seal, unseal
 from lens_probes.storage.schemas import ResultManifest, StoreManifest, checked

@@ -1,0 +1,1 @@
+"""Checks: what a sweep's numbers are worth: held-out scores, nulls, controls, planted truth."""

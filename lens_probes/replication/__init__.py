@@ -1,0 +1,1 @@
+"""Replication: what a sweep found, looked for in new sentences, words, passages or texts."""

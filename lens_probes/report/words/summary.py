@@ -1,0 +1,286 @@
+"""A sweep's answer in plain sentences: what was asked, where, how well, what it does not show.
+
+A sentence has at most two numbers, or one with its interval; the rest is in the result's tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lens_probes.checks.level import LIKE_ALPHA
+from lens_probes.report.words.word_identity import conditions, verdict
+from lens_probes.result.result import SweepData
+from lens_probes.units.decision import VARIES
+
+
+def answer(result: SweepData) -> tuple[str, ...]:
+    """A few lines for a reader who has not seen the tables."""
+    continuous = "r" in result.units
+    lines = (
+        _what_was_measured(result),
+        _independent(result),
+        _significant(result),
+        _how_many_are_tuned(result),
+        _best_correlation(result) if continuous else _best_unit(result),
+        _correlations(result) if continuous else _accuracy(result),
+        conditions(result),
+        verdict(result),
+        _caution(result),
+    )
+    return tuple(line for line in lines if line)
+
+
+def _what_was_measured(result: SweepData) -> str:
+    examples, model = result.provenance["examples"], result.provenance["model"]
+    origin = examples["origin"]
+    (n0, n1), (class0, class1) = examples["n_per_class"], examples["class_names"]
+    text = f" from {origin['text']['name']!r}" if "text" in origin else ""
+    n_layers, sites = len(result.provenance["layers"]), result.provenance["sites"]
+    question = origin.get("question", f"Which units tell {class1} from {class0}?")
+    if "r" in result.units:
+        counted = f"{n0 + n1:,} tokens{text}, label {examples['value_name']}"
+    else:
+        counted = f"{n1} examples of {class1} against {n0} of {class0}{text}"
+    return (
+        f"{question} {counted}. {len(result.units):,} units of model {model['source']!r} in "
+        f"{n_layers} layer{_s(n_layers)} ({', '.join(sites)})."
+    )
+
+
+def _independent(result: SweepData) -> str:
+    """What counts as independent, and which of it is tested."""
+    examples, decision = result.provenance["examples"], result.provenance["decision"]
+    if not any(examples["n_groups_per_class"]):
+        return ""
+    groups = _against(examples["n_groups_per_class"])
+    said = f"Independent groups of words: {groups}."
+    if decision["level"] != "token":
+        tested = _against(decision["n_words_tested"])
+        said += f" Tested: {tested}." if tested != groups else ""
+    if aside := examples["set_aside"]:
+        n = len(aside)
+        said += (
+            f" {sum(aside.values())} examples of {n} group{_s(n)} with both classes are set aside "
+            f"({', '.join(list(aside)[:3])})."
+        )
+    return said
+
+
+def _against(counts: Sequence[int]) -> str:
+    """Counts of class 1 v class 0, as classes are named; one number for one count."""
+    return " v ".join(f"{n:,}" for n in reversed(counts))
+
+
+def _significant(result: SweepData) -> str:
+    """How many units pass, where most of them are, by which test, beside what else would pass."""
+    decision, units, layers = result.provenance["decision"], result.units, result.layers
+    n, n_tested = int(units["significant"].sum()), int(layers["n_tested"].sum())
+    said = f"{n:,} of {n_tested:,} tested units {'is' if n == 1 else 'are'} significant"
+    if n:
+        best = layers.iloc[int(layers["n_significant"].argmax())]
+        said += f", most in layer {best['layer']} of {best['site']}"
+    said += f". Test: {_test(decision)}, alpha {decision['alpha']:g}."
+    if decision["level"] != "token":
+        tokens = int(units["significant_token_level"].sum())
+        said += f" Counting tokens it would be {_units(tokens)}."
+    if "untrained_n_significant" in layers:
+        again = int(layers["untrained_n_significant"].sum())
+        said += f" With untrained weights: {_units(again)}."
+    if "adjusted_p" in units and units["adjusted_p"].notna().any():
+        given = int((units["adjusted_p"] <= decision["alpha"]).sum())
+        said += f" Given the confounds: {_units(given)}."
+    return said
+
+
+def _how_many_are_tuned(result: SweepData) -> str:
+    """How many: false discovery rate over groups, and the bound that may be quoted."""
+    units, tuned = result.units, result.validation.get("tuned")
+    if "q_word" not in units or result.provenance["decision"]["preset"] == "course":
+        return ""
+    alpha = result.provenance["decision"]["alpha"]
+    if not units["q_word"].notna().any():
+        return ""
+    said = f"False discovery rate {alpha:g}: {_units(int((units['q_word'] <= alpha).sum()))}."
+    if tuned:
+        n = tuned["at_least"]
+        more = ", more than can be named one by one" if n > units["significant"].sum() else ""
+        said += (
+            f" At least {_units(n)} {'is' if n == 1 else 'are'} tuned ({tuned['confidence']:.0%} "
+            f"confidence){more}."
+        )
+    return said
+
+
+def _units(n: int) -> str:
+    return f"{n:,} unit{_s(n)}"
+
+
+def _best_unit(result: SweepData) -> str:
+    top = result.top(1)
+    if top.empty:
+        return "No unit could be tested: all are constant."
+    best = top.iloc[0]
+    class0, class1 = result.provenance["examples"]["class_names"]
+    higher = class1 if best["direction"] > 0 else class0
+    said = f"Strongest unit: {best['name']}, higher for {higher}."
+    if np.isfinite(best.get("g_group_shrunk", np.nan)):
+        g, low, high = (best[f"g_group_shrunk{end}"] for end in ("", "_low", "_high"))
+        said += (
+            f" Its effect, shrunk, is g = {g:.2f} ({low:.2f} to {high:.2f})."
+            if low < high
+            else " Its effect, shrunk, cannot be told from none."
+        )
+    nested = result.validation.get("nested_best")
+    if not nested or nested["unit"]["auc"] is None:
+        return f"{said} {_in_sample(best)}"
+    unit, probe = (_estimate(nested[name]) for name in ("unit", "logistic_probe"))
+    return (
+        f"{said} Whichever unit training folds choose has AUC {unit} on held-out "
+        f"{_held_out_by(result)}. A logistic probe on the layer that they choose has {probe}."
+    )
+
+
+def _in_sample(best: pd.Series) -> str:
+    if not np.isfinite(best.get("auc_group_low", np.nan)):
+        return f"Its in-sample AUC is {max(best['auc'], 1 - best['auc']):.3f}."
+    auc, *ends = (best[f"auc_group{end}"] for end in ("", "_low", "_high"))
+    low, high = sorted(ends if auc >= 0.5 else (1 - end for end in ends))
+    found = _estimate({"auc": max(auc, 1 - auc), "low": low, "high": high})
+    return f"Its in-sample AUC over groups is {found}."
+
+
+def _estimate(found: Mapping[str, float | None]) -> str:
+    """An AUC with its interval, where there is one."""
+    if found["low"] is None:
+        return f"{found['auc']:.3f}"
+    return f"{found['auc']:.3f} ({found['low']:.2f} to {found['high']:.2f})"
+
+
+def _accuracy(result: SweepData) -> str:
+    held_out = "mean_accuracy_significant_positive_heldout"
+    cross_fitted = held_out in result.layers
+    known = result.layers[held_out if cross_fitted else held_out.removesuffix("_heldout")].dropna()
+    class1 = result.provenance["examples"]["class_names"][1]
+    found = "that training folds found" if cross_fitted else "that are significant"
+    if known.empty:
+        return f"There are no units higher for {class1} {found}."
+    how = "held-out accuracy" if cross_fitted else "in-sample accuracy (flattering)"
+    return (
+        f"Units higher for {class1} {found} have {how} {known.median():.0%} (median over layers "
+        "and sites)."
+    )
+
+
+def _best_correlation(result: SweepData) -> str:
+    top = result.top(1)
+    if top.empty:
+        return "No unit could be tested: all are constant."
+    best = top.iloc[0]
+    name = result.provenance["examples"]["value_name"]
+    said = f"Strongest unit: {best['name']}, r = {best['r']:+.3f} with {name}"
+    if np.isfinite(best["partial_r"]):
+        said += f", {best['partial_r']:+.3f} given the covariates"
+    said += "."
+    if (nested := result.validation.get("nested_best_r")) is not None:
+        said += (
+            f" Whichever unit training folds choose has r = {nested:+.3f} on held-out "
+            f"{_held_out_by(result)}."
+        )
+    return said
+
+
+def _correlations(result: SweepData) -> str:
+    layers = result.layers.dropna(subset="median_r")
+    if layers.empty:
+        return ""
+    ends = dict.fromkeys((int(layers["median_r"].argmin()), int(layers["median_r"].argmax())))
+    rows = [layers.iloc[end] for end in ends]
+    shown = " to ".join(f"{row['median_r']:+.3f} ({_place(row)})" for row in rows)
+    return f"Median r over units: {shown}."
+
+
+def _place(row: pd.Series) -> str:
+    return f"layer {row['layer']} of {row['site']}"
+
+
+def _caution(result: SweepData) -> str:
+    examples, decision = result.provenance["examples"], result.provenance["decision"]
+    groups = examples["n_groups_per_class"]
+    if not all(groups):
+        return (
+            "Caution: no word types were given: tokens count as independent, and word identity "
+            "alone can produce these shares."
+        )
+    if decision["level"] == "word":
+        return _crossed(result)
+    if decision["level"] == "pair":
+        return (
+            f"Caution: each of {decision['n_words_tested'][0]} groups is its own control "
+            f"({decision['n_pairs']} pairs): word identity cannot make these differences, position "
+            "can. A unit that differs need not be used."
+        )
+    if decision["p_column"] == "paired_p":
+        return (
+            f"Caution: p-values count {sum(examples['n_per_class']) // 2} pairs; who is paired "
+            "with whom matters (paired_t_low, paired_t_high)."
+        )
+    if decision["why"] == VARIES:
+        return (
+            "Caution: p-values count tokens, not the groups of words, since the value varies "
+            "inside them: tokens of one word or passage are not independent."
+        )
+    why = ", which cannot decide (the report says why)" if decision["why"] else ""
+    return (
+        f"Caution: p-values count tokens, not the {_against(groups)} groups of words{why}: few "
+        "words are no evidence about a category."
+    )
+
+
+def _crossed(result: SweepData) -> str:
+    """What else tells the classes apart, and what the test does in this design."""
+    decision = result.provenance["decision"]
+    said = []
+    confounds = {
+        name: max(values["auc"], 1 - values["auc"])
+        for name, values in result.validation.get("confounds", {}).items()
+    }
+    worst = [name for name in sorted(confounds, key=lambda n: -confounds[n])[:2]]
+    if worst and confounds[worst[0]] >= 0.6:
+        named = " and ".join(
+            f"{name.removeprefix('n_').replace('_', ' ')} (AUC {confounds[name]:.2f})"
+            for name in worst
+        )
+        sides = "high and low values" if "r" in result.units else "the classes"
+        said.append(f"{sides} also differ in {named}")
+    level = decision.get("level_at_this_design")
+    if level is not None and level[1] > LIKE_ALPHA * decision["alpha"] + 1e-9:
+        several = decision["n_families"] > 1 and decision["method"] != "hierarchical"
+        what = "families of units" if several else "sweeps"
+        said.append(
+            f"in this design the test errs in {level[0]:.0%} to {level[1]:.0%} of {what} "
+            "(simulated)"
+        )
+    said.append("a unit that differs need not be used")
+    return f"Caution: {said[0]}." + "".join(f" {part[:1].upper()}{part[1:]}." for part in said[1:])
+
+
+def _test(decision: Mapping[str, Any]) -> str:
+    """The test by name; its families, their sizes and alpha are in the decision."""
+    if decision["method"] == "max_t":
+        return f"max-T permutation {'within' if decision['level'] == 'pair' else 'of'} groups"
+    what = "groups" if decision["level"] != "token" else "tokens"
+    return f"{decision['p_column']} of {what}, {decision['method']}"
+
+
+def _held_out_by(result: SweepData) -> str:
+    """What was held out whole; examples, where a result does not say."""
+    by = result.validation.get("held_out_by") or "example"
+    return "groups of words" if by == "word" else f"{by}s"
+
+
+def _s(n: int) -> str:
+    return "" if n == 1 else "s"

@@ -1,0 +1,1 @@
+"""Results: tables and provenance of a sweep, saved, loaded and verified."""
