@@ -241,3 +241,16 @@ def test_groups_of_few_examples_are_tested_where_most_have_few(tiny_model: LensM
     asked = lp.sweep(tiny_model, many, sites=["q"], layers=0, untrained=False, min_per_group=7)
     assert asked.provenance["decision"]["level"] == "token"
     assert "1 v 0 replication groups have 7 examples" in asked.provenance["decision"]["why"]
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("method", ["bh", "holm", "hierarchical"])
+def test_too_few_groups_for_alpha_are_too_few_for_every_correction(
+    tiny_model: LensModel, method: str
+) -> None:
+    word = np.repeat(np.arange(6), 5)
+    examples = ends_in(
+        (20 + word).tolist(), [f"w{i}" for i in word], (word >= 3).astype(int).tolist()
+    )
+    with pytest.raises(lp.InputError, match=f"the smallest p is 0.1, but {method} needs 0.05"):
+        lp.sweep(tiny_model, examples, sites=["mlp_pre"], untrained=False, method=method)

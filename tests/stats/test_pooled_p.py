@@ -69,3 +69,14 @@ def test_many_tuned_units_are_found() -> None:
     assert passed[:120].mean() > 0.85
     assert passed[120:].sum() <= 0.1 * passed.sum()
     assert (test.p_family[:120] <= 0.05).mean() < passed[:120].mean()
+
+
+def test_each_family_has_its_own() -> None:
+    """One family of skewed units must not borrow the tails of normal ones."""
+    rng = np.random.default_rng(3)
+    y, family = np.arange(20) >= 14, np.repeat([7, 9], 30)
+    x = np.hstack([np.exp(2 * rng.normal(size=(20, 30))), rng.normal(size=(20, 30))])
+    both = stats.max_permutation(x, y, family=family, n_permutations=200, bound=True)
+    for one in (7, 9):
+        alone = stats.max_permutation(x[:, family == one], y, n_permutations=200, bound=True)
+        np.testing.assert_allclose(both.pooled_p[family == one], alone.pooled_p)
