@@ -5,19 +5,62 @@ A pattern's unnamed groups are its numbers; `unit`, `layer`, `site` and `column`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
+from answer_claims import NUMBER, sentences
 
 from lens_probes.sweep_result import SweepResult
 
 N = r"([+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)"
 UNIT = r"(?P<unit>L\d+\.[\w.]+)"
 PLACE = r"layer (?P<layer>\d+) of (?P<site>\w+)"
+T = "“[^”]*”"
 Z95 = 1.959964
 Named = Mapping[str, str]
 Claim = Callable[[SweepResult, Named], list[float]]
+NAMES = r"L\d+\.[\w.]+|class \d|" + T
+
+
+def three(value: float) -> float:
+    """A number as it is said: three significant digits."""
+    return float(f"{value:.2e}")
+
+
+def numbered(lines: Iterable[str], fixed: tuple[str, ...]) -> Iterator[str]:
+    """Sentences that hold a number beside those in names and in what is `fixed`."""
+    for sentence in (sentence for line in lines for sentence in sentences(line)):
+        if NUMBER.search(re.sub(NAMES, "", sentence)) and not sentence.startswith(fixed):
+            yield sentence
+
+
+def held(
+    sentence: str,
+    source: Any,
+    claims: Mapping[str, Callable[[Any, Named], Iterable[float]]],
+    unit: str = "",
+) -> str:
+    """The pattern that the sentence fits, once its numbers are known to be right."""
+    text = sentence.replace("\u2212", "-")
+    fits = {pattern: found for pattern in claims if (found := re.fullmatch(pattern, text))}
+    assert fits, f"no column is known for: {sentence}"
+    pattern = max(fits, key=len)
+    named = {"unit": unit} | fits[pattern].groupdict()
+    places = set(fits[pattern].re.groupindex.values())
+    shown = [g for i, g in enumerate(fits[pattern].groups(), 1) if i not in places]
+    right = list(claims[pattern](source, named))
+    assert len(shown) == len(right), sentence
+    for number, wanted in zip(shown, right, strict=True):
+        mantissa, _, exponent = number.partition("e")
+        last_digit = 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
+        assert float(number.replace(",", "")) == pytest.approx(wanted, abs=0.51 * last_digit), (
+            sentence
+        )
+    return pattern
 
 
 def _unit(r: SweepResult, named: Named) -> pd.Series:
@@ -205,6 +248,7 @@ CLAIMS: dict[str, Claim] = {
 
 # Numbers that are part of how a figure is drawn.
 FIXED = (
+    "Gap: ",
     "Bars: 95 % Wilson interval, as if units were independent of each other, which they are not: ",
     "AUC of the strongest unit in each cell, in its own direction (1 − AUC where ",
     "It is the best of many on the same examples, so it lies above ",

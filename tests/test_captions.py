@@ -6,15 +6,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+import caption_claims
+import note_claims
 import numpy as np
 import pytest
-from answer_claims import NUMBER, sentences
 from caption_claims import CLAIMS, FIXED
 
 import lens_probes as lp
 from lens_probes.checks.toy import toy_model
 from lens_probes.drawing.chart import Chart
-from lens_probes.report import checks, fit_figures, html, map_figures, unit_figures
+from lens_probes.report import account, checks, fit_figures, html, map_figures, unit_figures
 from lens_probes.report.replication_figures import replication_scatter
 
 pytestmark = pytest.mark.model
@@ -71,10 +72,7 @@ def test_every_number_of_a_caption_is_that_of_its_column(
     for result in results.values():
         for chart in charts(result):
             unit = re.match(r"L\d+\.[\w.]+\w", chart.title)
-            for sentence in (*sentences(chart.title), *sentences(chart.caption)):
-                sound = not NUMBER.search(re.sub(r"L\d+\.[\w.]+|class \d", "", sentence))
-                if sound or sentence.startswith((*FIXED, "Gap: ")):
-                    continue
+            for sentence in caption_claims.numbered((chart.title, chart.caption), FIXED):
                 said.add(held(sentence, result, "" if unit is None else unit[0]))
     assert set(CLAIMS) - said == set(), "sentences that no figure says"
 
@@ -92,20 +90,30 @@ def held(sentence: str, result: lp.SweepResult, unit: str) -> str:
             inside = (value >= start - 0.01) & (value <= end + 0.001)
             assert mean == pytest.approx(x[inside].mean(), abs=0.3), sentence
         return ""
-    fits = {pattern: found for pattern in CLAIMS if (found := re.fullmatch(pattern, text))}
-    assert fits, f"no column is known for: {sentence}"
-    pattern = max(fits, key=len)
-    named = {"unit": unit} | fits[pattern].groupdict()
-    places = set(fits[pattern].re.groupindex.values())
-    shown = [g for i, g in enumerate(fits[pattern].groups(), 1) if i not in places]
-    right = CLAIMS[pattern](result, named)
-    assert len(shown) == len(right), sentence
-    for number, wanted in zip(shown, right, strict=True):
-        digits = len(number.partition(".")[2])
-        assert float(number.replace(",", "")) == pytest.approx(wanted, abs=0.51 * 10**-digits), (
-            sentence
-        )
-    return pattern
+    return caption_claims.held(sentence, result, CLAIMS, unit)
+
+
+def test_every_number_of_a_caution_a_note_or_a_fact_is_that_of_its_column(
+    results: dict[str, lp.SweepResult],
+) -> None:
+    said, tokens = set(), toy_examples(12).tokens
+    claims = note_claims.CLAIMS | note_claims.FACTS
+    for result in results.values():
+        facts = account.measured(result) | account.decided(result)
+        lines = [
+            *account.cautions(result, intervened=False),
+            *checks.notes(result),
+            *(
+                f"{name}: {value}"
+                for name, value in facts.items()
+                if isinstance(value, str) or name in note_claims.COUNTS
+                if name != "layers read"
+            ),
+        ]
+        noted = note_claims.Noted(result, tokens)
+        for sentence in caption_claims.numbered(lines, note_claims.FIXED):
+            said.add(caption_claims.held(sentence, noted, claims))
+    assert set(claims) - said == set(), "sentences that no report says"
 
 
 def test_a_wrong_number_or_an_unknown_sentence_is_noticed(

@@ -11,6 +11,7 @@ from lens_probes.drawing.frame import isolate
 from lens_probes.drawing.numbers import fixed, whole
 from lens_probes.report.ranking import value_name
 from lens_probes.result.result import SweepData
+from lens_probes.stats.relabel import MANY
 
 METHODS = {
     "max_t": "max-T permutation",
@@ -149,7 +150,7 @@ def decided(result: SweepData) -> dict[str, object]:
     extra = {key: value for key, value in decision.items() if key not in _DECISION}
     if decision["method"] != "max_t" and decision["p_column"] != "pooled_p":
         extra = {key: value for key, value in extra.items() if key not in _PERMUTATION}
-    return facts | {key.replace("_", " "): _range(value) for key, value in extra.items()}
+    return facts | {key.replace("_", " "): _value(key, value) for key, value in extra.items()}
 
 
 def _level(decision: Mapping[str, Any]) -> str | None:
@@ -158,8 +159,10 @@ def _level(decision: Mapping[str, Any]) -> str | None:
     return None if found is None else f"{found[0]:.2f} to {found[1]:.2f}"
 
 
-def _range(value: object) -> object:
-    """A list of numbers, one a family, by its ends."""
+def _value(key: str, value: object) -> object:
+    """As it is shown: a list, one number a family, by its ends; a count that stopped, so."""
+    if key == "n_relabellings" and isinstance(value, int) and value >= MANY:
+        return f"{value:.0e} or more"
     if not isinstance(value, list | tuple):
         return value
     ends = dict.fromkeys(fixed(end, 3) for end in (min(value), max(value))) if value else ("none",)

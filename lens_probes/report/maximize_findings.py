@@ -211,7 +211,7 @@ def _sinks_said(sinks: Sinks) -> str:
     """How many positions, beside the first, have an unusually long residual stream."""
     n = sinks.n - sinks.by_position.get(0, 0)
     return (
-        f"Behind position 0, {whole(n)} position{'s' * (n != 1)} of {whole(sinks.n_read)} "
+        f"Of {whole(sinks.n_read)} positions read, {whole(n)} behind position 0 "
         f"{'has' if n == 1 else 'have'} a stream of {sinks.factor:g} median norms or more "
         f"(attention sinks, most often): {'left out' if sinks.excluded else 'kept'}."
     )

@@ -50,8 +50,8 @@ def winner_tokens(winners: Winners, unit: int) -> go.Figure:
     caption = (
         f"{whole(winners.n_batches)} batches of {winners.batch} × {winners.length} tokens at "
         f"random offsets; the {len(shown)} commonest of {len(table)} winners. A batch reads "
-        f"{percent(winners.coverage)} of the corpus: near 100 % one place wins them all. "
-        f"Position 0 holds the largest value in {percent(first / winners.n_batches)} of "
+        f"{percent(winners.coverage)} of {_drawn_from(winners)}: near 100 % one place wins them "
+        f"all. Position 0 holds the largest value in {percent(first / winners.n_batches)} of "
         f"batches{' (left out)' * bool(winners.settings['skip_first'])}; attention sinks win "
         f"{percent(sinks / winners.n_batches)}."
     )
@@ -69,8 +69,15 @@ def winner_sentence(winners: Winners, unit: int, name: str) -> str:
         f"place{'s' * (n_places != 1)} of the corpus; {len(table)} tokens win at all"
     )
     if winners.coverage >= SAME_PLACE:
-        line += f" (one batch reads {percent(winners.coverage, 0)} of the corpus: too much)"
+        line += (
+            f" (one batch reads {percent(winners.coverage, 0)} of {_drawn_from(winners)}: too much)"
+        )
     return line
+
+
+def _drawn_from(winners: Winners) -> str:
+    """What the coverage of a batch is a share of."""
+    return "the corpus" + " without documents too short to draw" * bool(winners.n_short_tokens)
 
 
 def context_strip(contexts: TopContexts, unit: int) -> go.Figure:
