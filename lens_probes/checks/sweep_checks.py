@@ -190,8 +190,8 @@ def _p_of_groups(
         except ValueError:  # some rows only: the confounds leave nothing of the label
             return np.ones(len(family))
     if decision.p_column == "pooled_p":
-        alone = max_test(arrays, examples, decision, family, rows, bound=True).pooled_p
-        return 10 ** corrected_log10(np.log10(alone), decision, family)
+        alone = max_test(arrays, examples, decision, family, rows, bound=True).log10_pooled_p
+        return 10 ** corrected_log10(alone, decision, family)
     index = np.arange(len(examples)) if rows is None else np.flatnonzero(rows)
     part = examples.select(index)
     columns = [group_statistics(x[index], part, decision.min_per_group) for x in arrays]

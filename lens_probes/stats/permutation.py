@@ -60,10 +60,10 @@ class MaxPermutation:
     could have put it (95 %). exact: all n_distinct_relabellings were used; otherwise a sample of
     n_permutations, and p = (1 + b) / (1 + n_permutations). A unit whose group means are constant
     is NaN. simes_level: for `tuned_at_least`; p_beyond: p of as many units with |value| of 2 or
-    more, all units together; pooled_p [unit]: p of one unit, the share of its family's
-    relabelled |z| that reach its own (for `adjust`: few groups of a class have no exact tail; it
-    takes the units of a family to have like tails). NaN unless bound= was asked for and the
-    statistic is the normalised Welch t. n_groups1 is 0 with a continuous label.
+    more, all units together; pooled_p [unit], with log10_pooled_p: p of one unit, the share of its
+    family's relabelled |z| that reach its own (for `adjust`: few groups of a class have no exact
+    tail; it takes the units of a family to have like tails). NaN unless bound= was asked for and
+    the statistic is the normalised Welch t. n_groups1 is 0 with a continuous label.
     """
 
     value: PerUnit
@@ -82,6 +82,7 @@ class MaxPermutation:
     simes_level: float
     p_beyond: float
     pooled_p: PerUnit
+    log10_pooled_p: PerUnit
 
 
 @checked_options
@@ -150,6 +151,7 @@ def max_permutation(
     maxima = family_maxima(arrays, design.items, design.stratum, permuted, family, count=bound)
     p, threshold = maxima.p_values(exact=exact, alpha=alpha)
     low, high = maxima.thresholds_nearby(exact=exact, alpha=alpha)
+    pooled = maxima.pooled_p() if bound else np.full(len(p), np.nan)
     scale = design.student if permuted.name == "Student t" else _identity
     return MaxPermutation(
         value=scale(maxima.value),
@@ -167,7 +169,8 @@ def max_permutation(
         exact=exact,
         simes_level=maxima.simes_level(exact=exact, alpha=alpha) if bound else float("nan"),
         p_beyond=maxima.p_beyond(exact=exact) if bound else float("nan"),
-        pooled_p=maxima.pooled_p() if bound else np.full(len(p), np.nan),
+        pooled_p=pooled,
+        log10_pooled_p=np.log10(pooled),
     )
 
 

@@ -74,7 +74,7 @@ def decide(
     if decision.level == "word" and test is not None and examples.value is None:
         units = units.assign(
             pooled_p=test.pooled_p,
-            log10_pooled_p=np.log10(test.pooled_p),
+            log10_pooled_p=test.log10_pooled_p,
             q_word=stats.adjust(test.pooled_p, method="bh"),
         )
     elif decision.level == "pair":

@@ -106,7 +106,7 @@ def test_of_what_lies_beside_a_sweep(
     whole: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "lens_probes.model.load_model", lambda *_, **__: pytest.fail("the model was loaded")
+        "lens_probes.model.load.load_model", lambda *_, **__: pytest.fail("the model was loaded")
     )
     report = ["report", str(whole), "--out", str(whole.parent / "page.html")]
     commands = {"causal": ["ablate", str(whole), *ABLATED], "replication": again(whole)}
