@@ -64,6 +64,13 @@ def more_than_identity(unit_p: float, p_beyond: float, level: float) -> bool:
     return min(unit_p, p_beyond) <= level
 
 
+def least_p(k0: int, k1: int, *, n_permutations: int, n_relabellings: int | None) -> float:
+    """The smallest p that so many groups can give; n_relabellings where all are used."""
+    if n_relabellings is None:
+        return 1 / (1 + n_permutations)
+    return (2 if k0 == k1 else 1) / n_relabellings
+
+
 def errors_at_this_design(
     units: pd.DataFrame,
     examples: Examples,
@@ -103,9 +110,8 @@ def errors_at_this_design(
 def _independent_units(decision: Decision, threshold: float) -> int:
     """How many independent units would set this threshold of |z|; 20 where it is not known.
 
-    Where another method decides, as many as can be.
-
-    alpha = 1 - (1 - p)^m, with the two-sided normal p of the threshold.
+    alpha = 1 - (1 - p)^m, with the two-sided normal p of the threshold. Where another method
+    decides, as many as can be.
     """
     if decision.method not in OF_GROUPS:
         return MOST_UNITS
@@ -164,20 +170,20 @@ class _Design:
     def verdict_and_bound(self, kind: Kind) -> tuple[float, float]:
         """The level of evidence, and the factor of `simes_level`, that keep alpha here."""
         alpha, most = self.decision.alpha, min(self.decision.n_permutations, MOST_DRAWS)
+        half = alpha / SHARED_BY
         tests = list(self._tests(kind, 2, self._draws))
-        holds = _largest_level(_evidence(tests), alpha, alpha / 2) == alpha / 2
+        holds = _largest_level(_evidence(tests), alpha, half) == half
         if holds and _largest_level(_ratios(tests), alpha, 1.0) == 1:
-            return alpha / 2, 1.0
+            return half, 1.0
         # Seen again in as many more, and with p that are small enough to find the level.
         tests += self._tests(kind, 3, self._draws)
         factor = _largest_level(_ratios(tests), alpha, 1.0)
-        if _largest_level(_evidence(tests), alpha, alpha / 2) == alpha / 2:
-            return alpha / 2, factor
+        if _largest_level(_evidence(tests), alpha, half) == half:
+            return half, factor
         tests = list(self._tests(kind, 2, most))
-        level, least = _largest_level(_evidence(tests), alpha, alpha / 2), 1 / (1 + most)
-        if tests[0].exact:
-            alike = tests[0].n_groups0 == tests[0].n_groups1
-            least = (2 if alike else 1) / tests[0].n_distinct_relabellings
+        level, one = _largest_level(_evidence(tests), alpha, half), tests[0]
+        n = one.n_distinct_relabellings if one.exact else None
+        least = least_p(one.n_groups0, one.n_groups1, n_permutations=most, n_relabellings=n)
         return (0.0 if level < least else level), factor
 
     def _tests(self, kind: Kind, stream: int, n_draws: int) -> Iterator[stats.MaxPermutation]:

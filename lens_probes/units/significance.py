@@ -54,7 +54,8 @@ def decide(
     if decision.level == "pair":
         said["n_pairs"] = len(examples) // 2
     test: stats.MaxPermutation | None = None
-    if permutes(examples, decision):
+    two_classes = decision.level == "word" and examples.value is None
+    if two_classes or (decision.method == "max_t" and decision.level != "token"):
         test = max_test(arrays, examples, decision, family, bound=True)
         units = units.assign(permuted_value=test.value)
         if decision.method != "max_adjusted":
@@ -71,7 +72,7 @@ def decide(
                 "simes_level": test.simes_level,
                 "p_beyond": test.p_beyond,
             }
-    if decision.level == "word" and test is not None and examples.value is None:
+    if two_classes and test is not None:
         units = units.assign(
             pooled_p=test.pooled_p,
             log10_pooled_p=test.log10_pooled_p,
@@ -106,13 +107,6 @@ def decide(
         "left_out": int(np.isnan(corrected).sum()),
     }
     return table.assign(**_ranks(table, decision)), said
-
-
-def permutes(examples: Examples, decision: Decision) -> bool:
-    """Whether groups are relabelled: to name units, or for the single p of two classes."""
-    if decision.level == "token":
-        return False
-    return decision.method == "max_t" or (decision.level == "word" and examples.value is None)
 
 
 def _ranks(units: pd.DataFrame, decision: Decision) -> dict[str, Any]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from lens_probes import stats
-from lens_probes.checks.level import SHARED_BY, more_than_identity
+from lens_probes.checks.level import SHARED_BY, least_p, more_than_identity
 from lens_probes.result.result import SweepData
 
 POWER = 0.8
@@ -51,7 +49,11 @@ def verdict(result: SweepData) -> str:
             f"Verdict: undecided. {evidence}In this design sweeps of nothing have such p, too "
             "(simulated)."
         )
-    if _least_p(decision) > (needed or half):
+    n = decision["n_relabellings"] if decision["exact"] else None
+    least = least_p(
+        *decision["n_words_tested"], n_permutations=decision["n_permutations"], n_relabellings=n
+    )
+    if least > (needed or half):
         w1, w0 = reversed(decision["n_words_tested"])
         return f"Verdict: undecided, {w1} v {w0} groups are too few to tell. {evidence}"
     said = f"Verdict: not shown to be more than word identity. {evidence}"
@@ -65,14 +67,6 @@ def verdict(result: SweepData) -> str:
             "such sweeps."
         )
     return said
-
-
-def _least_p(decision: Mapping[str, Any]) -> float:
-    """The smallest p that so many relabellings can give."""
-    k0, k1 = decision["n_words_tested"]
-    if not decision["exact"]:
-        return 1 / (1 + int(decision["n_permutations"]))
-    return (2 if k0 == k1 else 1) / int(decision["n_relabellings"])
 
 
 def smallest_effect(result: SweepData) -> float | None:
