@@ -6,8 +6,8 @@ import sys
 
 import numpy as np
 
-from lens_probes.findings import Lesson, Outcome, Setting, script_main
-from lens_probes.findings.drawings import lines
+from lens_probes.course import Lesson, Outcome, Setting, script_main
+from lens_probes.course.drawings import lines
 from lens_probes.maximize import maximize, top_contexts
 
 LESSON = Lesson("L01", "Activation maximisation", "gpt2", (), (2_000, 800))

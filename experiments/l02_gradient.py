@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from transformers import GPT2Config, GPT2Model
 
-from lens_probes.findings import Doubt, Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.findings.claim import Value
-from lens_probes.findings.drawings import lines
-from lens_probes.findings.intervals import ERROR, halves, interval
+from lens_probes.course import Doubt, Lesson, Measured, Outcome, Setting, script_main
+from lens_probes.course.claim import Value
+from lens_probes.course.drawings import lines
+from lens_probes.course.intervals import ERROR, halves, interval
 from lens_probes.maximize import Maximized, maximize
 
 LESSON = Lesson("L02", "Maximisation by gradient", "gpt2", ("L02.a", "L02.b", "L02.c"),

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.findings.drawings import lines
-from lens_probes.findings.intervals import ERROR, estimate, halves
+from lens_probes.course import Lesson, Measured, Outcome, Setting, script_main
+from lens_probes.course.drawings import lines
+from lens_probes.course.intervals import ERROR, estimate, halves
 from lens_probes.maximize import Winners, batch_winners
 from lens_probes.model.load import LensModel
 

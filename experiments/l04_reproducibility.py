@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 
-from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.findings.drawings import lines
-from lens_probes.findings.intervals import ERROR, estimate, halves
+from lens_probes.course import Lesson, Measured, Outcome, Setting, script_main
+from lens_probes.course.drawings import lines
+from lens_probes.course.intervals import ERROR, estimate, halves
 from lens_probes.maximize import reproducibility
 
 LESSON = Lesson("L04", "Reproducibility of the optimum", "gpt2", ("L04.a",), (22_000, 1_000))

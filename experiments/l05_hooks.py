@@ -8,11 +8,11 @@ import numpy as np
 import plotly.graph_objects as go
 import torch
 
+from lens_probes.course import Doubt, Lesson, Measured, Outcome, Setting, script_main
+from lens_probes.course.claim import Value
+from lens_probes.course.drawings import points
+from lens_probes.course.intervals import ERROR, halves, interval
 from lens_probes.drawing.frame import frame
-from lens_probes.findings import Doubt, Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.findings.claim import Value
-from lens_probes.findings.drawings import points
-from lens_probes.findings.intervals import ERROR, halves, interval
 from lens_probes.residual import prefix_difference, token_correlations
 
 LESSON = Lesson("L05", "Hooks and caches", "gpt2", ("L05.a", "L05.b"), (500, 500))

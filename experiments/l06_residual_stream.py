@@ -6,12 +6,12 @@ import sys
 
 import numpy as np
 
+from lens_probes.course import Lesson, Measured, Outcome, Setting, script_main
+from lens_probes.course.claim import Value
+from lens_probes.course.drawings import lines
+from lens_probes.course.grammar import PASSAGE
+from lens_probes.course.intervals import ERROR, halves, interval
 from lens_probes.errors import InputError
-from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.findings.claim import Value
-from lens_probes.findings.drawings import lines
-from lens_probes.findings.grammar import PASSAGE
-from lens_probes.findings.intervals import ERROR, halves, interval
 from lens_probes.model.load import LensModel
 from lens_probes.residual import StreamCorrelation, block_sums, stream_correlation
 

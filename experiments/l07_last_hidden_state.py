@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM
 
+from lens_probes.course import Lesson, Measured, Outcome, Setting, script_main
+from lens_probes.course.claim import Value
+from lens_probes.course.drawings import lines
+from lens_probes.course.grammar import PASSAGE
 from lens_probes.errors import InputError, one_line
-from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.findings.claim import Value
-from lens_probes.findings.drawings import lines
-from lens_probes.findings.grammar import PASSAGE
 from lens_probes.model.gguf import bundled_gguf, converted_gguf
 from lens_probes.residual import hidden_states
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lens_probes.findings import Doubt, Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.findings.drawings import points
-from lens_probes.findings.grammar import lone_words, sinks_said
-from lens_probes.findings.spread import INTERVAL, Sample, spread
+from lens_probes.course import Doubt, Lesson, Measured, Outcome, Setting, script_main
+from lens_probes.course.drawings import points
+from lens_probes.course.grammar import lone_words, sinks_said
+from lens_probes.course.spread import INTERVAL, Sample, spread
 
 LESSON = Lesson(
     "L08", "Nouns and verbs: offsets of units", "EleutherAI/gpt-neo-125M", ("L08.a",), (1_600, 800)

@@ -8,16 +8,16 @@ from collections.abc import Mapping
 import numpy as np
 
 import lens_probes as lp
-from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.findings.grammar import PASSAGE, lone_words, marked
-from lens_probes.findings.profiles import (
+from lens_probes.course import Lesson, Measured, Outcome, Setting, script_main
+from lens_probes.course.grammar import PASSAGE, lone_words, marked
+from lens_probes.course.profiles import (
     count_tested,
     max_t_threshold,
     share_of_tested,
     untrained_by_itself,
     word_z,
 )
-from lens_probes.findings.spread import INTERVAL, NULL, Profile, Sample, spread
+from lens_probes.course.spread import INTERVAL, NULL, Profile, Sample, spread
 from lens_probes.report import heatmap_html
 
 LESSON = Lesson(

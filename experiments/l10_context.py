@@ -7,12 +7,12 @@ import sys
 import numpy as np
 
 import lens_probes as lp
-from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.findings.claim import Side, Value
-from lens_probes.findings.drawings import points
-from lens_probes.findings.grammar import sinks_said
-from lens_probes.findings.intervals import ERROR, halves, interval
-from lens_probes.findings.spread import Array
+from lens_probes.course import Lesson, Measured, Outcome, Setting, script_main
+from lens_probes.course.claim import Side, Value
+from lens_probes.course.drawings import points
+from lens_probes.course.grammar import sinks_said
+from lens_probes.course.intervals import ERROR, halves, interval
+from lens_probes.course.spread import Array
 
 LESSON = Lesson(
     "L10", "Context modulation", "EleutherAI/gpt-neo-125M", ("L10.a", "L10.b"), (4_000, 2_000)

@@ -7,9 +7,9 @@ import sys
 import numpy as np
 
 import lens_probes as lp
-from lens_probes.findings import Lesson, Outcome, Setting, script_main
-from lens_probes.findings.drawings import lines
-from lens_probes.findings.length import length_examples
+from lens_probes.course import Lesson, Outcome, Setting, script_main
+from lens_probes.course.drawings import lines
+from lens_probes.course.length import length_examples
 
 LESSON = Lesson("L11", "Token length: the data", "EleutherAI/gpt-neo-125M", (), (1_700, 220))
 

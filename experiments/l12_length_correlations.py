@@ -6,11 +6,11 @@ import sys
 
 import numpy as np
 
-from lens_probes.findings import Doubt, Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.findings.claim import Side
-from lens_probes.findings.drawings import lines
-from lens_probes.findings.length import length_examples, length_sums, length_values
-from lens_probes.findings.spread import INTERVAL, pick
+from lens_probes.course import Doubt, Lesson, Measured, Outcome, Setting, script_main
+from lens_probes.course.claim import Side
+from lens_probes.course.drawings import lines
+from lens_probes.course.length import length_examples, length_sums, length_values
+from lens_probes.course.spread import INTERVAL, pick
 
 LESSON = Lesson(
     "L12", "Token length over the layers", "EleutherAI/gpt-neo-125M",

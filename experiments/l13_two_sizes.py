@@ -7,12 +7,12 @@ import sys
 import numpy as np
 
 from lens_probes.activations.collect import collect
+from lens_probes.course import Lesson, Measured, Outcome, Setting, script_main
+from lens_probes.course.claim import Value
+from lens_probes.course.drawings import lines
+from lens_probes.course.intervals import ERROR, halves, interval
+from lens_probes.course.length import bimodality, length_examples
 from lens_probes.errors import InputError
-from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.findings.claim import Value
-from lens_probes.findings.drawings import lines
-from lens_probes.findings.intervals import ERROR, halves, interval
-from lens_probes.findings.length import bimodality, length_examples
 from lens_probes.model.load import LensModel
 
 LESSON = Lesson("L13", "Two sizes of a family", "EleutherAI/gpt-neo-125M", ("L13.a",), (3_400, 440))

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Mapping
 
 from lens_probes.checks.controls import word_splits
-from lens_probes.findings import Doubt, Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.findings.categories import first_reading
-from lens_probes.findings.claim import Value
-from lens_probes.findings.drawings import lines
-from lens_probes.findings.profiles import (
+from lens_probes.course import Doubt, Lesson, Measured, Outcome, Setting, script_main
+from lens_probes.course.categories import first_reading
+from lens_probes.course.claim import Value
+from lens_probes.course.drawings import lines
+from lens_probes.course.profiles import (
     layer_shares,
     max_t_threshold,
     share_profile,
@@ -19,7 +19,7 @@ from lens_probes.findings.profiles import (
     untrained_by_itself,
     words_beyond,
 )
-from lens_probes.findings.spread import INTERVAL, Profile, Sample, pick, spread
+from lens_probes.course.spread import INTERVAL, Profile, Sample, pick, spread
 
 LESSON = Lesson(
     "L15", "Dental hygiene and furniture", "gpt2-large", ("L15.a", "L15.b"), (1_200, 1_200)

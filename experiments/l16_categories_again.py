@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 import lens_probes as lp
-from lens_probes.findings import Doubt, Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.findings.categories import (
+from lens_probes.course import Doubt, Lesson, Measured, Outcome, Setting, script_main
+from lens_probes.course.categories import (
     agreement,
     extremes,
     first_reading,
@@ -18,9 +18,9 @@ from lens_probes.findings.categories import (
     word_order,
     wrong_splits,
 )
-from lens_probes.findings.claim import Value
-from lens_probes.findings.drawings import points, strips
-from lens_probes.findings.spread import INTERVAL, Reading, Sample, estimate, half_samples
+from lens_probes.course.claim import Value
+from lens_probes.course.drawings import points, strips
+from lens_probes.course.spread import INTERVAL, Reading, Sample, estimate, half_samples
 
 LESSON = Lesson(
     "L16", "Categories: units, replication", "gpt2-large", ("L16.a", "L16.b"), (4_000, 4_000)

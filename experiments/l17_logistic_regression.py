@@ -8,8 +8,8 @@ import numpy as np
 import statsmodels.api as sm
 
 import lens_probes as lp
-from lens_probes.findings import Lesson, Outcome, Setting, script_main
-from lens_probes.findings.drawings import strips
+from lens_probes.course import Lesson, Outcome, Setting, script_main
+from lens_probes.course.drawings import strips
 
 LESSON = Lesson("L17", "Logistic regression", "", ())
 

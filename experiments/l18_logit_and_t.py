@@ -8,9 +8,9 @@ import numpy as np
 from scipy import stats as scipy_stats
 
 import lens_probes as lp
-from lens_probes.findings import Doubt, Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.findings.claim import Value
-from lens_probes.findings.drawings import points
+from lens_probes.course import Doubt, Lesson, Measured, Outcome, Setting, script_main
+from lens_probes.course.claim import Value
+from lens_probes.course.drawings import points
 
 LESSON = Lesson("L18", "Logit and t test", "", ("L18.a", "L18.b", "L18.c"))
 N = 100

@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 
 import lens_probes as lp
-from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.findings.claim import Side, Value
-from lens_probes.findings.drawings import points
-from lens_probes.findings.profiles import untrained_by_itself, wald
-from lens_probes.findings.second_batch import (
+from lens_probes.course import Lesson, Measured, Outcome, Setting, script_main
+from lens_probes.course.claim import Side, Value
+from lens_probes.course.drawings import points
+from lens_probes.course.profiles import untrained_by_itself, wald
+from lens_probes.course.second_batch import (
     beyond_max_t,
     by_tokens,
     by_words,
@@ -20,7 +20,7 @@ from lens_probes.findings.second_batch import (
     holds,
     with_new_words,
 )
-from lens_probes.findings.spread import (
+from lens_probes.course.spread import (
     INTERVAL,
     NULL,
     Profile,

@@ -7,9 +7,9 @@ import sys
 import numpy as np
 
 import lens_probes as lp
-from lens_probes.findings import Lesson, Outcome, Setting, script_main
-from lens_probes.findings.drawings import strips
-from lens_probes.findings.negation import counted, negation_reading
+from lens_probes.course import Lesson, Outcome, Setting, script_main
+from lens_probes.course.drawings import strips
+from lens_probes.course.negation import counted, negation_reading
 from lens_probes.report import heatmap_html
 
 LESSON = Lesson(

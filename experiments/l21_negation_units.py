@@ -9,17 +9,17 @@ import numpy as np
 
 import lens_probes as lp
 from lens_probes.checks.heldout import cross_fitted_accuracy
-from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.findings.drawings import points
-from lens_probes.findings.negation import (
+from lens_probes.course import Lesson, Measured, Outcome, Setting, script_main
+from lens_probes.course.drawings import points
+from lens_probes.course.negation import (
     counted,
     keys_of,
     negation_reading,
     rigorous_reading,
     word_folds,
 )
-from lens_probes.findings.profiles import wald, word_z
-from lens_probes.findings.spread import INTERVAL, NULL, Sample, spread
+from lens_probes.course.profiles import wald, word_z
+from lens_probes.course.spread import INTERVAL, NULL, Sample, spread
 from lens_probes.units.decision import MIN_PER_WORD
 
 LESSON = Lesson(

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 
 import lens_probes as lp
-from lens_probes.findings import Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.findings.drawings import lines
-from lens_probes.findings.negation import (
+from lens_probes.course import Lesson, Measured, Outcome, Setting, script_main
+from lens_probes.course.drawings import lines
+from lens_probes.course.negation import (
     counted,
     course_values,
     doubts,
@@ -20,8 +20,8 @@ from lens_probes.findings.negation import (
     rigorous_reading,
     word_values,
 )
-from lens_probes.findings.profiles import layer_shares, too_few_words, wald, word_z
-from lens_probes.findings.spread import INTERVAL, NULL, Sample, pick, spread
+from lens_probes.course.profiles import layer_shares, too_few_words, wald, word_z
+from lens_probes.course.spread import INTERVAL, NULL, Sample, pick, spread
 from lens_probes.probes.contrasts import Contrast
 from lens_probes.texts.load import Document, Text
 from lens_probes.units.decision import MIN_PER_WORD

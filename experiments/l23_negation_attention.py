@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lens_probes.findings import Lesson, Measured, Outcome, Setting, negation, script_main
-from lens_probes.findings.drawings import lines
-from lens_probes.findings.profiles import (
+from lens_probes.course import Lesson, Measured, Outcome, Setting, negation, script_main
+from lens_probes.course.drawings import lines
+from lens_probes.course.profiles import (
     Decide,
     layer_shares,
     max_t_threshold,
@@ -20,7 +20,7 @@ from lens_probes.findings.profiles import (
     wald,
     words_beyond,
 )  # fmt: skip
-from lens_probes.findings.spread import INTERVAL, NULL, Profile, Sample, pick, spread
+from lens_probes.course.spread import INTERVAL, NULL, Profile, Sample, pick, spread
 
 LESSON = Lesson(
     "L23", "Negation in Q, K and V", "gpt2-large", ("L23.a", "L23.b", "L23.c"), (169_800, 34_400)

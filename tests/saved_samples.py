@@ -11,10 +11,10 @@ import pandas as pd
 from lens_probes.ablate.card import CausalCard
 from lens_probes.activations.shard_folder import FORMAT as STORE_FORMAT
 from lens_probes.activations.shard_folder import MANIFEST, ShardFolder, key_of
+from lens_probes.course import Doubt, Lesson, Measured, Outcome, Value
+from lens_probes.course.record import write_record
 from lens_probes.drawing.page import FORMAT, NUMBERS, PAGE
 from lens_probes.drawing.painting import Painting
-from lens_probes.findings import Doubt, Lesson, Measured, Outcome, Value
-from lens_probes.findings.record import write_record
 from lens_probes.replication.replication import Replication
 from lens_probes.storage.folders import write_folder
 from lens_probes.storage.integrity import seal, write_atomic

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tiny_models import PROSE
 
-from lens_probes.findings import CLAIMS, LESSONS, Setting
-from lens_probes.findings.reproduce import load_script, run_script
+from lens_probes.course import CLAIMS, LESSONS, Setting
+from lens_probes.course.reproduce import load_script, run_script
 from lens_probes.model.load import LensModel
 from lens_probes.storage.integrity import unseal
 from lens_probes.texts.load import Document, Text

@@ -55,7 +55,7 @@ def reproduce(
     quiet
         No log lines.
     """
-    from lens_probes.findings.lessons import find_scripts, lesson_ids
+    from lens_probes.course.lessons import find_scripts, lesson_ids
 
     log_lines(quiet)
     at_least(0, seed=seed)
@@ -69,8 +69,8 @@ def reproduce(
     if larger is not None and len(sources) > 1:
         raise InputError("--larger belongs to one model: leave it out with several --models.")
 
-    from lens_probes.findings.run_models import could_not_run, run_models
-    from lens_probes.findings.tables import summary, write_tables
+    from lens_probes.course.run_models import could_not_run, run_models
+    from lens_probes.course.tables import summary, write_tables
 
     refusal = f"another run is writing to {out}: wait for it, or name another folder."
     with hold_aside(out, refusal):

@@ -34,8 +34,8 @@ from lens_probes.activations.shard_folder import ShardFolder, key_of
 from lens_probes.cli import main
 from lens_probes.cli.finding_folder import _same_command
 from lens_probes.cli.running import command_line
-from lens_probes.findings.record import read_record
-from lens_probes.findings.tables import Findings, html, markdown, record_lines
+from lens_probes.course.record import read_record
+from lens_probes.course.tables import Findings, html, markdown, record_lines
 from lens_probes.replication.replication import Replication
 from lens_probes.report.words.summary import answer
 from lens_probes.result.result import TIMINGS
