@@ -13,9 +13,12 @@ from lens_probes.model.load import LensModel
 
 
 def provenance_of(
-    model: LensModel, examples: Examples, activations: Activations, decided: dict[str, Any]
+    model: LensModel | None,
+    examples: Examples,
+    activations: Activations,
+    decided: dict[str, Any],
 ) -> dict[str, Any]:
-    """Model, examples, layers and sites, and the decision; plain values."""
+    """Model (None: there is none), examples, layers and sites, the decision; plain values."""
     n_words = [
         0 if examples.word is None else len(set(examples.word[examples.label == label]))
         for label in (0, 1)
@@ -23,7 +26,7 @@ def provenance_of(
     read = examples.read_tokens
     n_tokens = [len(np.unique(read[examples.label == label])) for label in (0, 1)]
     return {
-        "model": model.provenance,
+        "model": None if model is None else model.provenance,
         "examples": {
             "class_names": list(examples.class_names),
             "n_per_class": list(examples.n_per_class),

@@ -1,0 +1,284 @@
+"""Activations and examples -> result: what every sweep does, wherever its activations come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lens_probes.activations.collect import Activations
+from lens_probes.checks.hard_negatives import FurtherNegatives, auc_others
+from lens_probes.checks.level import errors_at_this_design
+from lens_probes.checks.sweep_checks import (
+    layer_checks,
+    significant_units,
+    sweep_checks,
+    untrained_counts,
+)
+from lens_probes.errors import (
+    MOST_PERMUTATIONS,
+    MOST_SEED,
+    InputError,
+    alpha_of,
+    choice,
+    whole,
+)
+from lens_probes.examples.examples import Examples
+from lens_probes.examples.folds import Folds, make_folds
+from lens_probes.model.load import LensModel
+from lens_probes.result.provenance import provenance_of
+from lens_probes.result.result import summarise_layers
+from lens_probes.stages import Stages
+from lens_probes.storage.json_values import to_json_value
+from lens_probes.sweep_result import SweepResult
+from lens_probes.units.adjustment import Adjustment
+from lens_probes.units.best import evidence_of, paint_best
+from lens_probes.units.contexts import unit_details
+from lens_probes.units.decision import (
+    LEVELS,
+    METHODS,
+    SCOPES,
+    Decision,
+    Level,
+    Method,
+    Preset,
+    Scope,
+    course_p,
+    preset_decision,
+    resolve,
+)
+from lens_probes.units.significance import decide, families
+from lens_probes.units.table import covariates_of, in_turn, unit_tables, with_shrunk_effects
+from lens_probes.units.tuned import tuned_by_layer, tuned_in_all
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a sweep's statistics, whatever its units: see `lens_probes.sweep`.
+
+    Raises
+    ------
+    InputError
+        An option that is none, in one line.
+    """
+
+    preset: Preset
+    alpha: float
+    method: Method | None
+    level: Level | None
+    scope: Scope | None
+    min_per_group: int | None
+    n_permutations: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        n = whole("n_permutations", self.n_permutations, least=1, most=MOST_PERMUTATIONS)
+        object.__setattr__(self, "n_permutations", n)
+        object.__setattr__(self, "seed", whole("seed", self.seed, least=0, most=MOST_SEED))
+        object.__setattr__(self, "alpha", alpha_of(self.alpha))
+        choice("preset", self.preset, ("course", "rigorous"))
+        choice("method", "max_t" if self.method is None else self.method, METHODS)
+        choice("scope", "model" if self.scope is None else self.scope, SCOPES)
+        choice("level", "word" if self.level is None else self.level, LEVELS)
+        if self.min_per_group is not None:
+            least = whole("min_per_group", self.min_per_group, least=1)
+            object.__setattr__(self, "min_per_group", least)
+
+    @property
+    def rigorous(self) -> bool:
+        """Whether groups, held-out scores, nulls and controls are wanted."""
+        return self.preset == "rigorous"
+
+    def design(self, examples: Examples) -> Design:
+        """The decision that these examples allow.
+
+        Raises
+        ------
+        InputError
+            Too few examples, or groups that cannot decide where they were asked to.
+        """
+        asked = preset_decision(
+            self.preset,
+            alpha=self.alpha,
+            method=self.method,
+            level=self.level,
+            scope=self.scope,
+            n_permutations=self.n_permutations,
+            seed=self.seed,
+            course_p=course_p(examples),
+        )
+        _check_labels(examples)
+        insist = self.level == "word" or (self.method is not None and self.level is None)
+        decision, resolution = resolve(
+            asked, examples, insist=insist, min_per_group=self.min_per_group
+        )
+        return Design(self, examples, decision, resolution)
+
+
+@dataclass(frozen=True)
+class Design:
+    """Examples with the decision that they allow, and how small its p can be (`resolution`)."""
+
+    request: Request
+    examples: Examples
+    decision: Decision
+    resolution: str
+
+
+@dataclass(frozen=True)
+class WithModel:
+    """What a sweep does with its model beside reading the examples.
+
+    `read` collects the same layers and sites; `others` is the probe's further negative set, or
+    None; `untrained`: repeat the rigorous sweep on untrained weights.
+    """
+
+    model: LensModel
+    read: Callable[[LensModel, Examples], Activations]
+    others: FurtherNegatives | None
+    untrained: bool
+
+
+def analyse(
+    activations: Activations,
+    design: Design,
+    stages: Stages,
+    *,
+    with_model: WithModel | None,
+    notes: Sequence[str],
+) -> SweepResult:
+    """Statistics, checks and what a report shows, of activations in the order of the examples.
+
+    Parameters
+    ----------
+    with_model
+        None where there is none: then nothing is said of confounds that a tokenizer tells, of
+        untrained weights, of further negatives; no window is painted.
+    notes
+        What is known of the examples and what is left out, beside what the folds say.
+
+    Raises
+    ------
+    InputError
+        An activation that is not finite, by its layer, site, unit and example.
+    """
+    request, examples, decision = design.request, design.examples, design.decision
+    model = None if with_model is None else with_model.model
+    tokenizer = None if model is None else model.tokenizer
+    with stages.stage("statistics"):
+        folds = make_folds(examples, seed=request.seed)
+        adjustment = Adjustment.of(examples, tokenizer) if request.rigorous else None
+        units = unit_tables(
+            activations, examples, covariates_of(examples, tokenizer),
+            folds if request.rigorous else None,
+            decision.min_per_group if request.rigorous else None,
+        )  # fmt: skip
+        units = with_shrunk_effects(units)
+        units, decided = decide(units, decision, in_turn(activations), examples, adjustment)
+    validation: dict[str, Any] = {
+        "resolution": design.resolution,
+        "notes": [*folds.notes, *notes],
+    }
+    if with_model is not None and (others := with_model.others) is not None:
+        with stages.stage("forward passes, further negative set", bar=False):
+            read = with_model.read(with_model.model, others.examples)
+            units["auc_others"] = auc_others(activations, read, examples, units, others.label)
+            validation["others"] = others.described()
+    per_layer = summarise_layers(units)
+    if adjustment is not None:
+        checks = _Checks(activations, design, units, folds, adjustment)
+        with stages.stage("checks"):
+            decided |= checks.errors(decided)
+            per_layer, said = checks.made(per_layer, decided, tokenizer)
+            validation |= said
+        if with_model is not None and with_model.untrained:
+            with stages.stage("forward passes, untrained", bar=False):
+                fresh = with_model.model.reinitialised(request.seed)
+                again = stages.watched(with_model.read(fresh, examples))
+            with stages.stage("statistics, untrained"):
+                counts = untrained_counts(in_turn(again, activations), checks.choose)
+                per_layer = per_layer.join(counts)
+    with stages.stage("paintings and unit cards"):
+        evidence = evidence_of(activations, units)
+        paintings = () if model is None else paint_best(model, examples, units)
+        details = {} if model is None else unit_details(model, examples, evidence, units)
+    return SweepResult(
+        units=units,
+        layers=per_layer,
+        examples=examples.table(),
+        evidence=evidence,
+        provenance=to_json_value(
+            provenance_of(model, examples, activations, decided), "provenance"
+        ),
+        validation=to_json_value(validation, "validation"),
+        paintings=paintings,
+        details=details,
+        timings=stages.seconds,
+    )
+
+
+class _Checks:
+    """What the rigorous preset checks of a sweep's own activations."""
+
+    def __init__(
+        self,
+        activations: Activations,
+        design: Design,
+        units: pd.DataFrame,
+        folds: Folds,
+        adjustment: Adjustment,
+    ) -> None:
+        self.activations, self.design, self.units = activations, design, units
+        self.folds, self.adjustment = folds, adjustment
+        self.family = families(units, design.decision)
+        self.choose = partial(
+            significant_units,
+            examples=design.examples,
+            decision=design.decision,
+            family=self.family,
+            adjustment=adjustment,
+        )
+
+    def errors(self, decided: dict[str, Any]) -> dict[str, Any]:
+        """Simulated errors of the deciding test in this design, for the decision's record."""
+        errors = errors_at_this_design(
+            self.units, self.design.examples, self.design.decision, self.adjustment,
+            max(decided.get("threshold", [np.nan])),
+        )  # fmt: skip
+        return {} if errors is None else errors.said(decided)
+
+    def made(
+        self, per_layer: pd.DataFrame, decided: dict[str, Any], tokenizer: Any
+    ) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """The layers' table with what is checked in each, and what is said once for all."""
+        examples, decision = self.design.examples, self.design.decision
+        seed = self.design.request.seed
+        said: dict[str, Any] = {}
+        if decision.method == "max_t":
+            bounds = tuned_by_layer(self.units, decided, self.family)
+            per_layer = per_layer.merge(bounds, on=["layer", "site"])
+            said["tuned"] = tuned_in_all(self.units, decided)
+        table, nested = layer_checks(
+            self.activations, examples, decision, self.choose, self.folds, seed=seed
+        )
+        said |= {"held_out_by": self.folds.main_name, **nested}
+        said |= sweep_checks(self.activations, examples, decision, tokenizer, seed=seed)
+        return per_layer.merge(table, on=["layer", "site"]), said
+
+
+def _check_labels(examples: Examples) -> None:
+    to_json_value(dict(examples.origin))
+    if examples.value is not None:
+        if len(examples) < 3 or np.ptp(examples.value) == 0:
+            raise InputError(
+                f"{len(examples)} examples with {len(set(examples.value.tolist()))} different "
+                "values: 3 examples and 2 values or more are needed."
+            )
+        return
+    for name, n in zip(examples.class_names, examples.n_per_class, strict=True):
+        if n < 2:
+            raise InputError(f"class {name!r} has {n} examples: 2 or more are needed in each.")
