@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lens_probes.errors import InputError
     from lens_probes.examples.examples import Examples
     from lens_probes.model.load import LensModel, load_model
+    from lens_probes.model.wrap import wrap_model
     from lens_probes.probes import (
         CategoryProbe,
         ContextProbe,
@@ -61,6 +62,7 @@ _WHERE = {
     "replicate": "replication.replicate",
     "stats": "",
     "sweep": "_sweep",
+    "wrap_model": "model.wrap",
 }
 
 __all__ = [
@@ -90,6 +92,7 @@ __all__ = [
     "replicate",
     "stats",
     "sweep",
+    "wrap_model",
 ]
 
 

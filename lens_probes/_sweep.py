@@ -13,7 +13,7 @@ from lens_probes.checks.hard_negatives import further_negatives
 from lens_probes.errors import flag
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.notes import notes_on, refuse_padding
-from lens_probes.model.load import LensModel, check_model
+from lens_probes.model.wrap import Model, check_model
 from lens_probes.probes.base import Probe, examples_of
 from lens_probes.sites import check_layers, check_sites
 from lens_probes.stages import Stages
@@ -22,7 +22,7 @@ from lens_probes.units.decision import Level, Method, Preset, Scope
 
 
 def sweep(
-    model: LensModel,
+    model: Model,
     probe: Probe | Examples,
     *,
     sites: Iterable[str] = ("mlp_pre",),
@@ -45,6 +45,8 @@ def sweep(
 
     Parameters
     ----------
+    model
+        Of `load_model`, or a `HookedTransformer` or `TransformerBridge` in memory.
     probe
         A probe, or examples of one's own (`Examples.from_tokens`).
     sites, layers
@@ -82,11 +84,13 @@ def sweep(
     InputError
         Whatever is wrong with the request, in one line, before the forward passes where possible.
     """
-    check_model(model)
+    model = check_model(model)
     check_work(batch_size, progress, store, executor)
     untrained = flag("untrained", untrained)
     wanted = check_sites(sites, model.shapes), check_layers(layers, model.n_layers)
     request = Request(preset, alpha, method, level, scope, min_per_group, n_permutations, seed)
+    if preset == "rigorous" and untrained:
+        model.check_reinitialised()
     stages = Stages(shown=progress)
     with stages.stage("examples", bar=False):
         examples = examples_of(model, probe)

@@ -30,13 +30,14 @@ from lens_probes.ablate.windows import Group, Kind, Positions, grouped
 from lens_probes.activations.collect import collect
 from lens_probes.errors import at_least, flag, given_as
 from lens_probes.examples.examples import Examples
-from lens_probes.model.load import LensModel, check_model
+from lens_probes.model.load import LensModel
+from lens_probes.model.wrap import Model, check_model
 from lens_probes.probes.base import Probe, examples_of
 from lens_probes.result.result import SweepData
 
 
 def ablate(
-    model: LensModel,
+    model: Model,
     probe: Probe | Examples,
     *,
     result: SweepData | None = None,
@@ -107,12 +108,14 @@ def ablate(
         Whatever is wrong with the request, in one line, before the forward passes where possible.
     """
     clock = time.perf_counter()
-    check_model(model)
+    model = check_model(model)
     flag("progress", progress)
     at_least(1, tokens_per_pass=tokens_per_pass)
     given_as("result", result, SweepData | None, "a SweepResult, or None")
     design = Design(top, kind, positions, n_nulls, n_unit_nulls, n_controls, n_windows, after,
                     alpha, interest, untrained, seed)  # fmt: skip
+    if untrained:
+        model.check_reinitialised()
     check_texts(words, prefixes)
     given = examples_of(model, probe)
     places = places_of_model(model, given, result, sites, layers, top)

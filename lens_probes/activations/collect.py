@@ -23,7 +23,8 @@ from lens_probes.activations.workers import fill, made_from
 from lens_probes.errors import InputError, at_least, flag, given_as, place_of, shown
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.notes import refuse_padding
-from lens_probes.model.load import LensModel, check_model
+from lens_probes.model.load import LensModel
+from lens_probes.model.wrap import Model, check_model
 from lens_probes.sites import SiteShape, check_layers, check_sites
 from lens_probes.storage.paths import user_path
 
@@ -75,7 +76,7 @@ class _SomeRows(Mapping[tuple[int, str], Float[np.ndarray, "example unit"]]):
 
 
 def collect(
-    model: LensModel,
+    model: Model,
     examples: Examples,
     *,
     sites: Iterable[str],
@@ -115,7 +116,7 @@ def collect(
         that would not fit into memory (with what would); with a store also no room on the disk,
         another run at work in the same folder, or shards that failed.
     """
-    check_model(model)
+    model = check_model(model)
     given_as("examples", examples, Examples, "Examples (a probe's, or Examples.from_tokens)")
     names = check_sites(sites, model.shapes)
     wanted = check_layers(layers, model.n_layers)

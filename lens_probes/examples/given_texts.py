@@ -20,11 +20,11 @@ from lens_probes.examples.labelled_texts import (
     checked_texts,
     words_of,
 )
-from lens_probes.model.load import LensModel, check_model
+from lens_probes.model.wrap import Model, check_model
 
 
 def from_texts(
-    model: LensModel,
+    model: Model,
     texts: Iterable[str],
     label: ArrayLike | None = None,
     spans: Iterable[tuple[int, int]] | None = None,
@@ -75,7 +75,7 @@ def from_texts(
     InputError
         A text, span, label or name that is wrong, by the number of its example.
     """
-    check_model(model)
+    model = check_model(model)
     reading = Reading(context, before, after, bos, read)
     listed = _given_texts(texts)
     n, found = len(listed), _given_spans(spans, listed)

@@ -19,6 +19,7 @@ from lens_probes.maximize.objective import (
     unit_objective,
 )
 from lens_probes.model.load import LensModel
+from lens_probes.model.wrap import Model, check_model
 
 # What is held at once: embeddings of all starts, a path with a row for each step.
 MOST_STARTS, MOST_STEPS = 10_000, 1_000_000
@@ -89,7 +90,7 @@ class Maximized:
 
 
 def maximize(
-    model: LensModel,
+    model: Model,
     *,
     site: str,
     layer: int,
@@ -129,6 +130,7 @@ def maximize(
     within(1, MOST_STEPS, steps=steps)
     at_least(0, n_neighbours=n_neighbours, seed=seed)
     _check_rates(learning_rate, l2)
+    model = check_model(model)
     objective = unit_objective(
         model, site=site, layer=layer, unit=unit, n_tokens=n_tokens, read=read,
         position_embeddings=position_embeddings, n_neighbours=n_neighbours,

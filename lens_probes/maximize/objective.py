@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from lens_probes.activations.collect import TOKENS_PER_BATCH
 from lens_probes.errors import InputError, at_least, choice, flag, whole
-from lens_probes.model.load import LensModel, check_model
+from lens_probes.model.load import LensModel
 from lens_probes.sites import SITES, SiteShape, check_layers, check_sites, unit_name
 
 Read = Literal["last", "mean"]
@@ -176,7 +176,6 @@ def unit_objective(
         A site, layer or unit the model lacks; more tokens than it takes; position embeddings to
         be left out of a model that has none.
     """
-    check_model(model)
     [name] = check_sites([site], model.shapes)
     [at] = check_layers(whole("layer", layer), model.n_layers)
     flag("position_embeddings", position_embeddings)

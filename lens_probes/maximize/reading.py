@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lens_probes.arrays import LARGEST, in_order
 from lens_probes.errors import InputError, at_least, flag, number, whole
-from lens_probes.model.load import LensModel, check_model
+from lens_probes.model.load import LensModel
 from lens_probes.residual.sinks import is_sink
 from lens_probes.sites import SITES, check_layers, check_sites, unit_name
 
@@ -210,7 +210,6 @@ def make_place(
     sink_factor: float,
 ) -> Place:
     """Check what is asked for, and put it together."""
-    check_model(model)
     (site,) = check_sites([site], model.shapes)
     (layer,) = check_layers(whole("layer", layer), model.n_layers)
     for name, value in {

@@ -18,7 +18,7 @@ from lens_probes.maximize.gradient import (
     random_embeddings,
 )
 from lens_probes.maximize.objective import Read, unit_objective
-from lens_probes.model.load import LensModel
+from lens_probes.model.wrap import Model, check_model
 
 TIE = 1e-12
 MOST_NULL = 1_000_000
@@ -84,7 +84,7 @@ class Reproducibility:
 
 
 def reproducibility(
-    model: LensModel,
+    model: Model,
     *,
     site: str,
     layer: int,
@@ -108,6 +108,7 @@ def reproducibility(
     """
     within(1, MOST_NULL, n_null=n_null)
     within(2, MOST_STARTS, n_restarts=n_restarts)
+    model = check_model(model)
     run = maximize(
         model, site=site, layer=layer, unit=unit, n_tokens=n_tokens, n_starts=n_restarts,
         steps=steps, learning_rate=learning_rate, l2=l2, read=read,

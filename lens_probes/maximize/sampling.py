@@ -26,7 +26,7 @@ from lens_probes.maximize.reading import (
     in_batches,
     make_place,
 )
-from lens_probes.model.load import LensModel
+from lens_probes.model.wrap import Model, check_model
 from lens_probes.residual.sinks import SINK_RATIO
 from lens_probes.texts.load import Text
 
@@ -34,7 +34,7 @@ MOST_AROUND = 10_000  # tokens kept on each side of an example
 
 
 def top_contexts(
-    model: LensModel,
+    model: Model,
     text: Text,
     *,
     site: str,
@@ -97,6 +97,7 @@ def top_contexts(
     within(0, MOST_AROUND, before=before, after=after)
     at_least(0, overlap=overlap, distinct=distinct, seed=seed)
     flag("progress", progress)
+    model = check_model(model)
     place = make_place(
         model, site=site, layer=layer, units=units, length=length, bos=bos,
         skip_first=skip_first, exclude_sinks=exclude_sinks, sink_factor=sink_factor,

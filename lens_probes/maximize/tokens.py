@@ -25,7 +25,7 @@ from lens_probes.maximize.objective import (
     unit_objective,
 )
 from lens_probes.maximize.round_trip import TextTokens, text_tokens
-from lens_probes.model.load import LensModel
+from lens_probes.model.wrap import Model, check_model
 
 MOST_CANDIDATES = 100_000
 FORWARDS_PER_GRADIENT = 3  # a backward pass costs about two forward passes
@@ -82,7 +82,7 @@ class MaximizedTokens:
 
 
 def maximize_tokens(
-    model: LensModel,
+    model: Model,
     *,
     site: str,
     layer: int,
@@ -115,6 +115,7 @@ def maximize_tokens(
     at_least(1, top_k=top_k)
     at_least(0, seed=seed)
     flag("progress", progress)
+    model = check_model(model)
     objective = unit_objective(
         model, site=site, layer=layer, unit=unit, n_tokens=n_tokens, read=read
     )

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from lens_probes.errors import InputError, at_least, flag, within
 from lens_probes.maximize.corpus import TokenStream
 from lens_probes.maximize.reading import MOST_WINDOWS, SinkCount, Sinks, at, make_place
-from lens_probes.model.load import LensModel
+from lens_probes.model.wrap import Model, check_model
 from lens_probes.residual.sinks import SINK_RATIO
 from lens_probes.texts.load import Text
 
@@ -120,7 +120,7 @@ class Winners:
 
 
 def batch_winners(
-    model: LensModel,
+    model: Model,
     text: Text,
     *,
     site: str,
@@ -162,6 +162,7 @@ def batch_winners(
     within(1, MOST_WINDOWS, batch=batch)
     flag("progress", progress)
     at_least(0, seed=seed)
+    model = check_model(model)
     place = make_place(
         model, site=site, layer=layer, units=units, length=length, bos=bos,
         skip_first=skip_first, exclude_sinks=exclude_sinks, sink_factor=sink_factor,

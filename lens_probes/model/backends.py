@@ -26,13 +26,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from lens_probes.errors import InputError, one_line
 from lens_probes.model.check import check_logits, logits_of, refusal
 from lens_probes.model.gguf import check_blocks, check_weights
-from lens_probes.model.state import ending_after
+from lens_probes.model.state import ending_after, weights_dtype
 
 BUNDLED = "bundled"
 HAS_HOOKED_TRANSFORMER = importlib.metadata.version("transformer-lens").split(".")[0] == "3"
 # transformers types `from_pretrained` without `output_loading_info`, `from_config` not at all.
 auto_model: Any = AutoModelForCausalLM
-Processing = Literal["none", "standard"]
+# `as given`: of a model in memory, whatever was done to it.
+Processing = Literal["none", "standard", "as given"]
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _hooked_from_hub(name: str, options: Options) -> Loaded:
         )  # fmt: skip
     # TransformerLens makes its tokenizer put BOS first, whatever the model was trained with.
     own = AutoTokenizer.from_pretrained(tl.cfg.tokenizer_name or name, trust_remote_code=False)
-    return _laid_out(tl), own, functools.partial(_fresh_hooked, tl.cfg, tl.tokenizer)
+    return _laid_out(tl), own, functools.partial(fresh_hooked, tl.cfg, tl.tokenizer)
 
 
 def _laid_out(tl: Any) -> Any:
@@ -119,7 +120,8 @@ def _laid_out(tl: Any) -> Any:
     return tl
 
 
-def _fresh_hooked(cfg: Any, tokenizer: Any, seed: int) -> Any:
+def fresh_hooked(cfg: Any, tokenizer: Any, seed: int) -> Any:
+    """A HookedTransformer of a configuration with random weights."""
     cfg = copy.deepcopy(cfg)
     cfg.init_weights, cfg.seed = True, seed
     with _quiet_hooked_transformer():
@@ -158,7 +160,7 @@ def hooked_llama(folder: Path, options: Options) -> Loaded:
         fill_missing_keys: Any = tl.fill_missing_keys
         tl.load_state_dict(fill_missing_keys(weights), strict=False)
     check_logits(tl.eval(), folder, wanted)
-    return _laid_out(tl), tokenizer, functools.partial(_fresh_hooked, cfg, tokenizer)
+    return _laid_out(tl), tokenizer, functools.partial(fresh_hooked, cfg, tokenizer)
 
 
 def bridge(source: Path | str, options: Options) -> Loaded:
@@ -178,6 +180,18 @@ def bridge(source: Path | str, options: Options) -> Loaded:
     except Exception as error:  # whatever an adapter raises on what it was not made for
         raise refusal(source, hf, error) from error
     return tl, tokenizer, fresh
+
+
+def fresh_bridge(tl: Any) -> Any:
+    """A bridge like another one, of its Hugging Face configuration, with random weights."""
+    hf, first = tl.original_model, next(tl.parameters())
+    processing: Processing = "standard" if getattr(tl, "_weights_processed", False) else "none"
+    options = Options(str(first.device), weights_dtype(tl), processing)
+    made = type(hf)._from_config(hf.config, dtype=options.dtype, attn_implementation="eager")
+    fresh = _boot(str(hf.config._name_or_path), tl.tokenizer, options, made.to(first.device))
+    if tl.compatibility_mode and not fresh.compatibility_mode:
+        fresh.enable_compatibility_mode(no_processing=True)
+    return fresh
 
 
 def _boot(name: str, tokenizer: Any, options: Options, hf: Any) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +31,8 @@ from lens_probes.model.check import site_shapes as _shapes
 from lens_probes.model.digest import config_digest, foreign_hook, weights_digest
 from lens_probes.model.gguf import bundled_gguf, converted_gguf
 from lens_probes.model.parts import Hook, ModelParts
-from lens_probes.model.recipe import ModelRecipe, source_and_seed, untrained
+from lens_probes.model.processed import weight_processing
+from lens_probes.model.recipe import AS_GIVEN, IN_MEMORY, ModelRecipe, source_and_seed, untrained
 from lens_probes.sites import SiteShapes
 from lens_probes.storage.paths import user_path
 
@@ -123,7 +123,18 @@ class LensModel(ModelParts):
 
     @property
     def recipe(self) -> ModelRecipe:
-        """What another process needs to load the same model."""
+        """What another process needs to load the same model.
+
+        Raises
+        ------
+        InputError
+            A model in memory.
+        """
+        if self.processing == AS_GIVEN:
+            raise InputError(
+                f"{self!r} is in the memory of this process alone: save it to a folder and give "
+                "load_model(folder) to workers and pickle, or use no executor."
+            )
         source, seed = source_and_seed(self.source)
         path = Path(source).expanduser()
         return ModelRecipe(
@@ -148,6 +159,7 @@ class LensModel(ModelParts):
             "weights_sha256": self.weights_digest,
             "config_sha256": self.config_digest,
             "processing": self.processing,
+            "weights": weight_processing(self.tl),
             "dtype": str(self.dtype).removeprefix("torch."),
             "device": self.device.type,
             "foreign_hook": self.foreign_hook,
@@ -157,8 +169,25 @@ class LensModel(ModelParts):
             "versions": {name: _version(name) for name in packages},
         }
 
+    def check_reinitialised(self) -> None:
+        """Refuse an untrained twin that cannot be made, before anything is computed.
+
+        Raises
+        ------
+        InputError
+            A model in memory that is not what its configuration says (a patched one).
+        """
+        if self.processing == AS_GIVEN:
+            self.reinitialised(0)
+
     def reinitialised(self, seed: int) -> LensModel:
-        """The same architecture with fresh random weights: the untrained-model null."""
+        """The same architecture with fresh random weights: the untrained-model null.
+
+        Raises
+        ------
+        InputError
+            As `check_reinitialised`.
+        """
         with self.computing(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             tl = self.fresh(seed)
@@ -197,13 +226,18 @@ def load_model(
         No such model, a damaged file, an unknown option.
     """
     place_of("a model", source)
+    name = str(source)
+    if name.startswith(IN_MEMORY):
+        raise InputError(
+            f"model {name!r} was in memory and cannot be loaded again: give the model itself from "
+            "Python, or save it to a folder and start from there."
+        )
     if isinstance(dtype, str) and dtype in DTYPES:
         dtype = DTYPES[dtype]
     if not isinstance(dtype, torch.dtype) or dtype not in DTYPES.values():
         raise unknown("dtype", dtype, DTYPES)
     choice("processing", processing, ("none", "standard"))
     options = Options(_device(device), dtype, processing)
-    name = str(source)
     path = user_path(source)
     if name == BUNDLED:
         folder = converted_gguf(bundled_gguf())
@@ -241,23 +275,6 @@ def load_again(recipe: ModelRecipe) -> LensModel:
         model = model.reinitialised(recipe.seed)
     recipe.check(model.weights_digest, model.config_digest)
     return model
-
-
-def check_model(model: Any) -> None:
-    """An error for what is no loaded model, such as its name or TransformerLens' own model."""
-    if isinstance(model, LensModel):
-        return
-    if isinstance(model, str | os.PathLike):
-        how = f"load_model({str(model)[:80]!r}) makes one"
-    else:
-        how = "load_model makes one from a name, a folder or a GGUF file"
-    raise InputError(f"model must be a LensModel; got {_kind(model)}: {how}.")
-
-
-def _kind(value: Any) -> str:
-    """A short value as it is, a large one (a model of another library) by its type."""
-    plain = value is None or isinstance(value, str | int | float | os.PathLike)
-    return shown(value) if plain else f"a {type(value).__name__}"
 
 
 def _version(package: str) -> str | None:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from lens_probes.errors import InputError
 from lens_probes.model.backends import Processing
 
+# What a model is called that nobody can load again, and its processing.
+IN_MEMORY = "in memory: "
+AS_GIVEN: Processing = "as given"
 _UNTRAINED = re.compile(r"(?P<source>.*) \(untrained, seed (?P<seed>-?\d+)\)", re.DOTALL)
 
 

@@ -14,7 +14,8 @@ from lens_probes.activations.collect import check_work, collect
 from lens_probes.errors import InputError, at_least, given_as
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.replication_groups import seen_groups
-from lens_probes.model.load import LensModel, check_model, load_model
+from lens_probes.model.load import LensModel, load_model
+from lens_probes.model.wrap import Model, check_model
 from lens_probes.probes.base import NO_CORPUS, Probe, examples_of
 from lens_probes.replication.lines import line_of
 from lens_probes.replication.replication import KINDS, LINES, Replication
@@ -27,7 +28,7 @@ def replicate(
     result: SweepData,
     again: Probe | Examples,
     *,
-    model: LensModel | None = None,
+    model: Model | None = None,
     n_permutations: int = 1000,
     batch_size: int | None = None,
     progress: bool = False,
@@ -59,9 +60,7 @@ def replicate(
     check_work(batch_size, progress, store, executor)
     at_least(1, n_permutations=n_permutations)
     given_as("again", again, Probe | Examples, "a Probe or Examples")
-    if model is not None:
-        check_model(model)
-    model = _same_model(result, model)
+    model = _same_model(result, None if model is None else check_model(model))
     examples = examples_of(model, again)
     first = result.provenance["examples"]
     if list(examples.class_names) != list(first["class_names"]):

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lens_probes.arrays import array_of
 from lens_probes.errors import MOST_SEED, InputError, shown, within
-from lens_probes.model.load import LensModel
+from lens_probes.model.wrap import Model, check_model
 from lens_probes.residual.stream import Tokens, check_tokens, read, stream
 from lens_probes.sites import check_sites
 
@@ -47,7 +47,7 @@ class PrefixDifference:
 
 
 def prefix_difference(
-    model: LensModel,
+    model: Model,
     first: Tokens,
     second: Tokens,
     *,
@@ -62,6 +62,7 @@ def prefix_difference(
     InputError
         Tokens or sites the model lacks, no shared prefix, or nothing after it to compare with.
     """
+    model = check_model(model)
     ids = [check_tokens(model, one, axes=1) for one in (first, second)]
     names = check_sites(sites, model.shapes)
     shorter = min(len(one) for one in ids)
@@ -106,7 +107,7 @@ class Sight:
 
 
 def sees_what(
-    model: LensModel,
+    model: Model,
     tokens: Tokens,
     positions: Sequence[int],
     *,
@@ -132,6 +133,7 @@ def sees_what(
         Tokens the model cannot read, positions outside the text or not in its order, replacements
         of another shape or equal to the token that they replace.
     """
+    model = check_model(model)
     ids = check_tokens(model, tokens, axes=1)
     places = _word(ids, positions)
     if replacements is None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lens_probes.arrays import LARGEST
 from lens_probes.errors import InputError, number, whole
-from lens_probes.model.load import LensModel
+from lens_probes.model.wrap import Model, check_model
 from lens_probes.residual.sinks import SINK_RATIO, Sink, attention_sinks, check_ratio
 from lens_probes.residual.stream import Tokens, check_tokens, read, stream
 from lens_probes.sites import check_layers, check_sites
@@ -64,7 +64,7 @@ class StreamCorrelation:
 
 
 def stream_correlation(
-    model: LensModel,
+    model: Model,
     tokens: Tokens,
     *,
     outlier_z: float = OUTLIER_Z,
@@ -85,6 +85,7 @@ def stream_correlation(
     if not number("outlier_z", outlier_z, least=-LARGEST, most=LARGEST) > 0:
         raise InputError(f"outlier_z must be more than 0; got {outlier_z!r}.")
     check_ratio(sink_ratio)
+    model = check_model(model)
     states = stream(model, tokens).astype(np.float64)
     outlying = robust_z(states) > outlier_z
     norm = np.linalg.norm(states, axis=-1)
@@ -131,9 +132,7 @@ class TokenCorrelations:
     among_others: float
 
 
-def token_correlations(
-    model: LensModel, tokens: Tokens, layer: int, site: str
-) -> TokenCorrelations:
+def token_correlations(model: Model, tokens: Tokens, layer: int, site: str) -> TokenCorrelations:
     """Token x token correlations over all units of one site in one layer (L05).
 
     tokens: [position], one text of three tokens or more.
@@ -143,6 +142,7 @@ def token_correlations(
     InputError
         No such layer or site, tokens the model cannot read, fewer than three of them.
     """
+    model = check_model(model)
     ids = check_tokens(model, tokens, axes=1)
     if len(ids) < 3:
         raise InputError(f"token correlations need 3 tokens or more; got {len(ids)}.")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lens_probes.arrays import array_of, in_order
 from lens_probes.errors import InputError, shown, whole
-from lens_probes.model.load import LensModel
+from lens_probes.model.wrap import Model, check_model
 from lens_probes.residual.stream import Tokens, check_tokens, read
 from lens_probes.sites import check_layers
 
@@ -38,7 +38,7 @@ class BlockSums:
     max_relative_error: float
 
 
-def block_sums(model: LensModel, tokens: Tokens, layer: int) -> BlockSums:
+def block_sums(model: Model, tokens: Tokens, layer: int) -> BlockSums:
     """H[l+1] = H[l] + attention + MLP, checked (L06).
 
     The sum is the same where the MLP reads what attention has left (GPT-2, Llama) and where both
@@ -49,6 +49,7 @@ def block_sums(model: LensModel, tokens: Tokens, layer: int) -> BlockSums:
     InputError
         No such layer, tokens the model cannot read.
     """
+    model = check_model(model)
     ids = check_tokens(model, tokens)
     (layer,) = check_layers(whole("layer", layer), model.n_layers)
     sites = ("resid_pre", "attn_out", "mlp_out", "resid_post")
@@ -115,7 +116,7 @@ class PathLength:
 
 
 def path_length(
-    model: LensModel,
+    model: Model,
     tokens: Tokens,
     positions: Sequence[int] | Sequence[Sequence[int]] | None = None,
 ) -> PathLength:
@@ -132,6 +133,7 @@ def path_length(
     InputError
         Tokens the model cannot read, positions outside them.
     """
+    model = check_model(model)
     ids = check_tokens(model, tokens)
     sequence, position = _places(ids, positions)
     layers = range(model.n_layers)

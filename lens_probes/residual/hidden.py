@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from lens_probes.arrays import array_of
 from lens_probes.errors import InputError
-from lens_probes.model.load import LensModel
+from lens_probes.model.wrap import Model, check_model
 from lens_probes.residual.stream import Tokens, stream, to_numpy
 
 
@@ -84,7 +84,7 @@ class HiddenStates:
         )
 
 
-def hidden_states(model: LensModel, tokens: Tokens) -> HiddenStates:
+def hidden_states(model: Model, tokens: Tokens) -> HiddenStates:
     """All hidden states of some sequences (L07).
 
     Of the model as loaded: after standard processing they differ from Hugging Face's.
@@ -94,6 +94,7 @@ def hidden_states(model: LensModel, tokens: Tokens) -> HiddenStates:
     InputError
         Tokens the model cannot read.
     """
+    model = check_model(model)
     states = stream(model, tokens)
     with model.computing(gradients=False):
         last = torch.from_numpy(states[-1]).to(model.device, model.dtype)

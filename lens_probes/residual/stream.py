@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from lens_probes.arrays import array_of
 from lens_probes.errors import InputError
-from lens_probes.model.load import LensModel, check_model
+from lens_probes.model.load import LensModel
+from lens_probes.model.wrap import Model, check_model
 from lens_probes.sites import SITES, check_sites
 
 Tokens = ArrayLike
@@ -27,7 +28,6 @@ def check_tokens(model: LensModel, tokens: Tokens, *, axes: int = 2) -> NDArray[
         Ids that are no whole numbers or not in the vocabulary, another shape (sequences of unequal
         length among them), too many positions.
     """
-    check_model(model)
     try:
         ids = array_of("tokens", tokens)
     except InputError:  # sequences of unequal length among them
@@ -68,9 +68,7 @@ def read(
     return {key: to_numpy(cache[hook].flatten(2)) for key, hook in hooks.items()}
 
 
-def stream(
-    model: LensModel, tokens: Tokens
-) -> Float[np.ndarray, "state sequence position d_model"]:
+def stream(model: Model, tokens: Tokens) -> Float[np.ndarray, "state sequence position d_model"]:
     """The residual stream between all blocks: state `l` enters block `l`, the last leaves the last.
 
     `n_layers + 1` states; none of them has been through the final norm.
@@ -80,6 +78,7 @@ def stream(
     InputError
         Tokens the model cannot read.
     """
+    model = check_model(model)
     ids = check_tokens(model, tokens)
     keys = [(layer, "resid_pre") for layer in range(model.n_layers)]
     keys.append((model.n_layers - 1, "resid_post"))

@@ -14,14 +14,14 @@ from lens_probes.arrays import names_of
 from lens_probes.drawing.painting import Painting
 from lens_probes.errors import InputError, whole
 from lens_probes.examples.checks import token_rows
-from lens_probes.model.load import LensModel, check_model
+from lens_probes.model.wrap import Model, check_model
 from lens_probes.sites import check_layers, check_sites, unit_name
 
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 
 
 def paint(
-    model: LensModel,
+    model: Model,
     passages: Sequence[Sequence[int] | NDArray[np.int64]],
     *,
     layer: int,
@@ -37,10 +37,13 @@ def paint(
     InputError
         A site, layer or unit the model lacks; a passage that is empty or longer than its context.
     """
-    check_model(model)
+    model = check_model(model)
     if model.tokenizer is None:
         raise InputError("this model has no tokenizer, so its tokens have no text to paint.")
-    (site,), (layer,) = check_sites([site], model.shapes), check_layers(layer, model.n_layers)
+    (site,), (layer,) = (
+        check_sites([site], model.shapes),
+        check_layers(whole("layer", layer), model.n_layers),
+    )
     shape = model.shapes[site]
     if not 0 <= whole("unit", unit) < shape.n_units:
         raise InputError(f"no unit {unit} at {site}: this model has 0 to {shape.n_units - 1}.")
