@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lens_probes import stats
     from lens_probes._sweep import sweep
+    from lens_probes._sweep_activations import sweep_activations
     from lens_probes.ablate import CausalCard, ablate
     from lens_probes.activations.collect import Activations, collect
     from lens_probes.errors import InputError
@@ -62,6 +63,7 @@ _WHERE = {
     "replicate": "replication.replicate",
     "stats": "",
     "sweep": "_sweep",
+    "sweep_activations": "_sweep_activations",
     "wrap_model": "model.wrap",
 }
 
@@ -92,6 +94,7 @@ __all__ = [
     "replicate",
     "stats",
     "sweep",
+    "sweep_activations",
     "wrap_model",
 ]
 

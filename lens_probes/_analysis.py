@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -148,18 +148,21 @@ def analyse(
     design: Design,
     stages: Stages,
     *,
-    with_model: WithModel | None,
+    source: Mapping[str, Any],
     notes: Sequence[str],
+    with_model: WithModel | None = None,
 ) -> SweepResult:
     """Statistics, checks and what a report shows, of activations in the order of the examples.
 
     Parameters
     ----------
+    source
+        What the provenance says of the model, or of activations that were given.
+    notes
+        What is known of the examples and what is left out, beside what the folds say.
     with_model
         None where there is none: then nothing is said of confounds that a tokenizer tells, of
         untrained weights, of further negatives; no window is painted.
-    notes
-        What is known of the examples and what is left out, beside what the folds say.
 
     Raises
     ------
@@ -212,7 +215,7 @@ def analyse(
         examples=examples.table(),
         evidence=evidence,
         provenance=to_json_value(
-            provenance_of(model, examples, activations, decided), "provenance"
+            provenance_of(source, examples, activations, decided), "provenance"
         ),
         validation=to_json_value(validation, "validation"),
         paintings=paintings,

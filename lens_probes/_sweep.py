@@ -112,6 +112,7 @@ def sweep(
         activations,
         design,
         stages,
-        with_model=WithModel(model, read, others, untrained),
+        source={"model": model.provenance},
         notes=[*missing, *notes_on(examples, model.tokenizer)],
+        with_model=WithModel(model, read, others, untrained),
     )

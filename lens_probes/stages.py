@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jaxtyping import Float
@@ -44,7 +44,7 @@ class Stages:
         if not self.shown:
             return activations
         arrays = _Watched(activations.arrays, self)
-        return Activations(arrays, activations.shapes, activations.tokens_computed)
+        return replace(activations, arrays=arrays)
 
     def advance(self) -> None:
         """One more array was read."""

@@ -13,7 +13,7 @@ from lens_probes import maximize, probes, report, residual, stats
 NAMES = """
 SITES Activations CategoryProbe CausalCard ContextProbe Document Examples GrammarProbe InputError
 LensModel NegationProbe Probe ProperNounProbe SweepResult Text TextProbe TokenLengthProbe ablate
-collect load_model load_text paint replicate stats sweep wrap_model
+collect load_model load_text paint replicate stats sweep sweep_activations wrap_model
 """
 OF_MODULES: dict[ModuleType, str] = {
     stats: """
@@ -72,6 +72,7 @@ def test_a_step_stays_a_function_once_its_module_is_imported(name: str) -> None:
         (lp.load_model, "source device dtype processing"),
         (lp.wrap_model, "tl_model tokenizer"),
         (lp.sweep, "model probe sites layers preset"),
+        (lp.sweep_activations, "names word group preset n_permutations seed"),
         (lp.Examples.from_tokens, "tokens position label word source"),
         (stats.ttest, "x y"),
         (stats.logistic, "x y"),

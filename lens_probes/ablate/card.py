@@ -99,7 +99,7 @@ class CausalCard:
         here = card.provenance
         if here["examples"]["sha256"] != swept["examples"]["sha256"]:
             other = "examples"
-        elif here["model"]["weights_sha256"] != swept["model"]["weights_sha256"]:
+        elif here["model"]["weights_sha256"] != result.recorded_model["weights_sha256"]:
             other = "weights"
         else:
             return card

@@ -82,10 +82,11 @@ def places_of_model(
                 "the result is a sweep of other examples: give the probe or examples it was made "
                 "with, or leave the result out."
             )
-        if said["model"]["weights_sha256"] != model.weights_digest:
+        swept = result.recorded_model
+        if swept["weights_sha256"] != model.weights_digest:
             raise InputError(
-                f"the result is a sweep of another model ({said['model']['source']}): load that "
-                "one, or leave the result out."
+                f"the result is a sweep of another model ({swept['source']}): load that one, or "
+                "leave the result out."
             )
         asked = places_of_sweep(result, sites, layers, top)
         sites, layers = asked.sites, asked.layers

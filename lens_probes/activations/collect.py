@@ -25,7 +25,7 @@ from lens_probes.examples.examples import Examples
 from lens_probes.examples.notes import refuse_padding
 from lens_probes.model.load import LensModel
 from lens_probes.model.wrap import Model, check_model
-from lens_probes.sites import SiteShape, check_layers, check_sites
+from lens_probes.sites import SiteShape, check_layers, check_sites, unit_name
 from lens_probes.storage.paths import user_path
 
 log = logging.getLogger(__name__)
@@ -38,12 +38,13 @@ class Activations:
     """Float32 arrays [example, unit], one for each layer and site, in the order of the examples.
 
     `tokens_computed` went through the model for them: windows that several examples share are run
-    once.
+    once. `names` are those of units that were given with their activations (`given_activations`).
     """
 
     arrays: Mapping[tuple[int, str], Float[np.ndarray, "example unit"]]
     shapes: Mapping[str, SiteShape]
     tokens_computed: int = 0
+    names: Mapping[tuple[int, str], tuple[str, ...]] | None = None
 
     def __getitem__(self, key: tuple[int, str]) -> Float[np.ndarray, "example unit"]:
         return self.arrays[key]
@@ -56,7 +57,18 @@ class Activations:
 
     def some(self, rows: Bool[np.ndarray, " example"]) -> Activations:
         """The same layers and sites, of some examples; cut when they are asked for."""
-        return Activations(_SomeRows(self.arrays, rows), self.shapes)
+        return Activations(_SomeRows(self.arrays, rows), self.shapes, names=self.names)
+
+    def unit_names(self, key: tuple[int, str]) -> tuple[str, ...]:
+        """[unit] names of the units of one layer and site."""
+        if self.names is not None:
+            return self.names[key]
+        (layer, site), shape = key, self.shapes[key[1]]
+        return tuple(unit_name(layer, site, unit, shape) for unit in range(shape.n_units))
+
+    def n_units(self, key: tuple[int, str]) -> int:
+        """Units of one layer and site."""
+        return self.shapes[key[1]].n_units if self.names is None else len(self.names[key])
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,6 +192,8 @@ def read_all_positions(
 
 
 def _check_tokens(model: LensModel, examples: Examples) -> None:
+    if not examples.knows_tokens:
+        raise InputError("these examples are labels alone, without tokens: sweep_activations.")
     n_ctx = int(model.cfg.n_ctx)
     longest = int(examples.position.max()) + 1
     if longest > n_ctx:

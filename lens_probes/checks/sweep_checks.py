@@ -25,7 +25,6 @@ from lens_probes.examples.confounds import (
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.folds import Folds
 from lens_probes.examples.replication_groups import groups_per_class, mixed_examples
-from lens_probes.sites import unit_name
 from lens_probes.stats.inputs import several_arrays
 from lens_probes.units.adjustment import Adjustment
 from lens_probes.units.decision import Decision, one_value_a_group, tested_rows
@@ -87,10 +86,9 @@ def layer_checks(
 def _named(best: NestedBest, activations: Activations) -> dict[str, Any]:
     """What was chosen, by name, and what it is worth; plain values."""
     places = list(activations)
-    units = [(*places[array], unit) for array, unit in best.chosen_unit]
     said = asdict(best)
     said["chosen_unit"] = [
-        unit_name(layer, site, unit, activations.shapes[site]) for layer, site, unit in units
+        activations.unit_names(places[array])[unit] for array, unit in best.chosen_unit
     ]
     said["chosen_array"] = [list(places[array]) for array in best.chosen_array]
     return said

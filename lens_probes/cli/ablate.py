@@ -127,7 +127,7 @@ def _measure(
     result: SweepResult, places: Places, asked: dict[str, Any], device: str, quiet: bool
 ) -> CausalCard:
     probe = _probe_of(result)
-    said = result.provenance["model"]
+    said = result.recorded_model
     model = load(
         ModelOptions(
             model=said["source"], device=device, dtype=said["dtype"],
@@ -153,7 +153,7 @@ def _card_there(folder: Path, result: SweepResult, options: dict[str, Any]) -> C
         "method": there.get("method") == METHOD,
         "options": _without_order(there["options"]) == _without_order(options),
         "examples": there["examples"]["sha256"] == swept["examples"]["sha256"],
-        "model": there["model"]["weights_sha256"] == swept["model"]["weights_sha256"],
+        "model": there["model"]["weights_sha256"] == result.recorded_model["weights_sha256"],
     }
     if not all(same.values()):
         other = ", ".join(name for name, is_same in same.items() if not is_same)

@@ -70,7 +70,7 @@ def heatmap(
     result = SweepResult.load(run)
     name = _strongest(result, layer, site) if unit == "top" else _named(unit, layer, site)
     given = load_text(text)
-    said = result.provenance["model"]
+    said = result.recorded_model
     model = load(
         ModelOptions(said["source"], device, said["dtype"], said["processing"], quiet=quiet)
     )

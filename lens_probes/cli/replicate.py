@@ -142,7 +142,7 @@ def _probe_of(result: SweepResult, changes: dict[str, Any]) -> Probe:
 
 
 def _model_of(result: SweepResult, quiet: bool) -> LensModel:
-    said = result.provenance["model"]
+    said = result.recorded_model
     return load(
         ModelOptions(
             model=said["source"], dtype=said["dtype"], processing=said["processing"], quiet=quiet

@@ -202,11 +202,19 @@ class Examples:
         if self.word is None:
             return None
         word = self.word.astype(str)
-        return numbered(word) if self.read == "mean" else joined(word, self.read_tokens)
+        alone = self.read == "mean" or not self.knows_tokens
+        return numbered(word) if alone else joined(word, self.read_tokens)
+
+    @property
+    def knows_tokens(self) -> bool:
+        """Whether there are windows of tokens: labels beside activations have none."""
+        return bool(self.tokens.shape[1])
 
     @property
     def read_tokens(self) -> Int[np.ndarray, " example"]:
-        """[example] the id of the token at the read position."""
+        """[example] the id of the token at the read position; -1 where no tokens are known."""
+        if not self.knows_tokens:
+            return np.full(len(self), -1)
         read: Int[np.ndarray, " example"] = self.tokens[np.arange(len(self)), self.position]
         return read
 
@@ -226,7 +234,12 @@ class Examples:
 
     @property
     def windows(self) -> NDArray[np.object_]:
-        """[example] digest of the ids up to the read position: equal ones are read alike."""
+        """[example] digest of the ids up to the read position: equal ones are read alike.
+
+        Where no tokens are known every example is a window of its own.
+        """
+        if not self.knows_tokens:
+            return np.array([f"example {i}" for i in range(len(self))], dtype=object)
         ids = self.tokens.astype("<i8")
         rows = zip(ids, self.position, strict=True)
         digests = [hashlib.sha256(row[: end + 1].tobytes()).hexdigest()[:16] for row, end in rows]

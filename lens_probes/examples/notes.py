@@ -25,7 +25,7 @@ def refuse_padding(examples: Examples, tokenizer: Any) -> None:
         pads. A single first token that is also the tokenizer's BOS is none.
     """
     pad = getattr(tokenizer, "pad_token_id", None)
-    if pad is None or not len(examples):
+    if pad is None or not len(examples) or not examples.knows_tokens:
         return
     tokens, position = examples.tokens, examples.position
     is_read = examples.read_tokens == pad
@@ -47,6 +47,8 @@ def refuse_padding(examples: Examples, tokenizer: Any) -> None:
 
 def notes_on(examples: Examples, tokenizer: Any) -> list[str]:
     """Copies, control tokens, and one token that all examples are read at, as lines to show."""
+    if not examples.knows_tokens:
+        return []
     return [
         *_copies(examples),
         *_control_tokens(examples, tokenizer),

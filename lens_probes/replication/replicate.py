@@ -131,7 +131,7 @@ def _same_classes(result: SweepData, examples: Examples) -> None:
 
 
 def _same_model(result: SweepData, model: LensModel | None) -> LensModel:
-    said = result.provenance["model"]
+    said = result.recorded_model
     if model is None:
         model = load_model(said["source"], dtype=said["dtype"], processing=said["processing"])
     now = model.provenance

@@ -87,7 +87,7 @@ def question(result: SweepData) -> str:
 
 def measured(result: SweepData) -> dict[str, object]:
     """What was read, from what, under which decision."""
-    examples, model = result.provenance["examples"], result.provenance["model"]
+    examples = result.provenance["examples"]
     origin, (n0, n1) = examples.get("origin", {}), examples["n_per_class"]
     words = examples.get("n_words_per_class", (0, 0))
     groups = examples.get("n_groups_per_class", (0, 0))
@@ -100,7 +100,8 @@ def measured(result: SweepData) -> dict[str, object]:
         types = f", {whole(words[k])} word types" if words[k] else ""
         if groups[k]:
             tokens = examples["n_read_tokens_per_class"][k]
-            types += f" read at {whole(tokens)} tokens: {whole(groups[k])} replication groups"
+            read = f" read at {whole(tokens)} tokens" if tokens else ""
+            types += f"{read}: {whole(groups[k])} replication groups"
         facts[f"{kind} {k}: {name}"] = f"{whole((n0, n1)[k])} examples{types}{_words(result, k)}"
     if not all(words):
         independent = "groups" if any(groups) else "examples"
@@ -113,13 +114,20 @@ def measured(result: SweepData) -> dict[str, object]:
         facts["text"] = origin["kind"]
     if "context" in origin:
         facts["context"] = _context(origin)
-    facts["model"] = (
-        f"{model.get('source')}: {model.get('n_layers')} layers, width {model.get('d_model')}"
-    )
+    facts |= _where_units_come_from(result)
     facts["layers read"] = ", ".join(str(layer) for layer in result.provenance.get("layers", ()))
     facts["sites read"] = ", ".join(result.provenance.get("sites", ()))
     facts["units"] = f"{whole(len(result.units))}, of which {_statuses(result.units)}"
     return facts
+
+
+def _where_units_come_from(result: SweepData) -> dict[str, object]:
+    """The model that was read, or what the activations were given as."""
+    model = result.provenance["model"]
+    if model is None:
+        return {"activations": result.provenance["activations"]["from"]}
+    size = f"{model.get('n_layers')} layers, width {model.get('d_model')}"
+    return {"model": f"{model.get('source')}: {size}"}
 
 
 def decided(result: SweepData) -> dict[str, object]:

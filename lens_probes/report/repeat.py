@@ -13,26 +13,45 @@ from lens_probes.result.result import SweepData
 def python_lines(result: SweepData) -> str:
     """Python that repeats the sweep, as far as the provenance says how."""
     provenance = result.provenance
-    model, decision = provenance["model"], provenance["decision"]
+    decision = provenance["decision"]
     lines = [
         "import lens_probes as lp",
-        *_probe_lines(provenance["examples"].get("origin", {})),
-        f"model = lp.load_model({model.get('source')!r}, dtype={model.get('dtype')!r}, "
-        f"processing={model.get('processing')!r})",
-        "result = lp.sweep(",
-        "    model,",
-        "    probe,",
-        f"    sites={list(provenance.get('sites', ()))!r},",
-        f"    layers={list(provenance.get('layers', ()))!r},",
+        *(_activations_lines() if provenance["model"] is None else _model_lines(provenance)),
         f"    preset={decision['preset']!r},",
         f"    alpha={decision['alpha']!r},",
         f"    method={decision['method']!r},",
         f"    scope={decision['scope']!r},",
         *(f"    {k}={decision[k]!r}," for k in ("n_permutations", "seed") if k in decision),
-        *(["    untrained=False,"] if "untrained_share_significant" not in result.layers else []),
+        *(["    untrained=False,"] if _without_untrained(result) else []),
         ")",
     ]
     return "\n".join(lines)
+
+
+def _without_untrained(result: SweepData) -> bool:
+    known = "untrained_share_significant" in result.layers
+    return not known and result.provenance["model"] is not None
+
+
+def _activations_lines() -> Iterator[str]:
+    yield "# your own activations and labels; their digests are in the provenance"
+    yield "result = lp.sweep_activations("
+    yield "    activations,"
+    yield "    labels,"
+
+
+def _model_lines(provenance: Mapping[str, Any]) -> Iterator[str]:
+    model = provenance["model"]
+    yield from _probe_lines(provenance["examples"].get("origin", {}))
+    yield (
+        f"model = lp.load_model({model.get('source')!r}, dtype={model.get('dtype')!r}, "
+        f"processing={model.get('processing')!r})"
+    )
+    yield "result = lp.sweep("
+    yield "    model,"
+    yield "    probe,"
+    yield f"    sites={list(provenance.get('sites', ()))!r},"
+    yield f"    layers={list(provenance.get('layers', ()))!r},"
 
 
 def _probe_lines(origin: Mapping[str, Any]) -> Iterator[str]:

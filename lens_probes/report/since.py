@@ -50,7 +50,7 @@ def saved_replication(result: SweepData) -> Replication | None:
     first, model = saved.provenance["first"]["examples"], saved.provenance["model"]
     if first["sha256"] != here["examples"]["sha256"]:
         other = "examples"
-    elif model["weights_sha256"] != here["model"]["weights_sha256"]:
+    elif model["weights_sha256"] != result.recorded_model["weights_sha256"]:
         other = "weights"
     elif not _same_units(saved.units, result.units):
         other = "units, or with others significant"

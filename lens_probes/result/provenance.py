@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,24 +10,25 @@ import numpy as np
 from lens_probes.activations.collect import Activations
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.replication_groups import groups_per_class, set_aside
-from lens_probes.model.load import LensModel
 
 
 def provenance_of(
-    model: LensModel | None,
+    source: Mapping[str, Any],
     examples: Examples,
     activations: Activations,
     decided: dict[str, Any],
 ) -> dict[str, Any]:
-    """Model (None: there is none), examples, layers and sites, the decision; plain values."""
+    """What units are of (`source`), examples, layers and sites, and the decision; plain values."""
     n_words = [
         0 if examples.word is None else len(set(examples.word[examples.label == label]))
         for label in (0, 1)
     ]
-    read = examples.read_tokens
-    n_tokens = [len(np.unique(read[examples.label == label])) for label in (0, 1)]
+    n_tokens = [0, 0]
+    if examples.knows_tokens:
+        read = examples.read_tokens
+        n_tokens = [len(np.unique(read[examples.label == label])) for label in (0, 1)]
     return {
-        "model": None if model is None else model.provenance,
+        **source,
         "examples": {
             "class_names": list(examples.class_names),
             "n_per_class": list(examples.n_per_class),

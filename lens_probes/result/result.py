@@ -103,6 +103,23 @@ class SweepData:
         """Column by which units are ranked: the smaller, the stronger the evidence."""
         return rank_column(self.units)
 
+    @property
+    def recorded_model(self) -> Mapping[str, Any]:
+        """What is recorded of the model that was swept.
+
+        Raises
+        ------
+        InputError
+            The sweep was made of activations, with no model.
+        """
+        said: Mapping[str, Any] | None = self.provenance["model"]
+        if said is None:
+            raise InputError(
+                "this is a sweep of given activations, which knows no model: to read, ablate or "
+                "replicate with one, sweep the model itself (lp.sweep)."
+            )
+        return said
+
     def save(self, folder: str | Path) -> Path:
         """Write parquet tables and a manifest with their digests, all at once or not at all.
 

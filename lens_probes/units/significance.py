@@ -44,7 +44,8 @@ def decide(
     arrays
         Activations in the order of the units' rows.
     adjustment
-        Adds `adjusted_t` and `adjusted_p`, the test given the confounds; None: left out.
+        Adds `adjusted_t` and `adjusted_p`, the test given the confounds; left out where it is None
+        or gives none.
     """
     family = families(units, decision)
     said: dict[str, Any] = asdict(decision)
@@ -80,7 +81,8 @@ def decide(
         )
     elif decision.level == "pair":
         units = units.assign(q_word=stats.adjust(units["word_p"].to_numpy(float), method="bh"))
-    if adjustment is not None and decision.level == "word":
+    given = adjustment is not None and (adjustment.names or decision.method == "max_adjusted")
+    if adjustment is not None and given and decision.level == "word":
         units, said["adjusted"] = _given_confounds(
             units, adjustment, arrays, examples, decision, family
         )

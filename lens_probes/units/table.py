@@ -15,7 +15,6 @@ from lens_probes.errors import InputError
 from lens_probes.examples.confounds import confound_table, independent_covariates
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.folds import Folds
-from lens_probes.sites import unit_name
 from lens_probes.units.decision import pairs_of_words, testable_groups, tested_rows
 
 SHRUNK = ("g_group_shrunk", "g_group_shrunk_low", "g_group_shrunk_high")
@@ -27,7 +26,7 @@ def in_turn(
 ) -> stats.InTurn:
     """Arrays of all layers and sites, or of some, for statistics that take several."""
     chosen = list(activations if keys is None else keys)
-    widths = tuple(activations.shapes[site].n_units for _, site in chosen)
+    widths = tuple(map(activations.n_units, chosen))
     return stats.InTurn(
         lambda index: activations[chosen[index]], widths, len(activations[chosen[0]])
     )
@@ -64,7 +63,7 @@ def unit_table(
     Raises InputError naming layer and site where an activation is not finite.
     """
     layer, site = key
-    x, shape = activations[key], activations.shapes[site]
+    x = activations[key]
     try:
         if examples.value is not None:
             columns = correlation_statistics(x, examples, covariates, folds)
@@ -78,7 +77,7 @@ def unit_table(
             columns |= group_statistics(x, examples, min_per_group)
     except ValueError as error:
         raise InputError(f"layer {layer}, site {site}: {error}{_remedy(x)}") from error
-    names = [unit_name(layer, site, unit, shape) for unit in range(x.shape[1])]
+    names = list(activations.unit_names(key))
     index = {"layer": layer, "site": site, "unit": np.arange(x.shape[1]), "name": names}
     return pd.DataFrame(index | columns)
 

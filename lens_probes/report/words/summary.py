@@ -36,19 +36,19 @@ def answer(result: SweepData) -> tuple[str, ...]:
 
 def _what_was_measured(result: SweepData) -> str:
     examples, model = result.provenance["examples"], result.provenance["model"]
+    units = f"{len(result.units):,} units"
+    units += " of given activations" if model is None else f" of model {model['source']!r}"
     origin = examples["origin"]
     (n0, n1), (class0, class1) = examples["n_per_class"], examples["class_names"]
     text = f" from {origin['text']['name']!r}" if "text" in origin else ""
     n_layers, sites = len(result.provenance["layers"]), result.provenance["sites"]
     question = origin.get("question", f"Which units tell {class1} from {class0}?")
     if "r" in result.units:
-        counted = f"{n0 + n1:,} tokens{text}, label {examples['value_name']}"
+        rows = "examples" if model is None else "tokens"
+        counted = f"{n0 + n1:,} {rows}{text}, label {examples['value_name']}"
     else:
         counted = f"{n1} examples of {class1} against {n0} of {class0}{text}"
-    return (
-        f"{question} {counted}. {len(result.units):,} units of model {model['source']!r} in "
-        f"{n_layers} layer{_s(n_layers)} ({', '.join(sites)})."
-    )
+    return f"{question} {counted}. {units} in {n_layers} layer{_s(n_layers)} ({', '.join(sites)})."
 
 
 def _independent(result: SweepData) -> str:

@@ -31,6 +31,15 @@ class OneModel(Saved):
     class_name: Annotated[str, Field(alias="class")]
 
 
+class GivenActivations(Saved):
+    """Activations that were given, of no model that is known."""
+
+    place: Annotated[str, Field(alias="from")]
+    sha256: Sha256
+    dtypes: list[str]
+    versions: dict[str, str]
+
+
 class OneText(Saved):
     """A text that examples were drawn from, or a table that they are."""
 
@@ -156,12 +165,19 @@ class Decided(Saved):
 class SweepProvenance(Saved):
     """Where a sweep's numbers come from."""
 
-    model: OneModel
+    model: OneModel | None
+    activations: GivenActivations | None = None
     examples: SomeExamples
     layers: list[int]
     sites: list[str]
     decision: Decided
     command: str | None = None
+
+    @model_validator(mode="after")
+    def _of_a_model_or_of_activations(self) -> Self:
+        if (self.model is None) == (self.activations is None):
+            raise ValueError("one of model and activations")
+        return self
 
 
 class Null(Saved):
