@@ -275,13 +275,5 @@ class _Checks:
 
 def _check_labels(examples: Examples) -> None:
     to_json_value(dict(examples.origin))
-    if examples.value is not None:
-        if len(examples) < 3 or np.ptp(examples.value) == 0:
-            raise InputError(
-                f"{len(examples)} examples with {len(set(examples.value.tolist()))} different "
-                "values: 3 examples and 2 values or more are needed."
-            )
-        return
-    for name, n in zip(examples.class_names, examples.n_per_class, strict=True):
-        if n < 2:
-            raise InputError(f"class {name!r} has {n} examples: 2 or more are needed in each.")
+    if problem := examples.contrast.problem():
+        raise InputError(problem)

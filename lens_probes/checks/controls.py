@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lens_probes import stats
 from lens_probes.checks.heldout import FoldSums
 from lens_probes.examples.examples import Examples
+from lens_probes.examples.label import Label
 from lens_probes.stats.inputs import several_arrays
 
 Array = Float[np.ndarray, "example unit"]
@@ -23,24 +24,21 @@ N_CONTROLS = 20
 
 def relabelling_null(
     arrays: list[Array] | stats.InTurn,
-    y: NDArray[Any],
+    label: Label,
+    group: Labels,
     *,
     alpha: float,
-    word: NDArray[Any] | None = None,
     n: int = N_RELABELLINGS,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Error of the token-level score test with labels shuffled over groups of words, or tokens.
+    """Error of the token-level test with labels shuffled over groups [example].
 
     `unit`: share of units that pass at alpha; `family`: share of relabellings in which a unit
-    passes at alpha / number of units. Both should be alpha; over tokens they are even where the
-    test is wrong, over groups they show the real error. What the real label explains is taken out
-    first. With a continuous label (floats) the values are shuffled.
+    passes at alpha / number of units. Both should be alpha; with each token a group of its own they
+    are even where the test is wrong, over groups of words they show the real error. What the real
+    label explains is taken out first.
     """
-
-    moved = np.arange(len(y)) if word is None else word
-    null = stats.relabel_words_null_r if y.dtype.kind == "f" else stats.relabel_words_null
-    units = [null(x, y, moved, alpha_unit=alpha, n=n, seed=seed) for x in arrays]
+    units = [label.null(x, group, alpha_unit=alpha, n=n, seed=seed) for x in arrays]
     total = sum(part.n_units for part in units)
     if not total:
         return {"nominal": alpha, "unit": float("nan"), "family": float("nan"), "n": n}

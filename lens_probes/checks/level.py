@@ -19,10 +19,11 @@ from scipy import special
 from lens_probes import stats
 from lens_probes.checks.null_units import Kind, null_kinds, skewed_means
 from lens_probes.examples.examples import Examples
+from lens_probes.examples.label import Label, TwoClasses
 from lens_probes.examples.replication_groups import groups_per_class
 from lens_probes.stats.tuned_bound import simes_ratio
 from lens_probes.units.adjustment import Adjustment
-from lens_probes.units.decision import OF_GROUPS, Decision, tested_rows
+from lens_probes.units.decision import OF_GROUPS, Decision, groups_tested
 
 N_FAMILIES, MOST_UNITS, MOST_VALUES, MOST_DRAWS = 200, 500, 5_000_000, 499
 # An error up to this multiple of alpha is within the simulation's own error of alpha.
@@ -89,11 +90,11 @@ def errors_at_this_design(
     """
     if decision.level != "word" or examples.group is None:
         return None
-    use = tested_rows(examples, decision.min_per_group)
-    _, first, group = np.unique(examples.group[use], return_index=True, return_inverse=True)
+    label, ids, use = groups_tested(examples, decision.min_per_group)
+    _, first, group = np.unique(ids, return_index=True, return_inverse=True)
     most = MOST_VALUES // (N_FAMILIES * len(first))
     n_units = max(20, min(_independent_units(decision, threshold), most))
-    design = _Design(examples, decision, adjustment, use, first, group, n_units)
+    design = _Design(examples, label.select(first), decision, adjustment, use, group, n_units)
     kinds = list(null_kinds(units, *groups_per_class(examples, use), np.bincount(group)))
     errors = [design.error(kind, seed=0) for kind in kinds]
     best, worst = kinds[int(np.argmin(errors))], kinds[int(np.argmax(errors))]
@@ -102,7 +103,7 @@ def errors_at_this_design(
     if decision.method not in OF_GROUPS:
         both = [design.error_of_method(kind) for kind in (best, worst)]
         level = min(both), max(both)
-    if decision.method != "max_t" or examples.value is not None:
+    if decision.method != "max_t" or not label.exact_p:
         return DesignErrors(level)
     return DesignErrors(level, *design.verdict_and_bound(worst))
 
@@ -124,23 +125,16 @@ def _independent_units(decision: Decision, threshold: float) -> int:
 
 @dataclass(frozen=True)
 class _Design:
-    """The tested examples `use` [example], the first of each group [group], and the group of each
+    """The label of each group [group], the tested examples `use` [example], and the group of each
     tested one; families of n_units units are drawn for them."""
 
     examples: Examples
+    label: Label
     decision: Decision
     adjustment: Adjustment
     use: NDArray[np.bool_]
-    first: NDArray[np.int64]
     group: NDArray[np.int64]
     n_units: int
-
-    @property
-    def asked(self) -> NDArray[Any]:
-        """Label or value [group]."""
-        given = self.examples.label if self.examples.value is None else self.examples.value
-        asked: NDArray[Any] = given[self.use][self.first]
-        return asked
 
     def error(self, kind: Kind, *, seed: int) -> float:
         """Family-wise error of the adjusted test, or of the max-T test."""
@@ -152,10 +146,9 @@ class _Design:
             x[self.use] = self._examples(kind, len(family), rng)
             return self._passed(self.adjustment.test([x], self.examples, shorter, family).p_family)
         means = self._means(kind, len(family), rng)
-        statistic: Any = None if self.examples.value is None else "slope"
-        test = stats.max_permutation(
-            means, self.asked, n_permutations=self._draws, seed=decision.seed, family=family,
-            alpha=decision.alpha, statistic=statistic,
+        test = self.label.permute(
+            means, None, n_permutations=self._draws, seed=decision.seed, family=family,
+            alpha=decision.alpha,
         )  # fmt: skip
         return self._passed(test.p_family)
 
@@ -191,8 +184,8 @@ class _Design:
         means = self._means(kind, N_FAMILIES * self.n_units, self._rng(stream))
         for k in range(N_FAMILIES):
             x = np.ascontiguousarray(means[:, k * self.n_units : (k + 1) * self.n_units])
-            yield stats.max_permutation(
-                x, self.asked, n_permutations=n_draws, seed=self.decision.seed + k,
+            yield self.label.permute(
+                x, None, n_permutations=n_draws, seed=self.decision.seed + k,
                 alpha=self.decision.alpha, bound=True,
             )  # fmt: skip
 
@@ -214,19 +207,23 @@ class _Design:
     def _examples(
         self, kind: Kind, n: int, rng: np.random.Generator
     ) -> Float[np.ndarray, "tested unit"]:
-        words = np.sqrt(kind.share) * rng.normal(size=(len(self.first), n))
+        words = np.sqrt(kind.share) * rng.normal(size=(self._n_groups, n))
         noise = skewed_means(kind.skew, np.ones((len(self.group), 1)), n, rng)
         every: NDArray[np.float64] = words[self.group] + np.sqrt(1 - kind.share) * noise
         return self._scale(kind)[self.group] * every
 
     def _scale(self, kind: Kind) -> Float[np.ndarray, "group 1"]:
         """[group, 1] so that group means of class 1 are `ratio` times as spread as of class 0."""
-        scale: NDArray[np.float64] = np.ones((len(self.first), 1))
-        if self.examples.value is None:
-            one = self.asked == 1
+        scale: NDArray[np.float64] = np.ones((self._n_groups, 1))
+        if isinstance(self.label, TwoClasses):
+            one = self.label.y == 1
             spread = kind.share + (1 - kind.share) / np.bincount(self.group)
             scale[one] = kind.ratio * np.sqrt(spread[~one].mean() / spread[one].mean())
         return scale
+
+    @property
+    def _n_groups(self) -> int:
+        return len(self.label.numbers)
 
     @property
     def _draws(self) -> int:

@@ -24,10 +24,12 @@ from lens_probes.examples.confounds import (
 )
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.folds import Folds
-from lens_probes.examples.replication_groups import groups_per_class, mixed_examples
+from lens_probes.examples.label import Pairs, TwoClasses
+from lens_probes.examples.replication_groups import mixed_examples
+from lens_probes.examples.values import Values
 from lens_probes.stats.inputs import several_arrays
 from lens_probes.units.adjustment import Adjustment
-from lens_probes.units.decision import Decision, one_value_a_group, tested_rows
+from lens_probes.units.decision import Decision, groups_tested
 from lens_probes.units.significance import corrected_log10, max_test
 from lens_probes.units.table import group_statistics, in_turn
 
@@ -53,14 +55,14 @@ def layer_checks(
     """
     arrays = in_turn(activations)
     table = pd.DataFrame(list(activations), columns=["layer", "site"])
-    if decision.level == "pair":
-        assert examples.pair is not None
-        rows = [asdict(pair_similarity(x, examples.label, examples.pair)) for x in arrays]
+    label = examples.contrast
+    if decision.level == "pair" and isinstance(label, Pairs):
+        rows = [asdict(pair_similarity(x, label.y, label.pair)) for x in arrays]
         table = table.join(pd.DataFrame(rows))
-    if examples.value is not None:
+    if isinstance(label, Values):
         if folds.main is None:
             return table, {}
-        scored_r = [best_unit_r(x, examples.value, folds.main) for x in arrays]
+        scored_r = [best_unit_r(x, label.value, folds.main) for x in arrays]
         table["best_unit_r_heldout"] = [held_out.mean() for _, held_out in scored_r]
         return table, {"nested_best_r": nested_best_r(scored_r)}
     best: dict[str, Any] | None = None
@@ -101,21 +103,21 @@ def sweep_checks(
     arrays = in_turn(activations)
     said: dict[str, Any] = {"nulls": {}, "confounds": {}}
     alpha = decision.alpha
-    label = examples.label if examples.value is None else examples.value
-    said["nulls"]["tokens"] = relabelling_null(arrays, label, alpha=alpha, seed=seed)
+    label, alone = examples.contrast, np.arange(len(examples))
+    said["nulls"]["tokens"] = relabelling_null(arrays, label, alone, alpha=alpha, seed=seed)
     use = _rows_of_one_class(examples)
     if use is not None:
         assert examples.group is not None
         chosen, part = arrays.rows(use), examples.select(np.flatnonzero(use))
         said["nulls"]["words"] = relabelling_null(
-            chosen, label[use], alpha=alpha, word=examples.group[use], seed=seed
+            chosen, label.select(use), examples.group[use], alpha=alpha, seed=seed
         )
-        if examples.value is None:
+        if isinstance(label, TwoClasses):
             said["splits"] = word_splits(chosen, part, alpha=alpha, seed=seed)
     if tokenizer is not None:
         table = confound_table(examples, tokenizer)
-        if examples.value is not None:  # what is the label itself is no confound of it
-            same = stats.correlation(table.to_numpy(float), examples.value).r ** 2 > 1 - 1e-9
+        if isinstance(label, Values):  # what is the label itself is no confound of it
+            same = stats.correlation(table.to_numpy(float), label.value).r ** 2 > 1 - 1e-9
             table = table.loc[:, ~same]
         if min(examples.n_per_class) >= 2:
             own = tuple(examples.covariates or ())
@@ -151,7 +153,7 @@ def significant_units(
         p = _p_of_groups(arrays, examples, decision, family, adjustment, rows)
     else:
         use = np.ones(len(examples), dtype=bool) if rows is None else rows
-        label = examples.label if examples.value is None else examples.value
+        label = examples.contrast.numbers
         score = np.concatenate([_score_log10(x[use], label[use], decision) for x in arrays])
         p = 10 ** corrected_log10(score, decision, family)
     passed = np.nan_to_num(p, nan=1.0) <= decision.alpha
@@ -176,9 +178,9 @@ def _p_of_groups(
     rows: Bool[np.ndarray, " example"] | None,
 ) -> Float[np.ndarray, " unit"]:
     """Corrected p over replication groups, of some rows; 1 where they leave too few to test."""
-    if rows is not None and examples.value is None:
-        use = rows & tested_rows(examples, decision.min_per_group)
-        if min(groups_per_class(examples, use)) < 2:
+    if rows is not None:
+        label, group, _ = groups_tested(examples, decision.min_per_group, rows)
+        if min(label.counts(group)) < label.least_groups:
             return np.ones(len(family))
     if decision.method == "max_t":
         return max_test(arrays, examples, decision, family, rows).p_family
@@ -201,8 +203,6 @@ def _rows_of_one_class(examples: Examples) -> Bool[np.ndarray, " example"] | Non
     """Examples of groups with one class (or one value), two groups or more in each; or None."""
     if examples.group is None:
         return None
-    every = np.ones(len(examples), dtype=bool)
-    if examples.value is not None:
-        return every if one_value_a_group(examples) else None
-    use = every & ~mixed_examples(examples)
-    return use if min(groups_per_class(examples, use)) >= 2 else None
+    use = ~mixed_examples(examples)
+    label, group = examples.contrast.select(use), examples.group[use]
+    return use if label.constant_in(group) and min(label.counts(group)) >= 2 else None

@@ -97,7 +97,7 @@ class Reading:
         word = examples.word
         if word is None:
             word = np.array([f"example {i}" for i in range(len(examples))], dtype=object)
-        label = examples.label if examples.value is None else examples.value
+        label = examples.contrast.numbers
         group = resampled_groups(examples)
         return Sample(arrays.arrays, label, word, group, group)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lens_probes import stats
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.joined_ids import numbered
+from lens_probes.examples.label import TwoClasses
 
 _NO_VARIATION = "the same in every example"
 _DEPENDENT = "follows from those before it"
@@ -110,9 +111,8 @@ def adjustment(
     with the reason.
     """
     fixed, table = fixed_effects(examples), _numbers(examples, tokenizer)
-    label = examples.label if examples.value is None else examples.value
     separate: dict[str, str] = {}
-    if examples.value is None and min(examples.n_per_class) > 0:
+    if isinstance(examples.contrast, TwoClasses) and min(examples.n_per_class) > 0:
         varied = table.loc[:, table.nunique() > 1]
         auc = stats.auc(varied.to_numpy(float), examples.label).auc
         separate = {
@@ -121,7 +121,7 @@ def adjustment(
             if one in (0.0, 1.0)
         }
     rest = table.drop(columns=list(separate))
-    kept, left_out = _screened(rest, np.asarray(label, dtype=float), fixed)
+    kept, left_out = _screened(rest, examples.contrast.numbers.astype(float), fixed)
     covariates = rest[kept]
     covariates.attrs["left_out"] = {
         name: reason for name in table.columns if (reason := (separate | left_out).get(name))

@@ -18,7 +18,9 @@ from lens_probes.arrays import finite_values, names_of
 from lens_probes.errors import InputError, given_as, unknown
 from lens_probes.examples.checks import COLUMNS, checked, positions_in, token_rows, two_classes
 from lens_probes.examples.joined_ids import joined, numbered
+from lens_probes.examples.label import Label, Pairs, TwoClasses
 from lens_probes.examples.labels import above_median, median_names
+from lens_probes.examples.values import Values
 
 if TYPE_CHECKING:
     from lens_probes.model.load import LensModel
@@ -189,6 +191,20 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.label)
+
+    @cached_property
+    def contrast(self) -> Label:
+        """What is asked of the units, by the kind of label: two classes, pairs or values."""
+        if self.value is not None:
+            return Values(self.value, self.value_name)
+        if self.pair is not None:
+            return Pairs(self.label, self.class_names, self.pair)
+        return TwoClasses(self.label, self.class_names)
+
+    @property
+    def own_control(self) -> bool:
+        """Whether each group has both of every pair, and is its own control."""
+        return self.contrast.own_control(self.group)
 
     @cached_property
     def group(self) -> Int[np.ndarray, " example"] | None:

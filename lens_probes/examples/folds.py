@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lens_probes import stats
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.joined_ids import joined
 from lens_probes.examples.replication_groups import mixed_examples
@@ -48,9 +47,8 @@ def make_folds(examples: Examples, *, seed: int = 0) -> Folds:
         notes.append("no word types were given: no held-out scores by word, no word-level test")
     else:
         # A group with both classes is held out with all its examples, as a passage is.
-        both = bool(mixed_examples(examples).any())
-        make = stats.folds_by_passage if both else stats.folds_by_word
-        word = _try("word", make, examples, examples.group, seed, notes)
+        by_word = not mixed_examples(examples).any()
+        word = _try("word", examples, examples.group, seed, notes, by_word=by_word)
     passages = passage_ids(examples)
     if passages is None:
         notes.append("no passages are known: no held-out scores by passage")
@@ -58,7 +56,7 @@ def make_folds(examples: Examples, *, seed: int = 0) -> Folds:
         # Copies of a window under other sources are one passage.
         if examples.pair is None:
             passages = joined(passages.astype(str), examples.windows.astype(str))
-        passage = _try("passage", stats.folds_by_passage, examples, passages, seed, notes)
+        passage = _try("passage", examples, passages, seed, notes, by_word=False)
     return Folds(word, passage, tuple(notes))
 
 
@@ -90,25 +88,13 @@ def passage_ids(examples: Examples) -> NDArray[np.object_] | None:
 
 
 def _try(
-    kind: str, make: Any, examples: Examples, groups: Any, seed: int, notes: list[str]
+    kind: str, examples: Examples, groups: Any, seed: int, notes: list[str], *, by_word: bool
 ) -> Fold | None:
     """Five folds, or as many as the groups allow; a note where even two cannot be made."""
     reason = ""
-    fold: Fold
     for n_folds in range(N_FOLDS, 1, -1):
         try:
-            if examples.value is not None:
-                fold = stats.folds_by_value(examples.value, groups, n_folds=n_folds, seed=seed)
-                inside = [examples.value[fold == k] for k in range(n_folds)]
-                if min(len(np.unique(v)) for v in inside) >= 2 and min(map(len, inside)) >= 3:
-                    return fold
-                reason = "a fold would have fewer than 3 examples, or one value"
-                continue
-            fold = make(examples.label, groups, n_folds=n_folds, seed=seed)
-            sizes = [np.bincount(fold[examples.label == k], minlength=n_folds) for k in (0, 1)]
-            if np.min(sizes) >= 2:
-                return fold
-            reason = "a fold would have fewer than 2 examples of a class"
+            return examples.contrast.folds(groups, n_folds=n_folds, seed=seed, by_word=by_word)
         except ValueError as error:
             reason = str(error)
     notes.append(f"no held-out scores by {kind}: {reason}")

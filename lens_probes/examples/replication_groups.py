@@ -53,13 +53,9 @@ def group_names(examples: Examples) -> list[str]:
 
 def mixed_examples(examples: Examples) -> Bool[np.ndarray, " example"]:
     """[example] in a group that has examples of both classes; none where the label is a number."""
-    if examples.group is None or examples.value is not None:
+    if examples.group is None:
         return np.zeros(len(examples), dtype=bool)
-    group = examples.group
-    ones = np.bincount(group, weights=examples.label)
-    share = (ones / np.bincount(group))[group]
-    mixed: Bool[np.ndarray, " example"] = (share > 0) & (share < 1)
-    return mixed
+    return examples.contrast.mixed(examples.group)
 
 
 def set_aside(examples: Examples) -> dict[str, int]:

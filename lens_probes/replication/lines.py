@@ -13,18 +13,17 @@ from numpy.typing import NDArray
 from lens_probes import stats
 from lens_probes.activations.collect import Activations
 from lens_probes.examples.examples import Examples
-from lens_probes.examples.replication_groups import groups_per_class
+from lens_probes.examples.values import Values
 from lens_probes.replication.replication import LINES
 from lens_probes.result.result import SweepData
 from lens_probes.units.adjustment import Adjustment
 from lens_probes.units.decision import (
     Decision,
     course_p,
-    pairs_of_words,
+    groups_tested,
     preset_decision,
     resolve,
     testable_groups,
-    tested_rows,
 )
 from lens_probes.units.significance import decide
 from lens_probes.units.table import covariates_of, in_turn, unit_tables
@@ -46,7 +45,7 @@ def line_of(
     line |= {"n_groups": "", "level": "", "note": ""}
     if chosen is None or min(n0, n1) < 2:
         return line | {"note": "2 examples of each class or more are needed"}, None
-    if chosen.value is not None and len(set(chosen.value.tolist())) < 2:
+    if isinstance(chosen.contrast, Values) and chosen.contrast.problem():
         return line | {"note": "all values are the same"}, None
     part = read.some(rows)
     decision, _ = resolve(_asked(result, chosen, n_permutations), chosen)
@@ -118,37 +117,32 @@ def _over_groups(
     """The numbers that can count groups, with interval and null, or why they cannot."""
     if examples.group is None:
         return {}, "no interval: no groups are known"
-    use = tested_rows(examples, least)
-    pairs, value = pairs_of_words(examples), examples.value
-    if pairs or value is not None:
-        counted = str(len(np.unique(examples.group[use])))
-    else:
-        counted = " v ".join(map(str, groups_per_class(examples, use)))
+    label, group, use = groups_tested(examples, least)
+    counted = " v ".join(map(str, label.counts(group)))
     if not testable_groups(examples, least):
         return {"n_groups": counted}, f"no interval: too few groups ({counted})"
     first = result.units
-    label = examples.label[use] if value is None else value[use]
-    effect = units["r" if value is not None else "hedges_g"].to_numpy(float)
+    effect = units["r" if isinstance(label, Values) else "hedges_g"].to_numpy(float)
     direction = first["direction"].to_numpy(float)
     found = first["significant"].to_numpy(bool) & ~np.isnan(effect)
-    arrays, group = in_turn(part).rows(use), examples.group[use]
+    arrays, y = in_turn(part).rows(use), label.numbers
     drawn: dict[str, Any] = {
         "n_permutations": n_permutations, "seed": result.provenance["decision"]["seed"],
     }  # fmt: skip
-    kind: Any = "pair" if pairs else "class" if value is None else "value"
-    signs = stats.sign_agreement(arrays, label, group, direction, found, kind=kind, **drawn)
+    kind = label.relabelled(group)
+    signs = stats.sign_agreement(arrays, y, group, direction, found, kind=kind, **drawn)
     said = {"n_groups": counted} | _said("sign_agreement", signs.share, signs)
     if kind != "class":
         return said, ""
-    every = stats.mean_auc(arrays, label, group, direction, found, **drawn)
+    every = stats.mean_auc(arrays, y, group, direction, found, **drawn)
     said |= _said("auc_heldout", every.auc, every)
-    again = stats.effect_agreement(arrays, label, group, first["hedges_g"].to_numpy(float), **drawn)
+    again = stats.effect_agreement(arrays, y, group, first["hedges_g"].to_numpy(float), **drawn)
     said |= _said("effect_correlation", again.r, again)
     best = _best(result)
     if best is not None and np.isfinite(effect[best]) and direction[best]:
         row = first.iloc[best]
         x = part[int(row["layer"]), row["site"]][use][:, int(row["unit"]), None]
-        one = stats.mean_auc(x, label, group, direction[[best]], [True], n_permutations=1)
+        one = stats.mean_auc(x, y, group, direction[[best]], [True], n_permutations=1)
         said |= {
             "best_auc_heldout": one.auc,
             "best_auc_heldout_low": one.low,

@@ -21,7 +21,6 @@ from lens_probes.replication.lines import line_of
 from lens_probes.replication.replication import KINDS, LINES, Replication
 from lens_probes.result.result import SweepData
 from lens_probes.stages import Stages
-from lens_probes.units.decision import pairs_of_words
 
 
 def replicate(
@@ -72,7 +71,8 @@ def replicate(
         raise InputError("one of the two has a continuous label and the other has classes.")
     _same_classes(result, examples)
     seen = np.isin(examples.windows.astype(str), result.examples["window"].astype(str))
-    if examples.pair is not None and pairs_of_words(examples):
+    if examples.own_control:
+        assert examples.pair is not None
         seen = np.isin(examples.pair, examples.pair[seen])
     if seen.all():
         raise InputError(

@@ -14,7 +14,7 @@ from lens_probes import stats
 from lens_probes.examples.confounds import adjustment
 from lens_probes.examples.examples import Examples
 from lens_probes.stats.inputs import several_arrays
-from lens_probes.units.decision import Decision, tested_rows
+from lens_probes.units.decision import Decision, groups_tested
 
 SPLINES = ("log_frequency",)
 
@@ -60,15 +60,12 @@ class Adjustment:
 
         Raises ValueError where these effects determine the label, or groups are too few.
         """
-        assert examples.group is not None
-        use = tested_rows(examples, decision.min_per_group)
-        use = use if rows is None else use & rows
-        label = examples.label if examples.value is None else examples.value
+        label, group, use = groups_tested(examples, decision.min_per_group, rows)
         columns = self.columns[use]
         return stats.adjusted_test(
             several_arrays(arrays).rows(use),
-            label[use],
-            groups=examples.group[use],
+            label.numbers,
+            groups=group,
             fixed=None if self.fixed is None else self.fixed[use],
             covariates=columns[:, np.ptp(columns, axis=0) > 0] if columns.size else None,
             n_draws=decision.n_permutations,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
-from lens_probes import stats
 from lens_probes.errors import InputError, unknown
 from lens_probes.examples.examples import Examples
-from lens_probes.examples.replication_groups import groups_per_class, mixed_examples
+from lens_probes.examples.label import Label
+from lens_probes.examples.replication_groups import mixed_examples
 
 Preset = Literal["course", "rigorous"]
 Scope = Literal["layer", "site", "model"]
@@ -24,7 +25,6 @@ OF_GROUPS = ("max_t", "max_adjusted")
 SCOPES = ("layer", "site", "model")
 LEVELS = ("word", "token")
 MIN_PER_WORD = 5
-ENOUGH_GROUPS = 20
 VARIES = "the value varies inside words: the test over groups needs one value a group"
 
 
@@ -122,12 +122,11 @@ def resolve(
     if decision.level == "token":
         said = "token level: each example counts as independent"
         if decision.preset == "rigorous":
-            return replace(decision, p_column=_token_p(examples)), said
+            return replace(decision, p_column=examples.contrast.token_p), said
         if decision.p_column == "t_p" and examples.origin.get("course_p") == "paired_p":
             decision = replace(decision, why="without pairs t_p decides in place of paired_p")
         return decision, said
-    swapped = pairs_of_words(examples)
-    if swapped:
+    if examples.own_control:
         column = decision.p_column.replace("pooled_p", "word_p")
         decision = replace(decision, level="pair", min_per_group=1, p_column=column)
     else:
@@ -142,39 +141,27 @@ def resolve(
     if insist:
         raise InputError(f"{problem}. Or decide with level token and method holm.")
     token = Decision(
-        "rigorous", _token_p(examples), "holm", decision.scope, decision.alpha, "token", why=problem
-    )
+        "rigorous", examples.contrast.token_p, "holm", decision.scope, decision.alpha, "token",
+        why=problem,
+    )  # fmt: skip
     return token, f"token level, because {problem}"
 
 
 def course_p(examples: Examples) -> str:
     """The p-value that the lesson of these examples decides by."""
-    if examples.value is not None:
-        return "r_p"
-    asked = str(examples.origin.get("course_p", "wald_p"))
-    return "t_p" if asked == "paired_p" and examples.pair is None else asked
-
-
-def _token_p(examples: Examples) -> str:
-    return "score_p" if examples.value is None else "r_p"
+    return examples.contrast.course_p(str(examples.origin.get("course_p", "wald_p")))
 
 
 def _least(examples: Examples) -> int:
-    """Examples that a group needs: MIN_PER_WORD where half of each class's groups have them.
+    """Examples that a group needs: MIN_PER_WORD where enough groups have them (`Label.kept`).
 
     Else 1: means of few examples are noisy, but Welch's t needs no equal noise, and a test that
-    drops most of its groups answers another question. For a value the noise must not follow the
-    value (long words are rare, and their means noisy), so there ENOUGH_GROUPS that have them do.
+    drops most of its groups answers another question.
     """
     if examples.group is None:
         return MIN_PER_WORD
-    use = tested_rows(examples, MIN_PER_WORD)
-    if examples.value is not None:
-        some, every = (len(np.unique(part)) for part in (examples.group[use], examples.group))
-        return MIN_PER_WORD if some >= min(ENOUGH_GROUPS, max(3, every / 2)) else 1
-    few, many = groups_per_class(examples, use), groups_per_class(examples)
-    kept = all(2 * a >= b for a, b in zip(few, many, strict=True))
-    return MIN_PER_WORD if kept and min(few) > 1 else 1
+    kept = examples.contrast.kept(examples.group, tested_rows(examples, MIN_PER_WORD))
+    return MIN_PER_WORD if kept else 1
 
 
 def _not_tested(examples: Examples, decision: Decision) -> str:
@@ -188,33 +175,21 @@ def _not_tested(examples: Examples, decision: Decision) -> str:
     return f"{said} (min_per_group=1 tests them)"
 
 
-def pairs_of_words(examples: Examples) -> bool:
-    """Whether every example has a partner of the same group in the other class."""
-    if examples.pair is None or examples.group is None:
-        return False
-    one, other = (
-        dict(zip(examples.pair[rows].tolist(), examples.group[rows].tolist(), strict=True))
-        for rows in (examples.label == 0, examples.label == 1)
-    )
-    return one == other
-
-
 def _problem(decision: Decision, examples: Examples) -> tuple[str, str]:
     """What keeps groups from deciding ("" if nothing does), and the resolution in one line."""
     if examples.group is None:
         return "no word types were given", ""
-    use, least = tested_rows(examples, decision.min_per_group), decision.min_per_group
-    pairs = decision.level == "pair"
-    n0, n1 = groups_per_class(examples, use)
-    several = examples.value is not None or pairs
-    n, aside = len(np.unique(examples.group[use])), decision.n_set_aside
-    said = f"{n1} v {n0} replication groups have {least} example{'' if least == 1 else 's'} or more"
-    if several:
-        said = f"{n} replication groups" + said.partition("replication groups")[2]
+    label, group, _ = groups_tested(examples, decision.min_per_group)
+    least, counts, n = decision.min_per_group, label.counts(group), len(np.unique(group))
+    pairs, aside = decision.level == "pair", decision.n_set_aside
+    said = (
+        f"{against(counts)} replication groups have {least} example{'' if least == 1 else 's'} or "
+        "more"
+    )
     said += f" ({aside} examples of groups with both classes are set aside)" if aside else ""
     # One group has no spread to be told from: whatever it is, the other class's would stand for it.
-    enough = n >= (2 if pairs else 3) if several else min(n0, n1) >= 2
-    if decision.method not in OF_GROUPS and examples.value is not None:
+    enough = min(counts) >= label.least_groups
+    if decision.method not in OF_GROUPS and not label.exact_p:
         what = f"method {decision.method} needs an exact p of each unit"
         return f"{what}, which values have not: use method max_t or max_adjusted", ""
     if decision.method not in OF_GROUPS and pairs:
@@ -227,36 +202,13 @@ def _problem(decision: Decision, examples: Examples) -> tuple[str, str]:
         return ("", line) if fits else (f"{line}, too few to test", "")
     if not enough:
         return f"{said}, too few to permute", ""
-    if examples.value is not None and not one_value_a_group(examples.select(np.flatnonzero(use))):
+    if not pairs and not label.constant_in(group):
         return VARIES, ""
-    gate = _gate(decision, examples, use, n0, n1, n if pairs else 0)
+    gate = label.resolution(group, n_permutations=decision.n_permutations, alpha=decision.alpha)
     if not gate.ok:
         return gate.message.replace("max_t", decision.method), ""
     alone = f"{said}: each unit's p by relabelling them, {decision.method}"
     return "", gate.message if decision.method == "max_t" else alone
-
-
-def _gate(
-    decision: Decision,
-    examples: Examples,
-    use: Bool[np.ndarray, " example"],
-    n0: int,
-    n1: int,
-    n_swapped: int,
-) -> stats.Resolution:
-    """What the permutation of these groups can resolve."""
-    assert examples.group is not None
-    n, alpha = decision.n_permutations, decision.alpha
-    if examples.value is not None:
-        return stats.resolution_r(
-            examples.value[use], groups=examples.group[use], n_permutations=n, alpha=alpha
-        )
-    if n_swapped:
-        n0, n1 = 1, 1
-    return stats.resolution(
-        "max_t", n_groups0=n0, n_groups1=n1, alpha=alpha, n_permutations=n,
-        n_relabellings=2**n_swapped if n_swapped else None,
-    )  # fmt: skip
 
 
 def token_column(units: pd.DataFrame) -> str:
@@ -277,24 +229,34 @@ def tested_rows(examples: Examples, min_per_group: int) -> Bool[np.ndarray, " ex
     assert examples.group is not None
     enough = np.bincount(examples.group)[examples.group] >= min_per_group
     rows: Bool[np.ndarray, " example"] = enough
-    return rows if pairs_of_words(examples) else rows & ~mixed_examples(examples)
+    return rows if examples.own_control else rows & ~mixed_examples(examples)
+
+
+def groups_tested(
+    examples: Examples,
+    min_per_group: int,
+    rows: Bool[np.ndarray, " example"] | None = None,
+) -> tuple[Label, Int[np.ndarray, " tested"], Bool[np.ndarray, " example"]]:
+    """Label and group of the tested examples (of some rows only), and which these are."""
+    assert examples.group is not None
+    use = tested_rows(examples, min_per_group)
+    use = use if rows is None else use & rows
+    return examples.contrast.select(use), examples.group[use], use
 
 
 def testable_groups(examples: Examples, min_per_group: int) -> bool:
     """Whether a parametric test over groups exists: two a class, or three with one value each."""
     if examples.group is None:
         return False
-    use = tested_rows(examples, min_per_group)
-    group = examples.group[use]
-    if examples.value is None and not pairs_of_words(examples):
-        return min(groups_per_class(examples, use)) >= 2
-    enough = len(np.unique(group)) >= 3
-    return enough and (examples.value is None or one_value_a_group(examples))
+    label, group, _ = groups_tested(examples, min_per_group)
+    counts = label.counts(group)
+    if len(counts) > 1:
+        return min(counts) >= label.least_groups
+    return counts[0] >= 3 and (
+        examples.own_control or examples.contrast.constant_in(examples.group)
+    )
 
 
-def one_value_a_group(examples: Examples) -> bool:
-    """Whether a continuous label is the same for all examples of each group."""
-    assert examples.group is not None
-    assert examples.value is not None
-    pairs = set(zip(examples.group.tolist(), examples.value.tolist(), strict=True))
-    return len(pairs) == len(np.unique(examples.group))
+def against(counts: Sequence[int]) -> str:
+    """Counts of groups, the last class first as classes are named; one number for one count."""
+    return " v ".join(f"{n}" for n in reversed(counts))

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from lens_probes import stats
 from lens_probes.errors import InputError
 from lens_probes.examples.examples import Examples
-from lens_probes.examples.replication_groups import groups_per_class
 from lens_probes.stats.inputs import several_arrays
 from lens_probes.units.adjustment import Adjustment
-from lens_probes.units.decision import OF_GROUPS, Decision, tested_rows, token_column
+from lens_probes.units.decision import OF_GROUPS, Decision, groups_tested, token_column
 
 Array = Float[np.ndarray, "example unit"]
 
@@ -51,12 +50,13 @@ def decide(
     said: dict[str, Any] = asdict(decision)
     units = units.assign(significant_token_level=_token_level(units, decision, family))
     if decision.level != "token":
-        said["n_words_tested"] = _tested_groups(examples, decision)
+        label, group, _ = groups_tested(examples, decision.min_per_group)
+        said["n_words_tested"] = list(label.counts(group))
     if decision.level == "pair":
         said["n_pairs"] = len(examples) // 2
     test: stats.MaxPermutation | None = None
-    two_classes = decision.level == "word" and examples.value is None
-    if two_classes or (decision.method == "max_t" and decision.level != "token"):
+    alone = decision.level == "word" and examples.contrast.exact_p
+    if alone or (decision.method == "max_t" and decision.level != "token"):
         test = max_test(arrays, examples, decision, family, bound=True)
         units = units.assign(permuted_value=test.value)
         if decision.method != "max_adjusted":
@@ -73,7 +73,7 @@ def decide(
                 "simes_level": test.simes_level,
                 "p_beyond": test.p_beyond,
             }
-    if two_classes and test is not None:
+    if alone and test is not None:
         units = units.assign(
             pooled_p=test.pooled_p,
             log10_pooled_p=test.log10_pooled_p,
@@ -145,15 +145,6 @@ def _given_confounds(
     return found, adjustment.described(test)
 
 
-def _tested_groups(examples: Examples, decision: Decision) -> list[int]:
-    """Replication groups that the test uses: of class 0 and class 1, or of both together."""
-    assert examples.group is not None
-    use = tested_rows(examples, decision.min_per_group)
-    if decision.level == "pair" or examples.value is not None:
-        return [len(np.unique(examples.group[use]))]
-    return list(groups_per_class(examples, use))
-
-
 def max_test(
     arrays: Sequence[Array] | stats.InTurn,
     examples: Examples,
@@ -165,42 +156,19 @@ def max_test(
 ) -> stats.MaxPermutation:
     """Permutation test with the maximum statistic, of all examples or of some rows.
 
-    Labels move over replication groups; with pairs inside each group; a continuous label over
-    groups. `bound`: with the level that `stats.tuned_at_least` needs.
+    `bound`: with the level that `stats.tuned_at_least` needs.
     """
-    assert examples.group is not None
-    use = tested_rows(examples, decision.min_per_group)
-    use = use if rows is None else use & rows
+    label, group, use = groups_tested(examples, decision.min_per_group, rows)
     every = several_arrays(arrays)
-    chosen = every if use.all() else every.rows(use)
-    options: dict[str, Any] = {
-        "n_permutations": decision.n_permutations,
-        "seed": decision.seed,
-        "family": family,
-        "alpha": decision.alpha,
-        "bound": bound,
-    }
-    group, label = examples.group[use], examples.label[use]
-    if decision.level == "pair":
-        # A group's pairs are swapped together: its occurrences are not independent.
-        sides, index = np.unique(2 * group + label, return_inverse=True)
-        means = stats.InTurn(
-            lambda i: _group_means(chosen.read(i), index, len(sides)), chosen.widths, len(sides)
-        )
-        return stats.max_permutation(means, sides % 2, within=sides // 2, **options)
-    if examples.value is not None:
-        value = examples.value[use]
-        return stats.max_permutation(chosen, value, groups=group, statistic="slope", **options)
-    return stats.max_permutation(chosen, label, groups=group, **options)
-
-
-def _group_means(x: Any, index: NDArray[np.int64], n_groups: int) -> Array:
-    """Mean of each group's examples; [group, unit]."""
-    order = np.argsort(index, kind="stable")
-    counts = np.bincount(index, minlength=n_groups)
-    sums = np.add.reduceat(x[order], np.cumsum(counts) - counts, axis=0, dtype=np.float64)
-    means: Array = sums / counts[:, None]
-    return means
+    return label.permute(
+        every if use.all() else every.rows(use),
+        group,
+        n_permutations=decision.n_permutations,
+        seed=decision.seed,
+        family=family,
+        alpha=decision.alpha,
+        bound=bound,
+    )
 
 
 def _token_level(

@@ -15,7 +15,7 @@ from lens_probes.errors import InputError
 from lens_probes.examples.confounds import confound_table, independent_covariates
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.folds import Folds
-from lens_probes.units.decision import pairs_of_words, testable_groups, tested_rows
+from lens_probes.units.decision import testable_groups, tested_rows
 
 SHRUNK = ("g_group_shrunk", "g_group_shrunk_low", "g_group_shrunk_high")
 _EFFECTS = ("g", "auc", "accuracy")
@@ -155,8 +155,8 @@ def group_statistics(
 ) -> dict[str, Any]:
     """The tests over replication groups by column name; NaN where groups cannot be tested."""
     names = ["word_t", "word_dof", "word_p", "log10_word_p"]
-    pairs = pairs_of_words(examples)
-    if examples.value is not None:
+    pairs, value = examples.own_control, examples.value
+    if value is not None:
         names = ["word_r"]  # its t has no exact tail where values are skewed
     elif not pairs:
         names += ["icc", "effective_n", "word_sd0", "word_sd1", "word_skew"]
@@ -168,9 +168,8 @@ def group_statistics(
     part, y, group = x[use], examples.label[use], examples.group[use]
     if pairs:
         found = vars(stats.word_level_paired(part, y, group))
-    elif examples.value is not None:
-        value = examples.value[use]
-        found = vars(stats.word_level_r(part, value, group, min_per_word=min_per_group))
+    elif value is not None:
+        found = vars(stats.word_level_r(part, value[use], group, min_per_word=min_per_group))
     else:
         found = vars(stats.word_level(part, y, group, min_per_word=min_per_group))
         found = found | vars(stats.group_effects(part, y, group))
@@ -197,7 +196,7 @@ def with_shrunk_effects(units: pd.DataFrame) -> pd.DataFrame:
 
 def covariates_of(examples: Examples, tokenizer: Any) -> pd.DataFrame | None:
     """Confounds that partial effects are controlled for; None without a tokenizer."""
-    label = examples.label if examples.value is None else examples.value
+    label = examples.contrast.numbers
     if examples.covariates is not None:
         return independent_covariates(pd.DataFrame(dict(examples.covariates)), label)
     if tokenizer is None:

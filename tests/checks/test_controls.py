@@ -7,6 +7,7 @@ import pytest
 
 from lens_probes import stats
 from lens_probes.checks.controls import control_task, relabelling_null
+from lens_probes.examples.label import TwoClasses
 
 
 def words_and_labels(
@@ -18,13 +19,14 @@ def words_and_labels(
 
 
 def test_nulls_show_what_token_tests_do_to_word_identity() -> None:
-    index, y, word = words_and_labels()
+    index, y, _ = words_and_labels()
     rng = np.random.default_rng(0)
     identity = rng.normal(size=(16, 150))[index] + 0.5 * rng.normal(size=(240, 150))
     noise = rng.normal(size=(240, 150))
     for x, over_words in ((identity, 0.4), (noise, 0.0)):
-        tokens = relabelling_null([x, x[:, :7]], y, alpha=0.05)
-        words = relabelling_null([x, x[:, :7]], y, alpha=0.05, word=word)
+        label = TwoClasses(y, ("a", "b"))
+        tokens = relabelling_null([x, x[:, :7]], label, np.arange(len(y)), alpha=0.05)
+        words = relabelling_null([x, x[:, :7]], label, index, alpha=0.05)
         assert tokens["unit"] == pytest.approx(0.05, abs=0.01)
         assert tokens["family"] < 0.12
         assert words["n"] == tokens["n"] == 200
