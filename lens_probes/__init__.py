@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lens_probes import stats
+    from lens_probes import stats, units
     from lens_probes._sweep import sweep
     from lens_probes._sweep_activations import sweep_activations
     from lens_probes.ablate import CausalCard, ablate
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         TokenLengthProbe,
     )
     from lens_probes.replication.replicate import replicate
-    from lens_probes.sites import SITES
+    from lens_probes.sites import SITES, Site
     from lens_probes.sweep_result import SweepResult
     from lens_probes.texts.load import Document, Text, load_text
     from lens_probes.units.paint import paint
@@ -51,6 +51,7 @@ _WHERE = {
     "Probe": "probes",
     "ProperNounProbe": "probes",
     "SITES": "sites",
+    "Site": "sites",
     "SweepResult": "sweep_result",
     "Text": "texts.load",
     "TextProbe": "probes",
@@ -64,6 +65,7 @@ _WHERE = {
     "stats": "",
     "sweep": "_sweep",
     "sweep_activations": "_sweep_activations",
+    "units": "",
     "wrap_model": "model.wrap",
 }
 
@@ -82,6 +84,7 @@ __all__ = [
     "NegationProbe",
     "Probe",
     "ProperNounProbe",
+    "Site",
     "SweepResult",
     "Text",
     "TextProbe",
@@ -95,6 +98,7 @@ __all__ = [
     "stats",
     "sweep",
     "sweep_activations",
+    "units",
     "wrap_model",
 ]
 

@@ -13,9 +13,10 @@ from lens_probes.checks.hard_negatives import further_negatives
 from lens_probes.errors import flag
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.notes import notes_on, refuse_padding
+from lens_probes.model.own_sites import recorded_sites, with_sites
 from lens_probes.model.wrap import Model, check_model
 from lens_probes.probes.base import Probe, examples_of
-from lens_probes.sites import check_layers, check_sites
+from lens_probes.sites import Site, check_layers
 from lens_probes.stages import Stages
 from lens_probes.sweep_result import SweepResult
 from lens_probes.units.decision import Level, Method, Preset, Scope
@@ -25,7 +26,7 @@ def sweep(
     model: Model,
     probe: Probe | Examples,
     *,
-    sites: Iterable[str] = ("mlp_pre",),
+    sites: Iterable[str | Site] = ("mlp_pre",),
     layers: Iterable[int] | int | None = None,
     preset: Preset = "rigorous",
     alpha: float = 0.05,
@@ -50,7 +51,8 @@ def sweep(
     probe
         A probe, or examples of one's own (`Examples.from_tokens`).
     sites, layers
-        Names of `lens_probes.sites.SITES`; layer indices, None for all of them.
+        Names of `lens_probes.sites.SITES`, hooks of TransformerLens, sites of your own (`Site`);
+        layer indices, None for all of them.
     preset
         `"rigorous"`: max-T permutation over replication groups (word types, joined where they are
         read at one token) and all units of the sweep, with held-out scores, nulls and controls.
@@ -87,7 +89,8 @@ def sweep(
     model = check_model(model)
     check_work(batch_size, progress, store, executor)
     untrained = flag("untrained", untrained)
-    wanted = check_sites(sites, model.shapes), check_layers(layers, model.n_layers)
+    model, names = with_sites(model, sites)
+    wanted = names, check_layers(layers, model.n_layers)
     request = Request(preset, alpha, method, level, scope, min_per_group, n_permutations, seed)
     if preset == "rigorous" and untrained:
         model.check_reinitialised()
@@ -112,7 +115,7 @@ def sweep(
         activations,
         design,
         stages,
-        source={"model": model.provenance},
+        source={"model": model.provenance} | recorded_sites(model, names),
         notes=[*missing, *notes_on(examples, model.tokenizer)],
         with_model=WithModel(model, read, others, untrained),
     )

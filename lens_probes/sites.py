@@ -6,24 +6,118 @@ Hook names are those of TransformerLens; on a `TransformerBridge` the same names
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 from lens_probes.errors import InputError, given_as, shown, unknown, whole
 
 
 @dataclass(frozen=True)
 class Site:
-    """One place in a block. `per_head` sites have units named head by head."""
+    """One place in a block. `per_head` sites have units named head by head.
+
+    A site of one's own is a `function` of the units of another one, `base`, at some `layers` or
+    all.
+    """
 
     name: str
     hook: str
     per_head: bool
     what: str
+    base: str = ""
+    function: Callable[[Any], Any] | None = None
+    layers: tuple[int, ...] | None = None
+
+    @classmethod
+    def from_function(
+        cls,
+        name: str,
+        base: str,
+        fn: Callable[[Any], Any],
+        *,
+        layers: Iterable[int] | int | None = None,
+    ) -> Self:
+        """Units that are functions of a site's activations: directions, components, features.
+
+        Parameters
+        ----------
+        name
+            What the site is called: letters, digits, - and _.
+        base
+            The site (`SITES`), or the TransformerLens hook, that is read.
+        fn
+            Takes a float32 tensor [example, unit] of `base`, on the CPU, and gives [example, new
+            unit]; every example by itself. What it is given is averaged before where examples
+            are read as a mean. `lens_probes.units.linear` makes one of weights.
+        layers
+            Layers that it is for; None: all.
+
+        Raises
+        ------
+        InputError
+            A name that is taken or none, a base that is no site, something that cannot be called.
+        """
+        given_as("the name of a site", name, str, "a text")
+        if not _OWN_NAME.fullmatch(name) or name in SITES:
+            taken = name in SITES
+            raise InputError(
+                f"a site of your own cannot be called {shown(name)}: "
+                + ("that is one of the model's." if taken else "use letters, digits, - and _.")
+            )
+        given_as("base", base, str, "the name of a site or of a hook")
+        read = hook_site(base) or SITES.get(base)
+        if read is None:
+            raise unknown("site", base, SITES)
+        given_as("fn", fn, Callable, "a function of a tensor [example, unit]")
+        given = layers if layers is None or isinstance(layers, Iterable) else [layers]
+        at = None if given is None else tuple(sorted({whole("a layer", i, least=0) for i in given}))
+        what = f"{function_name(fn)} of {read.name}"
+        return cls(name, read.hook, False, what, read.name, fn, at)
 
     def hook_name(self, layer: int) -> str:
         """TransformerLens name of this site in one layer."""
         return f"blocks.{layer}.{self.hook}"
+
+    def at(self, layer: int) -> bool:
+        """Whether it is a site of this layer."""
+        return self.layers is None or layer in self.layers
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """What a result keeps of a site of one's own."""
+        if self.function is None:
+            return {"hook": self.hook}
+        digest = getattr(self.function, "digest", None)
+        note = "" if digest else "its function is the user's, and is known here by its name alone"
+        said = {"base": self.base, "function": function_name(self.function), "sha256": digest}
+        return said | {"layers": self.layers, "note": note}
+
+
+def function_name(fn: Callable[[Any], Any]) -> str:
+    """What a function is called, or its class."""
+    return str(getattr(fn, "__name__", None) or type(fn).__name__)
+
+
+def hook_site(name: str) -> Site | None:
+    """The site at a TransformerLens hook, by the hook's name; None for what is no such name.
+
+    `hook_mlp_in`, `blocks.hook_mlp_in` and `blocks.{layer}.hook_mlp_in` are the same; a hook of
+    `SITES` is that site. Whether it goes by head is known once it has been read.
+
+    Raises
+    ------
+    InputError
+        A hook of one layer, or of none.
+    """
+    short = name.removeprefix("blocks.").removeprefix("{layer}.")
+    if not _HOOK.fullmatch(short):
+        return None
+    first, _, rest = short.partition(".")
+    if first.isdigit():
+        raise InputError(f"{name} is a hook of one layer: give {rest!r}, and layers={first}.")
+    named = [site for site in SITES.values() if site.hook == short]
+    return named[0] if named else Site(short, short, False, f"TransformerLens hook {short}")
 
 
 @dataclass(frozen=True)
@@ -65,7 +159,9 @@ SITES: Mapping[str, Site] = {
     )
 }
 
-_UNIT = re.compile(r"L(?P<layer>\d+)\.(?P<site>\w+?)(?:\.h(?P<head>\d+))?\.(?P<unit>\d+)")
+_OWN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}")
+_HOOK = re.compile(r"(?:\w+\.)*hook_\w+")
+_UNIT = re.compile(r"L(?P<layer>\d+)\.(?P<site>[\w.-]+?)(?:\.h(?P<head>\d+))?\.(?P<unit>\d+)")
 
 
 def unit_name(layer: int, site: str, unit: int, shape: SiteShape) -> str:
@@ -94,21 +190,39 @@ def parse_unit_name(name: str, shapes: Mapping[str, SiteShape]) -> tuple[int, st
     return int(found["layer"]), site, unit + (int(head) * shape.d if head else 0)
 
 
-def check_sites(sites: Iterable[str], available: Mapping[str, SiteShape]) -> tuple[str, ...]:
-    """Site names in the order asked, each once; a clear error for one the model lacks."""
+def listed_sites(sites: Any, available: Iterable[str]) -> list[Any]:
+    """Sites as a list: names in a text or in any collection, or a site of one's own."""
+    if isinstance(sites, Site):
+        return [sites]
     if isinstance(sites, str):
         sites = sites.split(",")
     many = isinstance(sites, Iterable) and getattr(sites, "ndim", 1) == 1
     if not many or isinstance(sites, bytes | Mapping):
         raise InputError(f"sites must be names from {', '.join(available)}; got {shown(sites)}.")
-    sites = list(sites)
-    for site in sites:
-        given_as("a site", site, str, "a name")
-    names = tuple(dict.fromkeys(str(site).strip() for site in sites))
-    if not names:
+    given = [site.strip() if isinstance(site, str) else site for site in sites]
+    if not given:
         raise InputError(f"no site given: choose from {', '.join(available)}.")
+    return given
+
+
+def check_sites(sites: Iterable[str | Site], available: Mapping[str, SiteShape]) -> tuple[str, ...]:
+    """Site names in the order asked, each once; a clear error for one the model lacks.
+
+    Sites of one's own are available in `sweep` and `collect`, which have read their shapes.
+    """
+    given = [one.name if isinstance(one, Site) else one for one in listed_sites(sites, available)]
+    for site in given:
+        given_as("a site", site, str, "a name")
+    names = tuple(dict.fromkeys(given))
     for name in names:
-        if name not in SITES:
+        if name not in SITES and name not in available:
+            own = [one for one in listed_sites(sites, available) if isinstance(one, Site)]
+            if own or _HOOK.fullmatch(name):
+                raise InputError(
+                    f"{name} is no site that can be written at or searched: hooks and sites of "
+                    f"your own are read by sweep and collect alone; here there are "
+                    f"{', '.join(available)}."
+                )
             raise unknown("site", name, SITES)
         if name not in available:
             why = getattr(available, "left_out", {}).get(name)

@@ -12,8 +12,8 @@ from lens_probes import maximize, probes, report, residual, stats
 
 NAMES = """
 SITES Activations CategoryProbe CausalCard ContextProbe Document Examples GrammarProbe InputError
-LensModel NegationProbe Probe ProperNounProbe SweepResult Text TextProbe TokenLengthProbe ablate
-collect load_model load_text paint replicate stats sweep sweep_activations wrap_model
+LensModel NegationProbe Probe ProperNounProbe Site SweepResult Text TextProbe TokenLengthProbe
+ablate collect load_model load_text paint replicate stats sweep sweep_activations units wrap_model
 """
 OF_MODULES: dict[ModuleType, str] = {
     stats: """
@@ -73,6 +73,8 @@ def test_a_step_stays_a_function_once_its_module_is_imported(name: str) -> None:
         (lp.wrap_model, "tl_model tokenizer"),
         (lp.sweep, "model probe sites layers preset"),
         (lp.sweep_activations, "names word group preset n_permutations seed"),
+        (lp.Site.from_function, "name base fn layers"),
+        (lp.units.linear, "W b activation"),
         (lp.Examples.from_tokens, "tokens position label word source"),
         (stats.ttest, "x y"),
         (stats.logistic, "x y"),

@@ -53,6 +53,11 @@ def places_of_sweep(
     for site in asked:
         if site not in said["sites"]:
             raise unknown("site of this sweep", site, said["sites"])
+        if site in said.get("own_sites", ()):
+            raise InputError(
+                f"site {site!r} is a hook or a function of your own: its units can be read, not "
+                "written at; ablate those of another site."
+            )
     wanted = said["layers"] if layers is None else layers
     given = wanted if isinstance(wanted, Iterable) else [wanted]
     places = Places(asked, tuple(sorted({whole("a layer", layer) for layer in given})))

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from tqdm.auto import tqdm
 
+from lens_probes.activations.derived import derived, keys_of, read_keys
 from lens_probes.activations.forward import Reader, run_hooks
 from lens_probes.activations.passes import TOKENS_PER_BATCH as TOKENS_PER_BATCH
 from lens_probes.activations.passes import plan_batches, plan_shards
@@ -24,8 +25,9 @@ from lens_probes.errors import InputError, at_least, flag, given_as, place_of, s
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.notes import refuse_padding
 from lens_probes.model.load import LensModel
+from lens_probes.model.own_sites import with_sites
 from lens_probes.model.wrap import Model, check_model
-from lens_probes.sites import SiteShape, check_layers, check_sites, unit_name
+from lens_probes.sites import Site, SiteShape, check_layers, unit_name
 from lens_probes.storage.paths import user_path
 
 log = logging.getLogger(__name__)
@@ -91,7 +93,7 @@ def collect(
     model: Model,
     examples: Examples,
     *,
-    sites: Iterable[str],
+    sites: Iterable[str | Site],
     layers: Iterable[int] | int | None = None,
     batch_size: int | None = None,
     progress: bool = False,
@@ -113,6 +115,9 @@ def collect(
 
     Parameters
     ----------
+    sites
+        Names of `SITES`, hooks of TransformerLens (`"attn.hook_result"`), sites of one's own
+        (`Site.from_function`); a store keeps what these are computed from.
     batch_size
         Windows in one forward pass; by default about 1,500 tokens' worth. Halved where the device
         runs out of memory.
@@ -128,13 +133,13 @@ def collect(
         that would not fit into memory (with what would); with a store also no room on the disk,
         another run at work in the same folder, or shards that failed.
     """
-    model = check_model(model)
+    model, names = with_sites(check_model(model), sites)
     given_as("examples", examples, Examples, "Examples (a probe's, or Examples.from_tokens)")
-    names = check_sites(sites, model.shapes)
     wanted = check_layers(layers, model.n_layers)
     check_work(batch_size, progress, store, executor)
     _check_tokens(model, examples)
-    keys = tuple((layer, site) for layer in wanted for site in names)
+    asked = keys_of(model, wanted, names)
+    keys = read_keys(model, asked)
     n_units = sum(model.shapes[site].n_units for _, site in keys)
     batches = plan_batches(examples, batch_size=batch_size, n_units=n_units)
     n_tokens = sum(batch.tokens.size for batch in batches)
@@ -146,10 +151,11 @@ def collect(
             root = user_path(store).absolute()
             shards = plan_shards(batches, n_units)
             stock = Stock(root, made_from(model), shards, keys, n_units)
-            return Activations(fill(stock, model, executor, bar), shapes, n_tokens)
-        check_memory(len(examples), wanted, shapes)
+            stored = fill(stock, model, executor, bar)
+            return Activations(derived(model, asked, stored, kept=False), shapes, n_tokens)
+        check_memory(len(examples), wanted, shapes | {s: model.shapes[s] for _, s in keys})
         arrays = {
-            (layer, site): np.empty((len(examples), shapes[site].n_units), np.float32)
+            (layer, site): np.empty((len(examples), model.shapes[site].n_units), np.float32)
             for layer, site in keys
         }
         reader = Reader(model, keys)
@@ -157,7 +163,7 @@ def collect(
             for key, read in reader.read(batch).items():
                 arrays[key][batch.rows] = read
             bar.update(len(batch.rows))
-    return Activations(arrays, shapes, n_tokens)
+    return Activations(derived(model, asked, arrays, kept=True), shapes, n_tokens)
 
 
 def check_work(batch_size: Any, progress: Any, store: Any, executor: Any) -> None:

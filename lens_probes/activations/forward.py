@@ -11,12 +11,13 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from lens_probes.activations.derived import read_keys
 from lens_probes.activations.passes import Batch
 from lens_probes.activations.shard_folder import Key
 from lens_probes.errors import InputError
 from lens_probes.model.load import LensModel
+from lens_probes.model.own_sites import apply_site
 from lens_probes.model.state import ending_after
-from lens_probes.sites import SITES
 
 log = logging.getLogger(__name__)
 
@@ -126,8 +127,14 @@ def run_hooks(
     keys: Iterable[Key],
     positions: NDArray[np.int64],
 ) -> dict[Key, torch.Tensor]:
-    """One forward pass: exactly the hooks asked for, checked that all came back as declared."""
-    hooks = {(layer, site): SITES[site].hook_name(layer) for layer, site in keys}
+    """One forward pass: exactly the hooks asked for, checked that all came back as declared.
+
+    Functions of a site are computed from it.
+    """
+    asked = tuple(keys)
+    hooks = {
+        (layer, site): model.site(site).hook_name(layer) for layer, site in read_keys(model, asked)
+    }
     stop = max(layer for layer, _ in hooks) + 1
     with contextlib.ExitStack() as stack:
         stack.enter_context(model.computing(gradients=False))
@@ -147,4 +154,17 @@ def run_hooks(
         got = tuple(cache[hook].shape) if hook in cache else None
         if got != want:
             raise RuntimeError(f"{hook}: asked for {want}, the cache holds {got}")
-    return {key: cache[hook] for key, hook in hooks.items()}
+    found = {key: cache[hook] for key, hook in hooks.items()}
+    return {key: _units_of(model, key, found) for key in asked}
+
+
+def _units_of(model: LensModel, key: Key, found: dict[Key, torch.Tensor]) -> torch.Tensor:
+    """[window, position, (head,) unit] of a site that was read, or of a function of it."""
+    layer, name = key
+    site = model.site(name)
+    if not site.base:
+        return found[key]
+    read = found[layer, site.base]
+    rows = read.flatten(2).flatten(0, 1).float().cpu().numpy()
+    units = torch.from_numpy(apply_site(site, rows)).to(read.device)
+    return units.reshape(*read.shape[:2], -1)

@@ -24,6 +24,7 @@ from lens_probes.activations.shard_folder import Key, ShardFolder, StoredArrays
 from lens_probes.activations.store import PLAN, Stock
 from lens_probes.errors import InputError, one_line
 from lens_probes.model.load import LensModel, load_again
+from lens_probes.model.own_sites import with_sites
 from lens_probes.model.recipe import ModelRecipe
 from lens_probes.storage.integrity import StorageError, read_file, sha256_of
 
@@ -138,7 +139,7 @@ def _model_of(recipe: ModelRecipe) -> LensModel:
 
 @functools.lru_cache(maxsize=1)
 def _reader_of(recipe: ModelRecipe, keys: tuple[Key, ...]) -> Reader:
-    return Reader(_model_of(recipe), keys)
+    return Reader(with_sites(_model_of(recipe), {site for _, site in keys})[0], keys)
 
 
 @functools.lru_cache(maxsize=1)

@@ -78,10 +78,13 @@ def heatmap(
         raise InputError("this model has no tokenizer: there is no text to paint with it.")
     from lens_probes.drawing.heatmap_page import heatmap_page
     from lens_probes.drawing.text_heatmap import TextHeatmap
-    from lens_probes.sites import parse_unit_name
+    from lens_probes.model.own_sites import with_sites
+    from lens_probes.sites import SITES, hook_site, parse_unit_name
     from lens_probes.storage.integrity import write_page
     from lens_probes.units.paint import paint
 
+    hooks = [site for site in result.provenance["sites"] if site in SITES or hook_site(site)]
+    model, _ = with_sites(model, hooks or ["resid_pre"])
     layer, site, index = parse_unit_name(name, model.shapes)
     passages, titles, left_out = _passages(model, given, tokens)
     painted = paint(model, passages, layer=layer, site=site, unit=index, titles=titles)

@@ -17,7 +17,7 @@ from lens_probes.cli.options import (
     parse_layers,
 )
 from lens_probes.errors import MOST_PERMUTATIONS, InputError, alpha_of, unknown, whole
-from lens_probes.sites import SITES
+from lens_probes.sites import SITES, hook_site
 from lens_probes.storage.folders import MANIFEST, REPORT, clear_aside, hold_folder
 from lens_probes.storage.paths import output_path
 
@@ -89,7 +89,7 @@ def _check(options: SweepOptions, out: Path) -> tuple[tuple[str, ...], tuple[int
     """Sites and layers; an error for whatever is wrong in any model."""
     sites = tuple(dict.fromkeys(site.strip() for site in options.sites.split(",")))
     for site in sites:
-        if site not in SITES:
+        if site not in SITES and hook_site(site) is None:
             raise unknown("site", site, SITES)
     layers = parse_layers(options.layers)
 

@@ -113,7 +113,9 @@ def site_shapes(tl: Any) -> SiteShapes:
     n_layers = int(tl.cfg.n_layers)
     tokens = two_rows(tl.cfg).to(next(tl.parameters()).device)
     wanted = dict.fromkeys([*(site.hook for site in SITES.values()), *_BOUNDARIES])
-    cache = _cache(tl, tokens, [f"blocks.{i}.{hook}" for i in range(n_layers) for hook in wanted])
+    cache = hook_tensors(
+        tl, tokens, [f"blocks.{i}.{hook}" for i in range(n_layers) for hook in wanted]
+    )
     found = SiteShapes()
     for site in SITES.values():
         hooks = [site.hook_name(layer) for layer in range(n_layers)]
@@ -140,7 +142,7 @@ def site_shapes(tl: Any) -> SiteShapes:
     return found
 
 
-def _cache(tl: Any, tokens: torch.Tensor, names: list[str]) -> Cache:
+def hook_tensors(tl: Any, tokens: torch.Tensor, names: list[str]) -> Cache:
     """One pass to the end of the last block, as every other that reads activations."""
     there = [name for name in names if name in tl.hook_dict]
     with contextlib.ExitStack() as stack:

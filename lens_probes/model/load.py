@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from lens_probes.model.gguf import bundled_gguf, converted_gguf
 from lens_probes.model.parts import Hook, ModelParts
 from lens_probes.model.processed import weight_processing
 from lens_probes.model.recipe import AS_GIVEN, IN_MEMORY, ModelRecipe, source_and_seed, untrained
-from lens_probes.sites import SiteShapes
+from lens_probes.sites import SITES, Site, SiteShapes
 from lens_probes.storage.paths import user_path
 
 DTYPES = {
@@ -61,6 +61,8 @@ class LensModel(ModelParts):
     shapes
         Sites this model has, with their axes, as read from a forward pass at load; its `left_out`
         says of others why they are none.
+    own_sites
+        Hooks and functions that are sites beside those of `SITES`, by name (`with_sites`).
     """
 
     tokenizer: Any
@@ -68,10 +70,15 @@ class LensModel(ModelParts):
     processing: Processing
     fresh: Callable[[int], Any] = field(repr=False)
     shapes: SiteShapes = field(repr=False)
+    own_sites: Mapping[str, Site] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         kind = type(self.tl).__name__
         return f"LensModel({shown(self.source)}, {kind}, {self.n_layers} layers, {self.device})"
+
+    def site(self, name: str) -> Site:
+        """One of the model's sites, or of one's own."""
+        return self.own_sites.get(name) or SITES[name]
 
     def run_with_cache(self, *args: Any, **kwargs: Any) -> Any:
         """`run_with_cache` of the TransformerLens model, in the state in which all is computed."""
@@ -193,7 +200,7 @@ class LensModel(ModelParts):
             tl = self.fresh(seed)
         return LensModel(
             tl, self.tokenizer, untrained(self.source, seed), self.processing,
-            self.fresh, self.shapes,
+            self.fresh, self.shapes, self.own_sites,
         )  # fmt: skip
 
 

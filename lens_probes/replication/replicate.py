@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -20,7 +20,9 @@ from lens_probes.probes.base import NO_CORPUS, Probe, examples_of
 from lens_probes.replication.lines import line_of
 from lens_probes.replication.replication import KINDS, LINES, Replication
 from lens_probes.result.result import SweepData
+from lens_probes.sites import Site
 from lens_probes.stages import Stages
+from lens_probes.storage.json_values import to_json_value
 
 
 def replicate(
@@ -28,6 +30,7 @@ def replicate(
     again: Probe | Examples,
     *,
     model: Model | None = None,
+    sites: Iterable[Site] = (),
     n_permutations: int = 1000,
     batch_size: int | None = None,
     progress: bool = False,
@@ -44,6 +47,8 @@ def replicate(
     ----------
     model
         The model of the first sweep; None loads it again by its source.
+    sites
+        The functions that the first sweep has read (`Site.from_function`), where it has any.
     progress
         A bar on standard error for the forward passes and for the statistics of each line.
     store, executor
@@ -60,6 +65,7 @@ def replicate(
     at_least(1, n_permutations=n_permutations)
     given_as("again", again, Probe | Examples, "a Probe or Examples")
     model = _same_model(result, None if model is None else check_model(model))
+    read_sites = _same_sites(result, sites)
     examples = examples_of(model, again)
     first = result.provenance["examples"]
     if list(examples.class_names) != list(first["class_names"]):
@@ -79,13 +85,13 @@ def replicate(
             f"all {len(examples)} examples were read by the first sweep: give another text or seed."
         )
     examples = examples.select(~seen)
-    sites, layers = result.provenance["sites"], result.provenance["layers"]
+    layers = result.provenance["layers"]
     stages = Stages(shown=progress)
     read = stages.watched(
         collect(
             model,
             examples,
-            sites=sites,
+            sites=read_sites,
             layers=layers,
             batch_size=batch_size,
             progress=progress,
@@ -128,6 +134,18 @@ def _same_classes(result: SweepData, examples: Examples) -> None:
                 f"word {word!r} is {names[label]} here and was {names[1 - label]} in the first "
                 "sweep: replicate the same contrast."
             )
+
+
+def _same_sites(result: SweepData, given: Iterable[Site]) -> list[str | Site]:
+    """The sites of the first sweep; its functions as they are given again."""
+    own = {site.name: site for site in given}
+    for name, said in result.provenance.get("own_sites", {}).items():
+        if "function" in said and name not in own:
+            raise InputError(f"the first sweep has a site of your own, {name!r}: give it in sites.")
+        now = to_json_value(own[name].recorded) if name in own else said
+        if now != said:
+            raise InputError(f"site {name!r} is another than that of the first sweep.")
+    return [own.get(name, name) for name in result.provenance["sites"]]
 
 
 def _same_model(result: SweepData, model: LensModel | None) -> LensModel:

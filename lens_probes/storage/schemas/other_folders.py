@@ -16,7 +16,7 @@ class MadeFrom(Saved):
     """All that the numbers of a store depend on."""
 
     plan_sha256: Sha256
-    arrays: list[Annotated[str, Field(pattern=r"\A\d{1,6}\.\w+\z")]]
+    arrays: list[Annotated[str, Field(pattern=r"\A\d{1,6}\.[\w.]+\z")]]
 
 
 class StoreManifest(Saved):
