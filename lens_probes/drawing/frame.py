@@ -11,6 +11,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from lens_probes.drawing.shown_figure import ShownFigure
+
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 TITLE_WIDTH = 78
 CAPTION_WIDTH = 110
@@ -76,6 +78,7 @@ def frame(figure: go.Figure, title: str, caption: str, *, height: int) -> go.Fig
     )
     figure.update_xaxes(title={"font": {"size": 13}})
     figure.update_yaxes(title={"font": {"size": 13}})
+    figure.__class__ = ShownFigure
     return figure
 
 
