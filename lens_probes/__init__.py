@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lens_probes.activations.collect import Activations, collect
     from lens_probes.errors import InputError
     from lens_probes.examples.examples import Examples
+    from lens_probes.model.dictionary import load_sae
     from lens_probes.model.load import LensModel, load_model
     from lens_probes.model.wrap import wrap_model
     from lens_probes.probes import (
@@ -59,6 +60,7 @@ _WHERE = {
     "ablate": "ablate",
     "collect": "activations.collect",
     "load_model": "model.load",
+    "load_sae": "model.dictionary",
     "load_text": "texts.load",
     "paint": "units.paint",
     "replicate": "replication.replicate",
@@ -92,6 +94,7 @@ __all__ = [
     "ablate",
     "collect",
     "load_model",
+    "load_sae",
     "load_text",
     "paint",
     "replicate",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from lens_probes.errors import InputError, given_as, shown, unknown, whole
@@ -83,13 +83,32 @@ class Site:
         """Whether it is a site of this layer."""
         return self.layers is None or layer in self.layers
 
+    def random_twin(self, seed: int = 0) -> Site:
+        """A site of as many random directions, with the same offsets and non-linearity.
+
+        Raises
+        ------
+        InputError
+            A site whose function does not say how to draw one.
+        """
+        twin = getattr(self.function, "random_twin", None)
+        if twin is None:
+            raise InputError(
+                f"site {self.name!r} has no random twin: dictionaries (load_sae) and "
+                "lens_probes.units.linear have."
+            )
+        function = twin(whole("seed", seed, least=0))
+        what = f"random directions in place of {self.what}"
+        return replace(self, name=f"{self.name}_random", function=function, what=what)
+
     @property
     def recorded(self) -> dict[str, Any]:
         """What a result keeps of a site of one's own."""
         if self.function is None:
             return {"hook": self.hook}
         digest = getattr(self.function, "digest", None)
-        note = "" if digest else "its function is the user's, and is known here by its name alone"
+        alone = "" if digest else "its function is the user's, and is known here by its name alone"
+        note = getattr(self.function, "note", alone)
         said = {"base": self.base, "function": function_name(self.function), "sha256": digest}
         return said | {"layers": self.layers, "note": note}
 

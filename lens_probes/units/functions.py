@@ -34,6 +34,12 @@ class Linear:
         digest.update(self.W.tobytes() + self.b.tobytes())
         return digest.hexdigest()
 
+    def random_twin(self, seed: int) -> Linear:
+        """Random directions of the same lengths, with the same offsets."""
+        drawn = np.random.default_rng(seed).normal(size=self.W.shape)
+        drawn *= np.linalg.norm(self.W, axis=0) / np.linalg.norm(drawn, axis=0)
+        return Linear(drawn.astype(np.float32), self.b, self.activation)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Linear) and self.digest == other.digest
 
