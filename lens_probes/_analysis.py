@@ -51,6 +51,7 @@ from lens_probes.units.decision import (
     preset_decision,
     resolve,
 )
+from lens_probes.units.presence import with_presence
 from lens_probes.units.significance import decide, families
 from lens_probes.units.table import covariates_of, in_turn, unit_tables, with_shrunk_effects
 from lens_probes.units.tuned import tuned_by_layer, tuned_in_all
@@ -181,10 +182,15 @@ def analyse(
             decision.min_per_group if request.rigorous else None,
         )  # fmt: skip
         units = with_shrunk_effects(units)
+        units, sparse = (
+            with_presence(units, activations, examples, decision)
+            if request.rigorous
+            else (units, [])
+        )
         units, decided = decide(units, decision, in_turn(activations), examples, adjustment)
     validation: dict[str, Any] = {
         "resolution": design.resolution,
-        "notes": [*folds.notes, *notes],
+        "notes": [*folds.notes, *sparse, *notes],
     }
     if with_model is not None and (others := with_model.others) is not None:
         with stages.stage("forward passes, further negative set", bar=False):

@@ -180,6 +180,7 @@ STATS: dict[str, dict[str, Any]] = {
     "word_level": {**_TWO, "word": PURE, "min_per_word": 2},
     "word_level_paired": {**_TWO, "word": np.arange(N) // 4},
     "word_level_r": {**_OF_WORDS, "min_per_word": 2},
+    "zero_inflated": {**_TWO, "groups": PURE},
 }  # fmt: skip
 _UNIT = {"site": "q", "layer": 0, "unit": 1}
 _READ = {"site": "q", "layer": 0, "units": [0, 1], "batch": 2, "length": 8, "seed": 0}

@@ -163,3 +163,21 @@ def test_labels_alone_cannot_be_read_by_a_model(tiny_model: LensModel) -> None:
 
     with pytest.raises(lp.InputError, match="labels alone, without tokens"):
         lp.collect(tiny_model, labels_alone(LABEL, N), sites=["mlp_pre"], layers=[0])
+
+
+def test_units_that_are_mostly_zero_are_tested_on_their_own_terms() -> None:
+    rng = np.random.default_rng(3)
+    sparse = X.copy() * (rng.uniform(size=X.shape) < 0.3)
+    sparse[:, 0] = np.where(LABEL, np.abs(X[:, 0]) + 1, 0) * (rng.uniform(size=N) < 0.9)
+    sparse[:, 5] = X[:, 5]
+    result = lp.sweep_activations(sparse, LABEL, word=WORD, **FEW)
+    units = result.units
+    assert units["presence_p"].isna().tolist() == [False] * 5 + [True]
+    assert units["presence_q"][0] < 0.01
+    assert units["presence0"][0] == 0
+    assert np.isnan(units["value_p"][0])
+    assert any("presence" in note for note in result.validation["notes"])
+    dense = lp.sweep_activations(X, LABEL, word=WORD, **FEW)
+    assert "share_zero" not in dense.units
+    value = lp.sweep_activations(sparse, X[:, 5], group=range(N), **FEW)
+    assert "the mean alone is tested" in value.validation["notes"][1]

@@ -44,6 +44,7 @@ from lens_probes.stats.word_level_effects import (
     word_level_paired,
     word_level_r,
 )
+from lens_probes.stats.zero_inflated import ZeroInflated, zero_inflated
 
 __all__ = [
     "AdjustedTest",
@@ -70,6 +71,7 @@ __all__ = [
     "TTest",
     "WordLevel",
     "WordLevelEffects",
+    "ZeroInflated",
     "adjust",
     "adjust_hierarchical_log10",
     "adjust_log10",
@@ -111,4 +113,5 @@ __all__ = [
     "word_level",
     "word_level_paired",
     "word_level_r",
+    "zero_inflated",
 ]

@@ -79,7 +79,7 @@ def ttest_from_sums(sums: ClassSums) -> TTest:
 
 
 def welch(
-    gap: Floats, v0: Floats, v1: Floats, n0: int, n1: int
+    gap: Floats, v0: Floats, v1: Floats, n0: int | Floats, n1: int | Floats
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Welch's t, dof, p and log10 p from a difference of means and the variances of the means."""
     with np.errstate(divide="ignore", invalid="ignore"):
