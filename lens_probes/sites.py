@@ -153,11 +153,24 @@ class SiteShape:
 
 
 class SiteShapes(dict[str, SiteShape]):
-    """The sites of a model; `left_out` says of others that it seems to have why they are none."""
+    """The sites of a model, and what was found of them when it was loaded.
+
+    Attributes
+    ----------
+    left_out
+        Of others that it seems to have: why they are none.
+    proof
+        Of each: `"proved"` by identities of the pass, `"equal to a hook"` on the Hugging Face
+        model, or `"unproved"`.
+    places
+        Where the Hugging Face model has it: a module's path in a block, and a side.
+    """
 
     def __init__(self, *shapes: Mapping[str, SiteShape]) -> None:
         super().__init__(*shapes)
         self.left_out: dict[str, str] = {}
+        self.proof: dict[str, str] = {}
+        self.places: dict[str, str] = {}
 
 
 SITES: Mapping[str, Site] = {

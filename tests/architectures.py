@@ -13,7 +13,12 @@ from typing import Any, Literal
 
 import torch
 from tiny_models import VOCABULARY, byte_level_tokenizer
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+)
 
 Side = Literal["in", "out"]
 Routes = Mapping[str, tuple[str, Side]]
@@ -230,6 +235,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "qwen2_moe": _experts(_EXPERTS, moe_intermediate_size=16, shared_expert_intermediate_size=16),
     "qwen3_moe": _experts(_EXPERTS, moe_intermediate_size=16),
     "olmoe": _experts(_EXPERTS),
+    "gpt_oss": _local_experts(_EXPERTS, sliding_window=5, layer_types=_WINDOWED_THEN_FULL),
     "granitemoe": _local_experts(
         {**_EXPERTS, "mlp_out": ("block_sparse_moe", "out")}, residual_multiplier=0.5,
         multiplied=0.5,
@@ -258,14 +264,24 @@ ARCHITECTURES: dict[str, Architecture] = {
     "helium": _llama({}),
 }
 # fmt: on
+# Kinds of model that are none of these: each is refused.
+OTHERS: dict[str, Mapping[str, Any]] = {
+    "bert": _SMALL,
+    "t5": {"vocab_size": VOCABULARY, "d_model": _D, "d_kv": 8, "d_ff": _MLP, "num_layers": 2},
+    "mamba": {"vocab_size": VOCABULARY, "hidden_size": _D, "num_hidden_layers": 2},
+}
 
 
 def save(name: str, folder: Path) -> Path:
     """A random model, its weights moved away from zeros and ones, and a tokenizer."""
     torch.manual_seed(0)
-    one = ARCHITECTURES[name]
-    config = AutoConfig.for_model(one.model_type or name, **one.settings)
-    model = AutoModelForCausalLM.from_config(config)
+    one = ARCHITECTURES.get(name)
+    settings = OTHERS[name] if one is None else one.settings
+    config = AutoConfig.for_model(one.model_type or name if one else name, **settings)
+    kind = {"bert": AutoModelForMaskedLM, "t5": AutoModelForSeq2SeqLM}.get(
+        name, AutoModelForCausalLM
+    )
+    model = kind.from_config(config)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))

@@ -76,7 +76,8 @@ def sites(*, model: str | None = None) -> None:
     Parameters
     ----------
     model
-        Show only this model's sites, with their widths.
+        Show only this model's sites, with their widths, how each was tested (see docs/sites.md),
+        and where its Hugging Face model has them.
     """
     shapes = None if model is None else load(ModelOptions(model=model, quiet=True)).shapes
     for site in SITES.values():
@@ -85,7 +86,8 @@ def sites(*, model: str | None = None) -> None:
         elif site.name in shapes:
             shape = shapes[site.name]
             width = f"{shape.heads} heads x {shape.d}" if shape.heads else str(shape.d)
-            print(f"{site.name:<15} {width:<14} {site.what}")
+            how, place = shapes.proof[site.name], shapes.places.get(site.name, "")
+            print(f"{site.name:<15} {width:<14} {how:<16} {site.what}{place and f'; {place}'}")
         elif site.name in shapes.left_out:
             print(f"{site.name:<15} left out: {shapes.left_out[site.name]}")
 

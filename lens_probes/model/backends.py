@@ -24,7 +24,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lens_probes.errors import InputError, one_line
-from lens_probes.model.check import check_logits, logits_of, refusal
+from lens_probes.model.check import Reference, check_logits, reference_of, refusal
 from lens_probes.model.gguf import check_blocks, check_weights
 from lens_probes.model.state import ending_after, weights_dtype
 
@@ -45,7 +45,7 @@ class Options:
     processing: Processing
 
 
-Loaded = tuple[Any, Any, Callable[[int], Any]]
+Loaded = tuple[Any, Any, Callable[[int], Any], Reference | None]
 
 
 @contextlib.contextmanager
@@ -101,7 +101,7 @@ def _hooked_from_hub(name: str, options: Options) -> Loaded:
         )  # fmt: skip
     # TransformerLens makes its tokenizer put BOS first, whatever the model was trained with.
     own = AutoTokenizer.from_pretrained(tl.cfg.tokenizer_name or name, trust_remote_code=False)
-    return _laid_out(tl), own, functools.partial(fresh_hooked, tl.cfg, tl.tokenizer)
+    return _laid_out(tl), own, functools.partial(fresh_hooked, tl.cfg, tl.tokenizer), None
 
 
 def _laid_out(tl: Any) -> Any:
@@ -136,7 +136,7 @@ def hooked_llama(folder: Path, options: Options) -> Loaded:
     )
 
     hf, tokenizer = _hugging_face(folder, options.dtype)
-    wanted = logits_of(hf.eval().to(options.device))
+    wanted = reference_of(hf.eval().to(options.device))
     c = hf.config
     cfg = transformer_lens.HookedTransformerConfig(
         model_name=str(c._name_or_path), original_architecture="LlamaForCausalLM",
@@ -160,7 +160,7 @@ def hooked_llama(folder: Path, options: Options) -> Loaded:
         fill_missing_keys: Any = tl.fill_missing_keys
         tl.load_state_dict(fill_missing_keys(weights), strict=False)
     check_logits(tl.eval(), folder, wanted)
-    return _laid_out(tl), tokenizer, functools.partial(fresh_hooked, cfg, tokenizer)
+    return _laid_out(tl), tokenizer, functools.partial(fresh_hooked, cfg, tokenizer), wanted
 
 
 def bridge(source: Path | str, options: Options) -> Loaded:
@@ -172,14 +172,14 @@ def bridge(source: Path | str, options: Options) -> Loaded:
         return boot(auto_model.from_config(hf.config, dtype=options.dtype))
 
     try:
-        wanted = logits_of(hf.eval().to(options.device))
+        wanted = reference_of(hf.eval().to(options.device))
         tl = boot(hf)
         check_logits(tl, source, wanted)
     except InputError:
         raise
     except Exception as error:  # whatever an adapter raises on what it was not made for
         raise refusal(source, hf, error) from error
-    return tl, tokenizer, fresh
+    return tl, tokenizer, fresh, wanted
 
 
 def fresh_bridge(tl: Any) -> Any:
@@ -270,6 +270,11 @@ def _hugging_face(source: Path | str, dtype: torch.dtype) -> tuple[Any, Any]:
     except InputError:
         raise
     except Exception as error:
+        if "for this kind of AutoModel" in str(error):
+            raise InputError(
+                f"model {source} is no causal language model (its config.json says another kind): "
+                "only those can be swept."
+            ) from error
         if not local:
             raise
         raise InputError(

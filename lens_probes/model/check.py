@@ -10,12 +10,16 @@ import contextlib
 import functools
 import importlib.metadata
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from lens_probes.errors import InputError, one_line
+from lens_probes.model.digest import foreign_hook
+from lens_probes.model.proof import NEEDED, PRECISE, identities, verdict
+from lens_probes.model.raw_hooks import Seen, places_of, recording, sample
 from lens_probes.model.state import computing, ending_after, weights_dtype
 from lens_probes.sites import SITES, Site, SiteShape, SiteShapes
 
@@ -60,15 +64,29 @@ def two_rows(config: Any) -> Int[torch.Tensor, "2 position"]:
     return rows
 
 
-def logits_of(hf: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens, and the logits of a Hugging Face model before anything is built around it."""
+@dataclass(frozen=True)
+class Reference:
+    """What a Hugging Face model does with some tokens before anything is built around it."""
+
+    tokens: Int[torch.Tensor, "2 position"]
+    logits: Float[torch.Tensor, "2 position d_vocab"]
+    seen: Seen
+
+
+def reference_of(hf: Any) -> Reference:
+    """Run two rows of tokens through a Hugging Face model and keep what hooks see."""
     tokens = two_rows(hf.config.get_text_config()).to(hf.device)
-    with torch.inference_mode(), torch.autocast(hf.device.type, enabled=False):
-        return tokens, hf(tokens, use_cache=False).logits
+    rows = (len(tokens), tokens.shape[1])
+    with contextlib.ExitStack() as stack:
+        seen = stack.enter_context(recording(hf, rows))
+        stack.enter_context(torch.inference_mode())
+        stack.enter_context(torch.autocast(hf.device.type, enabled=False))
+        logits = hf(tokens, use_cache=False).logits
+    return Reference(tokens, logits, seen)
 
 
-def check_logits(tl: Any, source: object, wanted: tuple[torch.Tensor, torch.Tensor]) -> None:
-    """Refuse a model whose logits are not those of `logits_of`, up to a constant.
+def check_logits(tl: Any, source: object, wanted: Reference) -> None:
+    """Refuse a model whose logits are not those of its reference, up to a constant.
 
     Raises
     ------
@@ -76,7 +94,7 @@ def check_logits(tl: Any, source: object, wanted: tuple[torch.Tensor, torch.Tens
         With both versions, since another one may be right. Logits that are not finite have a line
         of their own.
     """
-    tokens, reference = wanted
+    tokens, reference = wanted.tokens, wanted.logits
     if not torch.isfinite(reference).all():
         half = weights_dtype(tl) in (torch.float16, torch.bfloat16)
         raise InputError(
@@ -88,10 +106,7 @@ def check_logits(tl: Any, source: object, wanted: tuple[torch.Tensor, torch.Tens
     one, other = (x.double() - x.double().mean(-1, keepdim=True) for x in (found, reference))
     share = float((one - other).abs().max() / other.abs().max().clamp_min(1e-30))
     if not share <= _CLOSE.get(weights_dtype(tl), 1e-4):
-        versions = [
-            f"{name} {importlib.metadata.version(name)}"
-            for name in ("transformer-lens", "transformers")
-        ]
+        versions = _versions()
         raise InputError(
             f"model {source} cannot be read: through {versions[0]} its logits are off by "
             f"{share:.1e} of their size from {versions[1]}'s own; another version of "
@@ -99,23 +114,41 @@ def check_logits(tl: Any, source: object, wanted: tuple[torch.Tensor, torch.Tens
         )
 
 
-def site_shapes(tl: Any) -> SiteShapes:
+def _versions() -> list[str]:
+    names = ("transformer-lens", "transformers")
+    return [f"{name} {importlib.metadata.version(name)}" for name in names]
+
+
+def site_shapes(tl: Any, reference: Reference | None = None) -> SiteShapes:
     """Sites that every block has, with their axes, read off one pass that ends as others do.
+
+    Each site is tested in the same pass: by identities of `proof`, else by what hooks have seen.
 
     The two sequences of the pass differ in their last token: were activations before it to differ,
     the model would not be causal, and windows could not be cut after their targets.
 
+    Parameters
+    ----------
+    reference
+        Of the Hugging Face model that a bridge or a conversion was made of. Of a bridge without
+        one, hooks are put on what is in it.
+
     Raises
     ------
     InputError
-        A model that cannot be run, that is not causal, or that has no site.
+        A model that cannot be run, that is not causal, that has no site, or one that is wrong.
     """
     n_layers = int(tl.cfg.n_layers)
-    tokens = two_rows(tl.cfg).to(next(tl.parameters()).device)
-    wanted = dict.fromkeys([*(site.hook for site in SITES.values()), *_BOUNDARIES])
-    cache = hook_tensors(
-        tl, tokens, [f"blocks.{i}.{hook}" for i in range(n_layers) for hook in wanted]
-    )
+    tokens = two_rows(tl.cfg) if reference is None else reference.tokens
+    tokens = tokens.to(next(tl.parameters()).device)
+    wanted = dict.fromkeys([*(site.hook for site in SITES.values()), *_BOUNDARIES, *NEEDED])
+    names = [f"blocks.{i}.{hook}" for i in range(n_layers) for hook in wanted]
+    with contextlib.ExitStack() as stack:
+        seen = Seen() if reference is None else reference.seen
+        if reference is None and hasattr(tl, "original_model"):
+            rows = (len(tokens), tokens.shape[1])
+            seen = stack.enter_context(recording(tl.original_model, rows))
+        cache = hook_tensors(tl, tokens, names)
     found = SiteShapes()
     for site in SITES.values():
         hooks = [site.hook_name(layer) for layer in range(n_layers)]
@@ -137,9 +170,41 @@ def site_shapes(tl: Any) -> SiteShapes:
     if gate is not None and after is not None and gate.d != after.d:
         del found["mlp_pre"]
         found.left_out["mlp_pre"] = f"it has {gate.d} columns for {after.d} units (gate and up?)"
-    if not found:
-        raise InputError("this model has no site that can be read: it is of another kind.")
+    if set(found) <= {"resid_pre", "resid_post"}:
+        raise InputError(
+            "this model has no attention or MLP site that can be read: it is of another kind (a "
+            "state-space model?), and only transformers can be swept."
+        )
+    _prove(tl, tokens, cache, found, seen)
     return found
+
+
+def _prove(tl: Any, tokens: torch.Tensor, cache: Cache, shapes: SiteShapes, seen: Seen) -> None:
+    """Set what is known of each site; an error for one that is not what it should be."""
+    hooks = {site: SITES[site].hook for site in shapes}
+    exact = torch.get_float32_matmul_precision() == "highest"
+    close = PRECISE.get(weights_dtype(tl), 1e-4) * (1 if exact else 100)
+    with computing(tl, gradients=False):
+        logits = tl.run_with_hooks(tokens, return_type="logits", fwd_hooks=[])
+        known = identities(tl, cache, hooks, logits)
+    changed = foreign_hook(tl) is not None
+    values = {
+        site: {i: sample(cache[f"blocks.{i}.{hook}"]) for i in range(int(tl.cfg.n_layers))}
+        for site, hook in hooks.items()
+    }
+    shapes.places.update(places_of(values, shapes, seen, close / 10))
+    wrong: dict[str, str] = {}
+    for site in shapes:
+        shapes.proof[site], fails = verdict(site, known, site in shapes.places, close)
+        if fails is not None:
+            said = f"{fails.text} is off by {fails.error:.0e} of its size in layer {fails.layer}"
+            wrong[site] = said
+    if wrong and not changed:
+        raise InputError(
+            f"this model cannot be read through {_versions()[0]}: {' or '.join(wrong)} is not what "
+            f"its name says ({'; '.join(dict.fromkeys(wrong.values()))}); another version of "
+            "transformer-lens may have it right."
+        )
 
 
 def hook_tensors(tl: Any, tokens: torch.Tensor, names: list[str]) -> Cache:

@@ -109,6 +109,11 @@ class LensModel(ModelParts):
         return mid_is_whole(self.tl, self.whole)
 
     @property
+    def proof(self) -> dict[str, str]:
+        """Site -> `"proved"`, `"equal to a hook"` or `"unproved"`, as tested when it was loaded."""
+        return dict(self.shapes.proof)
+
+    @property
     def weights_digest(self) -> str:
         """sha256 over names, types and bytes of all parameters, as they are now."""
         return weights_digest(self.tl)
@@ -170,6 +175,7 @@ class LensModel(ModelParts):
             "dtype": str(self.dtype).removeprefix("torch."),
             "device": self.device.type,
             "foreign_hook": self.foreign_hook,
+            "proof": self.proof,
             "n_layers": self.n_layers,
             "d_model": int(self.cfg.d_model),
             "bos_token": None if tokenizer is None else tokenizer.bos_token,
@@ -249,21 +255,21 @@ def load_model(
     if name == BUNDLED:
         folder = converted_gguf(bundled_gguf())
         if HAS_HOOKED_TRANSFORMER:
-            tl, tokenizer, fresh = hooked_llama(folder, options)
+            tl, tokenizer, fresh, reference = hooked_llama(folder, options)
         else:
-            tl, tokenizer, fresh = bridge(folder, options)
+            tl, tokenizer, fresh, reference = bridge(folder, options)
     elif path.suffix.lower() == ".gguf":
         if not path.is_file():
             raise InputError(f"no GGUF file {name}: check the path.")
-        tl, tokenizer, fresh = bridge(converted_gguf(path), options)
+        tl, tokenizer, fresh, reference = bridge(converted_gguf(path), options)
     elif path.is_dir():
-        tl, tokenizer, fresh = bridge(path, options)
+        tl, tokenizer, fresh, reference = bridge(path, options)
         if not any((path / file).exists() for file in _TOKENIZER_FILES):
             tokenizer = None  # transformers invents one; examples from tokens need none
     else:
-        tl, tokenizer, fresh = from_hub(name, options)
+        tl, tokenizer, fresh, reference = from_hub(name, options)
     tl.eval()
-    return LensModel(tl, tokenizer, name, processing, fresh, _shapes(tl))
+    return LensModel(tl, tokenizer, name, processing, fresh, _shapes(tl, reference))
 
 
 def load_again(recipe: ModelRecipe) -> LensModel:

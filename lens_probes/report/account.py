@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -127,7 +127,23 @@ def _where_units_come_from(result: SweepData) -> dict[str, object]:
     if model is None:
         return {"activations": result.provenance["activations"]["from"]}
     size = f"{model.get('n_layers')} layers, width {model.get('d_model')}"
-    return {"model": f"{model.get('source')}: {size}"}
+    tested = _tested(model, result.provenance.get("sites", ()))
+    return {"model": f"{model.get('source')}: {size}", **tested}
+
+
+def _tested(model: Mapping[str, Any], sites: Sequence[str]) -> dict[str, object]:
+    """How the sites that were read were tested at load, and which are not Hugging Face's."""
+    proof, differs = model.get("proof", {}), model.get("weights", {}).get("differs_at", ())
+    facts: dict[str, object] = {}
+    kinds = dict.fromkeys(proof[site] for site in sites if site in proof)
+    if kinds:
+        facts["sites, tested when the model was loaded"] = "; ".join(
+            f"{', '.join(site for site in sites if proof.get(site) == kind)}: {kind}"
+            for kind in kinds
+        )
+    if other := [site for site in sites if site in differs]:
+        facts["not as in the Hugging Face model"] = f"{', '.join(other)} (weights were processed)"
+    return facts
 
 
 def decided(result: SweepData) -> dict[str, object]:

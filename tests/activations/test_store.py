@@ -158,7 +158,7 @@ def test_weights_changed_in_place_are_other_weights(
 
 def hooked(folder: Path) -> LensModel:
     """As the bundled model is loaded on TransformerLens 3."""
-    tl, tokenizer, fresh = hooked_llama(folder, Options("cpu", torch.float32, "none"))
+    tl, tokenizer, fresh, _ = hooked_llama(folder, Options("cpu", torch.float32, "none"))
     return LensModel(tl.eval(), tokenizer, str(folder), "none", fresh, _shapes(tl))
 
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from architectures import ARCHITECTURES, Architecture, save
+from architectures import ARCHITECTURES, OTHERS, Architecture, save
 from transformers import AutoModelForCausalLM
 
 import lens_probes as lp
 from lens_probes.model.load import LensModel
+from lens_probes.model.proof import UNPROVED
 from lens_probes.sites import SITES
 from lens_probes.units.direct_effect import _logits, _multiplied
 
@@ -108,6 +109,7 @@ def test_every_site_is_what_a_hook_on_the_raw_model_sees(folder: Path, name: str
     one = ARCHITECTURES[name]
     sites = {*one.routes, *(site for part in one.fused for site in part.sites)}
     assert set(model.shapes) == (sites | {"resid_pre", "resid_post"}) - one.missing
+    assert UNPROVED not in model.proof.values()
     raw = raw_model(folder)
     wanted = raw_sites(raw, one)
     examples = lp.Examples.from_tokens(IDS.numpy(), -1, [0, 1])
@@ -120,6 +122,14 @@ def test_every_site_is_what_a_hook_on_the_raw_model_sees(folder: Path, name: str
         assert worst < 1e-5, (layer, site, worst)
     writes_where_it_says(model, raw, one)
     effect_of_a_unit(model, raw, name)
+
+
+@pytest.mark.parametrize(("folder", "name"), [(n, n) for n in OTHERS], indirect=["folder"])
+def test_a_model_of_another_kind_is_refused_in_one_line(folder: Path, name: str) -> None:
+    model, refused = loaded(folder)
+    assert model is None, name
+    assert "\n" not in refused
+    assert len(refused) < 400
 
 
 def writes_where_it_says(model: LensModel, raw: Any, one: Architecture) -> None:

@@ -98,10 +98,10 @@ def test_weights_lie_as_the_forward_pass_reads_them(
     tiny_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = Options("cpu", torch.float32, "none")
-    laid_out, _, fresh = hooked_llama(tiny_folders["llama"], options)
+    laid_out, _, fresh, _ = hooked_llama(tiny_folders["llama"], options)
     fresh_laid_out = fresh(0)
     monkeypatch.setattr("lens_probes.model.backends._laid_out", lambda tl: tl)
-    as_loaded, _, fresh = hooked_llama(tiny_folders["llama"], options)
+    as_loaded, _, fresh, _ = hooked_llama(tiny_folders["llama"], options)
     ids = torch.arange(24).reshape(2, 12)
     for one, two in [(laid_out, as_loaded), (fresh_laid_out, fresh(0))]:
         assert torch.equal(one(ids), two(ids))

@@ -70,7 +70,7 @@ def test_a_hooked_transformer_made_by_hand_gives_the_numbers_of_load_model(
     from lens_probes.model.load import _shapes
 
     options = Options("cpu", torch.float32, "none")
-    tl, tokenizer, fresh = hooked_llama(tiny_folders["llama"], options)
+    tl, tokenizer, fresh, _ = hooked_llama(tiny_folders["llama"], options)
     loaded = LensModel(tl, tokenizer, "by name", "none", fresh, _shapes(tl))
     by_hand = hooked_tiny(tiny_folders["llama"], processing="none").tl
     assert np.array_equal(read(by_hand), read(loaded))
