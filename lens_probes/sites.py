@@ -171,6 +171,11 @@ class SiteShapes(dict[str, SiteShape]):
         self.left_out: dict[str, str] = {}
         self.proof: dict[str, str] = {}
         self.places: dict[str, str] = {}
+        for given in shapes:
+            if isinstance(given, SiteShapes):
+                self.left_out |= given.left_out
+                self.proof |= given.proof
+                self.places |= given.places
 
 
 SITES: Mapping[str, Site] = {

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from lens_probes.errors import InputError, given_as, one_line, unknown
 from lens_probes.model.check import hook_tensors, two_rows
 from lens_probes.model.load import LensModel
+from lens_probes.model.proof import UNPROVED
 from lens_probes.sites import (
     SITES,
     Site,
@@ -41,7 +42,6 @@ def with_sites(
         layer, a function that fails or whose units of an example depend on other examples.
     """
     shapes, own = SiteShapes(model.shapes), dict(model.own_sites)
-    shapes.left_out = model.shapes.left_out
     names: list[str] = []
     for given in listed_sites(sites, model.shapes):
         given_as("a site", given, str | Site, "a name, or a Site")
@@ -56,10 +56,12 @@ def with_sites(
             base = hook_site(site.base) or SITES[site.base]
         if base.name not in SITES and base.name not in shapes:
             shapes[base.name] = _hook_shape(model, base)
+            shapes.proof[base.name] = UNPROVED
             own[base.name] = base
         check_sites([base.name], shapes)
         if site.function is not None:
             shapes[site.name] = SiteShape(None, _width(site, shapes[base.name].n_units))
+            shapes.proof[site.name] = shapes.proof.get(base.name, UNPROVED)
             own[site.name] = site
     chosen = check_sites(names, shapes)
     return dataclasses.replace(model, shapes=shapes, own_sites=own), chosen

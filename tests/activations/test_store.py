@@ -379,7 +379,7 @@ def test_refusals(tiny_model: LensModel, examples: lp.Examples, tmp_path: Path) 
     for folder in ("/proc/nowhere", tmp_path / "file"):
         with pytest.raises(lp.InputError, match=r"cannot write .*name another folder"):
             lp.collect(tiny_model, examples, sites=["k"], store=folder)
-    hook = (forward.SITES["k"].hook_name(0), lambda value, hook: value * 0)
+    hook = (lp.SITES["k"].hook_name(0), lambda value, hook: value * 0)
     with (
         tiny_model.tl.hooks(fwd_hooks=[hook]),
         pytest.raises(lp.InputError, match=r"a hook of yours at blocks.0.attn"),

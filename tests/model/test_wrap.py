@@ -82,6 +82,15 @@ def test_a_hooked_transformer_made_by_hand_gives_the_numbers_of_load_model(
     assert "untrained" in " ".join(again.layers.columns)
 
 
+def test_a_saved_result_of_one_is_read_again(tiny_folders: dict[str, Path], tmp_path: Path) -> None:
+    tl = bridge_by_hand(tiny_folders["gpt2"])
+    result = lp.sweep(tl, EXAMPLES, sites=["q"], **FEW)
+    result.save(tmp_path / "run")
+    again = lp.SweepResult.load(tmp_path / "run").provenance["model"]
+    assert again == result.provenance["model"]
+    assert again["proof"]["q"] == "proved"
+
+
 def test_processing_is_read_off_the_weights(
     tiny_folders: dict[str, Path], tiny_models: dict[str, LensModel]
 ) -> None:

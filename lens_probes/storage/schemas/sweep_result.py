@@ -15,13 +15,25 @@ Groups = Annotated[list[int], Field(min_length=1, max_length=2)]
 _SHIPPED = ("grammar", "proper_noun", "negation", "category", "token_length", "context", "labelled")
 
 
+class WeightProcessing(Saved):
+    """What was done to a model's weights before they were used."""
+
+    norms_folded: bool
+    writing_weights_centred: bool
+    unembedding_centred: bool
+    value_biases_folded: bool
+    differs_at: list[str]
+
+
 class OneModel(Saved):
     """Where activations come from."""
 
     source: str
     weights_sha256: Sha256
     config_sha256: Sha256 | None = None
-    processing: Literal["none", "standard"]
+    processing: Literal["none", "standard", "as given"]
+    weights: WeightProcessing | None = None
+    proof: dict[str, Literal["proved", "equal to a hook", "unproved"]] = Field(default_factory=dict)
     dtype: str
     device: str
     n_layers: int
