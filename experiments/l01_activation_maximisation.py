@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 
+import lens_probes as lp
 from lens_probes.course import Lesson, Outcome, Setting, script_main
 from lens_probes.course.drawings import lines
-from lens_probes.maximize import maximize, top_contexts
 
 LESSON = Lesson("L01", "Activation maximisation", "gpt2", (), (2_000, 800))
 
@@ -20,11 +20,13 @@ def run(setting: Setting) -> Outcome:
     steps = setting.size("steps", course=500, machine=60, quick=10)
     n = setting.size("windows", course=1000, machine=40, quick=12)
     text = setting.some_text(course=32_000_000, machine=400_000, quick=100_000)
-    seen = top_contexts(
+    seen = lp.maximize.top_contexts(
         model, text, site="resid_pre", layer=layer, units=[unit], n_windows=n,
         length=min(32, int(model.cfg.n_ctx)), k=5, n_random=5, per_quantile=3, seed=setting.seed,
     )  # fmt: skip
-    made = maximize(model, site="resid_pre", layer=layer, unit=unit, steps=steps, seed=setting.seed)
+    made = lp.maximize.maximize(
+        model, site="resid_pre", layer=layer, unit=unit, steps=steps, seed=setting.seed
+    )
     highest = float(seen.top.value[0, 0])
     reached = float(made.activation[0])
     top = ", ".join(repr(one.token) for one in seen.contexts(unit, kinds=("top",)))

@@ -6,19 +6,15 @@ import sys
 
 import numpy as np
 
-from lens_probes.course import Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.course.claim import Value
+import lens_probes as lp
+from lens_probes.course import Found, Lesson, Outcome, Setting, script_main
 from lens_probes.course.drawings import lines
-from lens_probes.course.grammar import PASSAGE
-from lens_probes.course.intervals import ERROR, halves, interval
 from lens_probes.errors import InputError
-from lens_probes.model.load import LensModel
-from lens_probes.residual import StreamCorrelation, block_sums, stream_correlation
 
 LESSON = Lesson("L06", "The residual stream", "gpt2", ("L06.a", "L06.b"), (500, 500))
 
 
-def by_layer(found: StreamCorrelation, name: str) -> np.ndarray:
+def by_layer(found: lp.residual.StreamCorrelation, name: str) -> np.ndarray:
     """r [layer, token] of tokens that are no attention sink; NaN for the others."""
     r = np.where(found.at_sink, np.nan, getattr(found, name))
     return np.asarray(r.reshape(len(r), -1), np.float64)
@@ -26,57 +22,51 @@ def by_layer(found: StreamCorrelation, name: str) -> np.ndarray:
 
 def run(setting: Setting) -> Outcome:
     """A passage; the course's layers 10 to 11, and every layer."""
-    model = setting.model
-    tokens = model.tokenizer(PASSAGE, add_special_tokens=False)["input_ids"]
-    tokens = tokens[: min(200, int(model.cfg.n_ctx))]
+    models = (setting.model, setting.untrained)
+    tokens = setting.model.tokenizer(setting.passage, add_special_tokens=False)["input_ids"]
+    tokens = tokens[: min(200, int(setting.model.cfg.n_ctx))]
     layer = setting.layer(10, of=12)
-    errors = []
-    for one in (model, setting.untrained):
-        if "attn_out" not in one.shapes:
-            raise InputError("this model has no site attn_out.")
-        errors.append(block_sums(one, tokens, layer).max_relative_error)
+    if "attn_out" not in setting.model.shapes:
+        raise InputError("this model has no site attn_out.")
+    error, bare_error = (
+        {"error": lp.residual.block_sums(one, tokens, layer).max_relative_error} for one in models
+    )
+    found, bare = (lp.residual.stream_correlation(one, tokens) for one in models)
+    masked, bare_masked = by_layer(found, "r_masked"), by_layer(bare, "r_masked")
 
-    def correlate(one: LensModel) -> tuple[StreamCorrelation, np.ndarray]:
-        found = stream_correlation(one, tokens)
-        return found, by_layer(found, "r_masked")
+    def medians(r: np.ndarray) -> Found:
+        """The median token, in the course's layer and in the layer where that is lowest."""
+        of_layer = np.nanmedian(r, axis=1)
+        return {"r_masked": of_layer[layer], "r_masked_lowest": of_layer.min()}
 
-    (found, masked), (_, bare) = correlate(model), correlate(setting.untrained)
-    median, raw = np.nanmedian(masked, axis=1), np.nanmedian(by_layer(found, "r"), axis=1)
-    bare_median = np.nanmedian(bare, axis=1)
-    rng = np.random.default_rng(setting.seed)
-    drawn = [
-        np.nanmedian(masked[:, half], axis=1) for half in halves(len(tokens), setting.draws, rng)
-    ]
-    at, lowest = float(median[layer]), float(median.min())
-    values = {
-        "r_masked": Value(at, *interval([float(d[layer]) for d in drawn], at),
-                          untrained=float(bare_median[layer])),
-        "r_masked_lowest": Value(lowest, *interval([float(d.min()) for d in drawn], lowest),
-                                 untrained=float(bare_median.min())),
-    }  # fmt: skip
+    n = len(tokens)
+    sums = setting.measure_items(lambda _: error, n, "tokens", draws=0, untrained=bare_error)
+    states = setting.measure_items(
+        lambda rows: medians(masked[:, rows]), n, "tokens", draws=setting.draws,
+        untrained=medians(bare_masked),
+    )  # fmt: skip
+    curves = {"masked": masked, "raw": by_layer(found, "r"), "masked, untrained": bare_masked}
+    layers, median = range(len(masked)), {k: np.nanmedian(r, axis=1) for k, r in curves.items()}
     sinks = sorted({one.position for one in found.sinks})
-    layers = list(range(model.n_layers))
     return Outcome(
         (
-            Measured("L06.a", "both", {"error": Value(errors[0], untrained=errors[1])},
-                     f"{len(tokens)} tokens", f"layer {layer}; ||sum - next|| / ||next||"),
-            Measured("L06.b", "both", values, f"{len(tokens)} tokens",
-                     f"layer {layer} and the lowest of all; median over tokens that are no sink; "
-                     f"dimensions with robust z above {found.outlier_z:g} masked",
-                     ERROR.format(n=len(drawn)) + "the tokens"),
+            sums.claim("L06.a", "both", how=f"layer {layer}; ||sum - next|| / ||next||"),
+            states.claim("L06.b", "both", how=f"layer {layer} and the lowest of all; median over "
+                         "tokens that are no sink; dimensions with robust z above "
+                         f"{found.outlier_z:g} masked"),
         ),
         {
             "r": lines(
-                {"masked": (layers, median), "raw": (layers, raw),
-                 "masked, untrained": (layers, bare_median)},
-                title="Successive states of a token", x="layer", y="r over dimensions",
+                {name: (layers, r) for name, r in median.items()}, x="layer",
+                title="Successive states of a token", y="r over dimensions",
                 caption="Median over tokens; attention sinks left out.",
             )
         },
         lines=(
             f"attention sinks ({found.sink_ratio:g} times the median norm or more) at positions "
             f"{sinks or 'none'}",
-            f"lowest raw r {raw.min():.3f}, lowest masked {lowest:.3f} in layer {median.argmin()}",
+            f"lowest raw r {median['raw'].min():.3f}, lowest masked {median['masked'].min():.3f} "
+            f"in layer {median['masked'].argmin()}",
         ),
     )  # fmt: skip
 

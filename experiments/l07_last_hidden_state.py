@@ -8,13 +8,11 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM
 
-from lens_probes.course import Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.course.claim import Value
+import lens_probes as lp
+from lens_probes.course import Lesson, Numbers, Outcome, Setting, script_main
 from lens_probes.course.drawings import lines
-from lens_probes.course.grammar import PASSAGE
 from lens_probes.errors import InputError, one_line
 from lens_probes.model.gguf import bundled_gguf, converted_gguf
-from lens_probes.residual import hidden_states
 
 LESSON = Lesson("L07", "The last hidden state", "gpt2", ("L07.a",), (200, 200))
 
@@ -34,23 +32,23 @@ def reference(source: str, tokens: list[int]) -> np.ndarray:
 def run(setting: Setting) -> Outcome:
     """One passage through both implementations."""
     model = setting.model
-    tokens = model.tokenizer(PASSAGE, add_special_tokens=False)["input_ids"]
+    tokens = model.tokenizer(setting.passage, add_special_tokens=False)["input_ids"]
     tokens = list(tokens[: min(100, int(model.cfg.n_ctx))])
     how = "relative to the state's norm, the largest over tokens; hook: this toolkit's cache"
     try:
         states = reference(model.source, tokens)
     except InputError as error:
-        return Outcome(
-            (Measured("L07.a", "both", {}, f"{len(tokens)} tokens", how, missing=str(error)),)
-        )
-    found = hidden_states(model, tokens).difference(states)
+        none = Numbers({}, f"{len(tokens)} tokens", missing=str(error))
+        return Outcome((none.claim("L07.a", "both", how=how),))
+    found = lp.residual.hidden_states(model, tokens).difference(states)
     parts = {
-        "penultimate": Value(float(found.hook_relative[-2])),
-        "last": Value(float(found.hook_relative[-1])),
-        "normed": Value(found.normed_relative),
+        "penultimate": float(found.hook_relative[-2]),
+        "last": float(found.hook_relative[-1]),
+        "normed": found.normed_relative,
     }
+    numbers = setting.measure_items(lambda _: parts, len(tokens), "tokens", draws=0)
     return Outcome(
-        (Measured("L07.a", "both", parts, f"{len(tokens)} tokens", how),),
+        (numbers.claim("L07.a", "both", how=how),),
         {
             "difference": lines(
                 {"hook v hidden state": (list(range(len(states))), found.hook_relative)},

@@ -3,94 +3,120 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 
 import lens_probes as lp
-from lens_probes.course import Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.course.grammar import PASSAGE, lone_words, marked
-from lens_probes.course.profiles import (
-    count_tested,
-    max_t_threshold,
-    share_of_tested,
-    untrained_by_itself,
-    word_z,
-)
-from lens_probes.course.spread import INTERVAL, NULL, Profile, Sample, spread
+from lens_probes.course import Data, Found, Lesson, Numbers, Outcome, Setting, script_main
+from lens_probes.errors import InputError
+from lens_probes.examples.tokenised import tokenised
 from lens_probes.report import heatmap_html
+from lens_probes.texts.load import Document, Text
+from lens_probes.texts.tagging import load_tagger
 
 LESSON = Lesson(
     "L09", "Nouns against verbs", "EleutherAI/gpt-neo-125M", ("L09.a", "L09.b"), (2_400, 1_600)
 )
-ALPHA = 0.05
 
 
-def paired_shares(sample: Sample) -> Mapping[str, float]:
-    """The lesson's test: noun k with verb k in the order of the lists, Bonferroni."""
-    (x,) = sample.arrays.values()
-    n = min((sample.label == 0).sum(), (sample.label == 1).sum())
-    rows = np.concatenate([np.flatnonzero(sample.label == k)[:n] for k in (0, 1)])
-    found = lp.stats.paired(x[rows], sample.label[rows], n_pairings=0)
-    passed = np.nan_to_num(found.paired_p, nan=1.0) <= ALPHA / x.shape[1]
-    return _both(passed, found.paired_t, sample)
+def course(data: Data) -> pd.DataFrame:
+    """The lesson's test: paired t in the order of the lists, Bonferroni."""
+    return lp.sweep_activations(data.activations, data.examples, preset="course").units
 
 
-def word_shares(threshold: float) -> Profile:
-    """Unpaired, over word types, the largest |t| of the layer."""
+def shares(units: pd.DataFrame) -> Found:
+    """Significant units of the tested ones, and those that are higher for nouns and for verbs."""
+    passed, n = units[units["significant"]], int((units["status"] != "constant").sum())
+    return {
+        "share": (len(passed), n),
+        "share_noun": (int((passed["direction"] < 0).sum()), n),
+        "share_verb": (int((passed["direction"] > 0).sum()), n),
+    }
 
-    def profile(sample: Sample) -> Mapping[str, float]:
-        (key,) = sample.arrays
-        t = word_z(sample, key)
-        return _both(np.nan_to_num(np.abs(t)) > threshold, t, sample)
 
-    return profile
+def on_passage(setting: Setting, data: Data) -> Numbers:
+    """AUC of the noun unit for nouns and of the verb unit for verbs, over tokens of a passage."""
+    tokens, marks = tagged(setting)
+
+    def values(data: Data) -> list[np.ndarray]:
+        t = lp.stats.ttest(data.x, data.examples.label).t
+        model = setting.model if data.is_trained else setting.untrained
+        (key,) = data.activations
+        units = (int(np.nanargmin(t)), int(np.nanargmax(t)))
+        painted = [lp.paint(model, [tokens], layer=key[0], site=key[1], unit=u)[0] for u in units]
+        return [sign * np.array(one.values) for sign, one in zip((-1, 1), painted, strict=True)]
+
+    def aucs(x: list[np.ndarray], rows: np.ndarray, marks: np.ndarray = marks) -> Found:
+        scores = [lp.stats.auc(one[rows, None], mark[rows]).auc[0]
+                  for one, mark in zip(x, marks, strict=True)]  # fmt: skip
+        return dict(zip(("auc_noun", "auc_verb"), scores, strict=True))
+
+    here, bare = values(data), values(data.untrained)
+    rows, rng = np.arange(1, len(tokens)), np.random.default_rng(setting.seed)
+    null = [aucs(here, rows, marks[:, np.r_[0, rng.permutation(rows)]])
+            for _ in range(setting.draws)]  # fmt: skip
+    return setting.measure_items(
+        lambda part: aucs(here, part + 1), len(rows), "tokens", null=null,
+        untrained=aucs(bare, rows), null_is="labels shuffled over tokens",
+        said=f"{marks[0].sum()} nouns, {marks[1].sum()} verbs of {len(tokens)} tokens",
+    )  # fmt: skip
 
 
-def _both(passed: np.ndarray, t: np.ndarray, sample: Sample) -> dict[str, float]:
-    n = count_tested(sample, list(sample.arrays))
-    chosen = {"share": passed, "share_noun": passed & (t < 0), "share_verb": passed & (t > 0)}
-    shares = {name: share_of_tested(some, n) for name, some in chosen.items()}
-    return shares | {f"{name}_of": n for name in chosen}
+def tagged(setting: Setting) -> tuple[np.ndarray, np.ndarray]:
+    """Ids of the passage; which tokens end a noun, and which a verb [2, token]."""
+    text = Text("passage", (Document("passage", "passage", setting.passage),), "of this project")
+    (document,) = tokenised(text, setting.model.tokenizer)
+    ids, ends = document.ids[: int(setting.model.cfg.n_ctx)], np.asarray(document.end_char)
+    marks = np.zeros((2, len(ids)), dtype=int)
+    for word in load_tagger("perceptron")(setting.passage):
+        at = int(np.searchsorted(ends, word.end))
+        if at < len(ids):
+            marks[0, at] |= word.pos in ("NOUN", "PROPN")
+            marks[1, at] |= word.pos in ("VERB", "AUX")
+    return ids, marks
 
 
 def run(setting: Setting) -> Outcome:
     """Lone words as in the lesson; and last tokens after a space and a BOS token, unpaired."""
     layer = setting.layer(8, of=12)
-    plain, spaced = lone_words(setting, layer), lone_words(setting, layer, bos=True)
-    course = spread(paired_shares, plain, draws=setting.draws, seed=setting.seed)
+    has_bos = setting.model.tokenizer.bos_token_id is not None
+    careful = lp.GrammarProbe(leading_space=True, bos=has_bos, read="last")
+    plain = setting.read(lp.GrammarProbe.course(), ["mlp_pre"], [layer])
+    spaced = setting.read(careful, ["mlp_pre"], [layer])
 
-    def over_words(sample: Sample) -> Profile:
-        return word_shares(max_t_threshold(sample, min_per_word=1, seed=setting.seed))
+    tokens = setting.measure(lambda data: shares(course(data)), plain)
+    groups = setting.measure_over_groups(lambda _, tested: shares(tested.units), spaced.unpaired())
+    missing, marked = "", [Numbers({}, "0 tokens")] * 2
+    try:
+        marked = [on_passage(setting, data) for data in (plain, spaced)]
+    except InputError as error:  # the tagger is not installed
+        missing = str(error)
 
-    words = untrained_by_itself(
-        spread(over_words(spaced.sample()), spaced, draws=setting.draws, seed=setting.seed),
-        spaced, over_words,
-    )  # fmt: skip
-    x, label = plain.activations[layer, "mlp_pre"], plain.examples.label
-    pairs = lp.stats.paired(x, label, plain.examples.pair)
-    t = lp.stats.ttest(x, label).t
-    best = int(np.nanargmax(np.abs(t)))
-    by_word, null = INTERVAL["word"].format(n=setting.draws), NULL.format(n=setting.draws)
-    tokens = setting.model.tokenizer(PASSAGE, add_special_tokens=False)["input_ids"]
+    units = course(plain)
+    best = units.iloc[units["t"].abs().argmax()]
+    ids = setting.model.tokenizer(setting.passage, add_special_tokens=False)["input_ids"]
+    ids = ids[: int(setting.model.cfg.n_ctx)]
+    how = "a passage on randomness of our own; position 0 left out"
     painted = [
-        lp.paint(setting.model, [tokens[: int(setting.model.cfg.n_ctx)]], layer=layer,
-                 site="mlp_pre", unit=int(unit), titles=[title])[0]
-        for title, unit in (("noun unit", np.nanargmin(t)), ("verb unit", np.nanargmax(t)))
-    ]  # fmt: skip
+        lp.paint(setting.model, [ids], layer=layer, site="mlp_pre", unit=int(unit), titles=[name])[
+            0
+        ]
+        for name, unit in (("noun unit", units["t"].argmin()), ("verb unit", units["t"].argmax()))
+    ]
     return Outcome(
         (
-            Measured("L09.a", "course", course, "100 nouns, 100 verbs",
-                     f"layer {layer}, paired t in the order of the lists", by_word, null),
-            Measured("L09.a", "rigorous", words, "100 nouns, 100 verbs",
-                     f"layer {layer}, after a BOS token, unpaired, max-T", by_word, null),
-            marked(setting, plain, "course"),
-            marked(setting, spaced, "rigorous"),
+            tokens.claim("L09.a", "course", how=f"layer {layer}, paired t in the lists' order"),
+            groups.claim("L09.a", "rigorous",
+                         how=f"layer {layer}, after a BOS token, unpaired, max-T over groups"),
+            marked[0].claim("L09.b", "course", how=how, missing=missing),
+            marked[1].claim("L09.b", "rigorous", how=f"units found after a BOS token; {how}",
+                            missing=missing),
         ),
         {"heatmap": heatmap_html(painted)},
         lines=(
-            f"L{layer}.mlp_pre.{best}: t {t[best]:.1f}; paired {pairs.paired_t[best]:.1f} paired, "
-            f"{pairs.paired_t_low[best]:.1f} to {pairs.paired_t_high[best]:.1f} at random",
+            f"{best['name']}: t {best['t']:.1f}; paired {best['paired_t']:.1f}, "
+            f"{best['paired_t_low']:.1f} to {best['paired_t_high']:.1f} in random pairings",
         ),
     )  # fmt: skip
 

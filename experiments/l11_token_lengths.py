@@ -8,42 +8,42 @@ import numpy as np
 
 import lens_probes as lp
 from lens_probes.course import Lesson, Outcome, Setting, script_main
-from lens_probes.course.drawings import lines
-from lens_probes.course.length import length_examples
+from lens_probes.course.drawings import histograms
 
 LESSON = Lesson("L11", "Token length: the data", "EleutherAI/gpt-neo-125M", (), (1_700, 220))
 
 
 def run(setting: Setting) -> Outcome:
     """Lengths, groups, and how activations of the three groups are distributed."""
-    examples = length_examples(setting)
-    assert examples.value is not None
-    length = examples.value
-    layer = setting.layer(5, of=12)
+    n = setting.size("sequences", course=16, machine=8, quick=2)
+    longest = min(512, int(setting.model.cfg.n_ctx) // 2)
+    length = setting.size("tokens in a sequence", course=512, machine=longest, quick=longest // 2)
+    probe = lp.TokenLengthProbe.course(
+        setting.text, n_sequences=n, length=length, seed=setting.seed
+    )
+    examples, layer = setting.examples(probe), setting.layer(5, of=12)
     x = lp.collect(setting.model, examples, sites=["mlp_pre"], layers=[layer])[layer, "mlp_pre"]
-    median = float(np.median(length))
+
+    characters = examples.value
+    assert characters is not None
+    median = float(np.median(characters))
     groups = {
-        f"shorter than {median:.0f}": length < median,
-        f"{median:.0f} characters": length == median,
-        f"longer than {median:.0f}": length > median,
+        f"shorter than {median:.0f}": characters < median,
+        f"{median:.0f} characters": characters == median,
+        f"longer than {median:.0f}": characters > median,
     }
-    edges = np.linspace(np.quantile(x, 0.001), np.quantile(x, 0.999), 81)
-    middle = (edges[1:] + edges[:-1]) / 2
-    curves = {
-        name: (middle.tolist(), np.histogram(x[rows], edges, density=True)[0].tolist())
-        for name, rows in groups.items() if rows.any()
-    }  # fmt: skip
     sizes = ", ".join(f"{name} {int(rows.sum()):,}" for name, rows in groups.items())
     return Outcome(
         figures={
-            "groups": lines(
-                curves, title=f"Layer {layer}: activations of short, middle and long tokens",
-                caption=f"All units pooled; {len(length):,} tokens.", x="activation", y="density",
+            "groups": histograms(
+                {name: x[rows] for name, rows in groups.items() if rows.any()},
+                title=f"Layer {layer}: activations of short, middle and long tokens",
+                caption=f"All units pooled; {len(characters):,} tokens.", x="activation",
             )
         },
         lines=(
-            f"{len(length):,} tokens, {length.min():.0f} to {length.max():.0f} characters, median "
-            f"{median:.0f} (the course: 8,192 tokens, 1 to 16, median 4)",
+            f"{len(characters):,} tokens, {characters.min():.0f} to {characters.max():.0f} "
+            f"characters, median {median:.0f} (the course: 8,192 tokens, 1 to 16, median 4)",
             sizes,
         ),
     )  # fmt: skip

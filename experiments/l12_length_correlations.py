@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 
-from lens_probes.course import Doubt, Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.course.claim import Side
+import lens_probes as lp
+from lens_probes.course import Data, Doubt, Found, Lesson, Outcome, Setting, script_main
 from lens_probes.course.drawings import lines
-from lens_probes.course.length import length_examples, length_sums, length_values
-from lens_probes.course.spread import INTERVAL, pick
 
 LESSON = Lesson(
     "L12", "Token length over the layers", "EleutherAI/gpt-neo-125M",
@@ -24,48 +25,83 @@ PARTS = {
 }
 
 
+def correlations(data: Data) -> pd.DataFrame:
+    """r of each unit with length, and given the log of the token's count [layer, unit]."""
+    return lp.sweep_activations(data.activations, data.examples, preset="course").units
+
+
+def numbers(units: pd.DataFrame, column: str) -> Found:
+    """How r is distributed over the units of the layers."""
+    r = units.pivot(index="layer", columns="unit", values=column).to_numpy()
+    n, sixth = len(r), max(1, len(r) // 6)
+    last, middle = r[-sixth:], r[n // 4 : max(n // 4 + 1, n - n // 4)]
+    return {
+        "share_negative": (int((r[1:] < 0).sum()), int(np.isfinite(r[1:]).sum())),
+        "median_size": np.nanmedian(np.abs(r[1:])),
+        "median_first": np.nanmedian(r[0]),
+        "sd_last": np.nanmean(np.nanstd(last, axis=1)),
+        "sd_middle": np.nanmean(np.nanstd(middle, axis=1)),
+        "size_last": np.nanmedian(np.abs(last)),
+        "size_middle": np.nanmedian(np.abs(middle)),
+    }
+
+
+def shift(data: Data, layer: int, column: str) -> Found:
+    """Long less other tokens, in sd, of the mean unit: its r with being long over that sd."""
+    longer = (data.label > np.median(data.label)).astype(float)
+    assert data.examples.covariates is not None
+    count = data.examples.covariates["log_count"][:, None]
+    x = data.only("mlp_pre", layer=layer).x
+    r = getattr(lp.stats.correlation(x, longer, covariates=count), column)
+    return {"shift": np.nanmean(r) / longer.std()}
+
+
+def all_numbers(layer: int, column: str, data: Data) -> Found:
+    """Everything that the claims read, by raw or by partial r."""
+    return {**numbers(correlations(data), column), **shift(data, layer, column)}
+
+
 def run(setting: Setting) -> Outcome:
     """As the lesson: raw r of every token. Rigorous: given the log count, first tokens left out."""
-    examples = length_examples(setting)
-    layer = setting.layer(5, of=12)
-    by = INTERVAL["sequence"].format(n=setting.draws)
-    null = f"lengths shuffled over token types, {setting.draws} times"
-    measured = []
-    sides: tuple[tuple[Side, bool, str], ...] = (
-        ("course", False, "Pearson r with length, all tokens"),
-        ("rigorous", True, "r given the log of the token's count in the text; first tokens out"),
+    n = setting.size("sequences", course=16, machine=8, quick=2)
+    longest = min(512, int(setting.model.cfg.n_ctx) // 2)
+    length = setting.size("tokens in a sequence", course=512, machine=longest, quick=longest // 2)
+    probe = lp.TokenLengthProbe.course(
+        setting.text, n_sequences=n, length=length, seed=setting.seed
     )
-    for side, partial, how in sides:
-        values = length_values(setting, layer, partial=partial)
-        for claim, parts in PARTS.items():
-            said = how
-            if claim == "L12.a":
-                said = f"layer {layer}: longer minus not longer than the median, in sd, mean unit"
-            n = f"{len(examples):,} tokens"
-            measured.append(Measured(claim, side, pick(values, *parts), n, said, by, null))
-    sums = length_sums(setting, untrained=False)
-    curves, first = {}, []
-    for name, partial in (("raw", False), ("given frequency", True)):
-        weight = sums.weights(skip_first=partial, draws=0, seed=0)[0]
-        r, _ = sums.correlations(weight, partial=partial)
-        layers = list(range(len(r)))
-        first.append(float(np.nanmedian(r[0])))
+    layer, data = setting.layer(5, of=12), setting.read(probe, ["mlp_pre"])
+
+    claims, curves, first = [], {}, []
+    sides: tuple[tuple[Literal["course", "rigorous"], str, Data, str], ...] = (
+        ("course", "r", data, "Pearson r with length, all tokens"),
+        ("rigorous", "partial_r", data.rows(data.examples.position > 0),
+         "r given the log of the token's count in the text; first tokens out"),
+    )  # fmt: skip
+    for side, column, part, how in sides:
+        _, sequence = np.unique(part.examples.tokens, axis=0, return_inverse=True)
+        found = setting.measure(
+            partial(all_numbers, layer, column),
+            part, ids=sequence, ids_are="the sequences", draws=setting.few_draws,
+        )  # fmt: skip
+        for claim, names in PARTS.items():
+            where = f"layer {layer}, longer less not longer than the median; "
+            said = where + how if claim == "L12.a" else how
+            claims.append(found.claim(claim, side, *names, how=said, n=f"{len(part):,} tokens"))
+        by_layer = correlations(part).groupby("layer")[column]
+        first.append(f"{by_layer.median()[0]:+.3f}")
         for quantile in (0.05, 0.5, 0.95):
-            curves[f"{name}, {quantile:.0%}"] = (layers, np.nanquantile(r, quantile, axis=1))
+            r = by_layer.quantile(quantile)
+            curves[f"{column}, {quantile:.0%}"] = (r.index, r)
     return Outcome(
-        tuple(measured),
+        tuple(claims),
         {
             "r": lines(
                 curves, title="Correlation with token length by layer", x="layer", y="r",
-                caption="Quantiles over units; given frequency: first tokens left out.",
+                caption="Quantiles over units; partial r: given frequency, first tokens left out.",
             )
         },
-        (
-            Doubt(
-                "token length is confounded with frequency",
-                f"median r of layer 0: {first[0]:+.3f} raw, {first[1]:+.3f} given frequency",
-            ),
-        ),
+        (Doubt("token length is confounded with frequency",
+               f"median r of layer 0: {first[0]} raw, {first[1]} given frequency"),),
     )  # fmt: skip
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
+from scipy import stats
 
-from lens_probes.activations.collect import collect
-from lens_probes.course import Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.course.claim import Value
-from lens_probes.course.drawings import lines
-from lens_probes.course.intervals import ERROR, halves, interval
-from lens_probes.course.length import bimodality, length_examples
+import lens_probes as lp
+from lens_probes.course import Found, Lesson, Numbers, Outcome, Setting, script_main
+from lens_probes.course.drawings import histograms
 from lens_probes.errors import InputError
 from lens_probes.model.load import LensModel
 
@@ -20,51 +19,55 @@ LESSON = Lesson("L13", "Two sizes of a family", "EleutherAI/gpt-neo-125M", ("L13
 
 def short_tokens(setting: Setting, model: LensModel) -> np.ndarray:
     """Activations [token, unit] of tokens shorter than the median, at the lesson's depth."""
-    examples = length_examples(setting)
-    assert examples.value is not None
+    n = setting.size("sequences", course=16, machine=8, quick=2)
+    longest = min(512, int(setting.model.cfg.n_ctx) // 2)
+    length = setting.size("tokens in a sequence", course=512, machine=longest, quick=longest // 2)
+    examples = setting.examples(
+        lp.TokenLengthProbe.course(setting.text, n_sequences=n, length=length, seed=setting.seed)
+    )
     layer = min(model.n_layers - 1, round(5 * model.n_layers / 12))
-    x = collect(model, examples, sites=["mlp_pre"], layers=[layer])[layer, "mlp_pre"]
+    x = lp.collect(model, examples, sites=["mlp_pre"], layers=[layer])[layer, "mlp_pre"]
+    assert examples.value is not None
     short = examples.value < np.median(examples.value)
     return np.asarray(x[short if short.any() else ~short], np.float64)
 
 
+def peaks(setting: Setting, name: str, x: np.ndarray, bare: Found | None = None) -> Numbers:
+    """Sarle's bimodality coefficient, (skewness squared + 1) / kurtosis: uniform is 5/9."""
+
+    def coefficient(rows: np.ndarray) -> Found:
+        pooled = x[rows].ravel()
+        return {name: (stats.skew(pooled) ** 2 + 1) / stats.kurtosis(pooled, fisher=False)}
+
+    return setting.measure_items(
+        coefficient, len(x), "short tokens", draws=setting.draws, untrained=bare
+    )
+
+
 def run(setting: Setting) -> Outcome:
     """This model, its untrained weights, and the larger one where it is given."""
+    larger = setting.larger
+    if larger is not None and larger.cfg.d_vocab != setting.model.cfg.d_vocab:
+        raise InputError(
+            f"the larger model {larger.source!r} has another vocabulary than "
+            f"{setting.model.source!r}: give one of the same family."
+        )
     models = {"this model": setting.model, "untrained": setting.untrained}
-    if setting.larger is not None:
-        if setting.larger.cfg.d_vocab != setting.model.cfg.d_vocab:
-            raise InputError(
-                f"the larger model {setting.larger.source!r} has another vocabulary than "
-                f"{setting.model.source!r}: give one of the same family."
-            )
-        models["larger"] = setting.larger
-    found, curves = {}, {}
-    for name, model in models.items():
-        x = short_tokens(setting, model)
-        rng = np.random.default_rng(setting.seed)
-        drawn = [bimodality(x[half]) for half in halves(len(x), setting.draws, rng)]
-        found[name] = (bimodality(x), drawn, len(x))
-        edges = np.linspace(np.quantile(x, 0.001), np.quantile(x, 0.999), 81)
-        density = np.histogram(x, edges, density=True)[0]
-        curves[name] = (((edges[1:] + edges[:-1]) / 2).tolist(), density.tolist())
-    value, drawn, n = found["this model"]
-    parts = {"bimodal": Value(value, *interval(drawn, value), untrained=found["untrained"][0])}
-    if setting.larger is not None:
-        larger, drawn, _ = found["larger"]
-        parts = {"bimodal_larger": Value(larger, *interval(drawn, larger)), **parts}
-    missing = "" if setting.larger is not None else "needs a larger model of the same family"
+    x = {name: short_tokens(setting, model) for name, model in models.items()}
+    bare = peaks(setting, "bimodal", x["untrained"])
+    found = peaks(setting, "bimodal", x["this model"], {"bimodal": bare["bimodal"]})
+    if larger is not None:
+        x["larger"] = short_tokens(setting, larger)
+        twice = peaks(setting, "bimodal_larger", x["larger"]).parts
+        found = replace(found, parts={**twice, **found.parts})
+    missing = "" if larger is not None else "needs a larger model of the same family"
+    how = "bimodality coefficient of all units pooled; 5/9 is that of a uniform distribution"
     return Outcome(
-        (
-            Measured(
-                "L13.a", "both", parts, f"{n:,} short tokens",
-                "bimodality coefficient of all units pooled; 5/9 is that of a uniform distribution",
-                ERROR.format(n=setting.draws) + "the tokens", missing=missing,
-            ),
-        ),
+        (found.claim("L13.a", "both", how=how, missing=missing),),
         {
-            "peaks": lines(
-                curves, title=f"Short tokens: bimodality coefficient {value:.2f}", x="activation",
-                y="density", caption="All units of the layer pooled.",
+            "peaks": histograms(
+                x, title=f"Short tokens: bimodality coefficient {found['bimodal']:.2f}",
+                x="activation", caption="All units of the layer pooled.",
             )
         },
     )  # fmt: skip

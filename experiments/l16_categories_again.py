@@ -3,100 +3,103 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
 
 import numpy as np
+import pandas as pd
 
 import lens_probes as lp
-from lens_probes.course import Doubt, Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.course.categories import (
-    agreement,
-    extremes,
-    first_reading,
-    new_words,
-    second_reading,
-    word_order,
-    wrong_splits,
-)
-from lens_probes.course.claim import Value
+from lens_probes.course import Data, Doubt, Found, Lesson, Outcome, Setting, script_main
 from lens_probes.course.drawings import points, strips
-from lens_probes.course.spread import INTERVAL, Reading, Sample, estimate, half_samples
 
 LESSON = Lesson(
     "L16", "Categories: units, replication", "gpt2-large", ("L16.a", "L16.b"), (4_000, 4_000)
 )
-Both = Callable[[Sample, Sample], Mapping[str, float]]
 
 
-def values(setting: Setting, of: Both, one: Reading, two: Reading) -> dict[str, Value]:
-    """A number of two experiments: words of the second drawn again, wrong splits, untrained."""
-    first, second = one.sample(), two.sample()
-    found = of(first, second)
-    bare = of(one.sample(untrained=True), two.sample(untrained=True))
-    drawn = [of(first, part) for part in half_samples(second, setting.draws, setting.seed)]
-    wrong = [of(*pair) for pair in wrong_splits(first, second, setting.draws, setting.seed)]
+def course(data: Data) -> pd.DataFrame:
+    """The lesson's test: Student's t, Bonferroni in each layer."""
+    return lp.sweep_activations(data.activations, data.examples, preset="course").units
+
+
+def agreement(first: Data, second: Data) -> Found:
+    """r of t over all units, signs of the first's significant units, concordance.
+
+    The words of both have the classes that they have in the second: wrong splits are of both.
+    """
+    of_word = dict(zip(second.word.tolist(), second.label.tolist(), strict=True))
+    label = [of_word.get(word, k) for word, k in zip(first.word, first.label, strict=True)]
+    one, two = course(first.like(second).relabelled(np.array(label))), course(second)
+    found = lp.stats.concordance(one["t"], one["significant"], two["t"], two["significant"])
     return {
-        name: estimate(
-            value, [d[name] for d in drawn], null=[w[name] for w in wrong], untrained=bare[name]
-        )
-        for name, value in found.items()
+        "r": found.pearson_r,
+        "sign_agreement": found.sign_agreement,
+        "concordance": found.concordance,
     }
+
+
+def word_order(first: Data, second: Data) -> Found:
+    """Pairs of words, one of each class, in order: the units of the first, means of the second."""
+    t, found = lp.stats.ttest(first.x, first.examples.label).t, {}
+    for name, unit, sign in (("positive", np.nanargmax(t), 1), ("negative", np.nanargmin(t), -1)):
+        one, zero = (
+            np.array([second.x[(second.label == k) & (second.word == word), unit].mean()
+                      for word in np.unique(second.word[second.label == k])])
+            for k in (1, 0)
+        )  # fmt: skip
+        above = (sign * one[:, None] > sign * zero[None]).sum()
+        found[f"order_{name}"] = (int(above), one.size * zero.size)
+    return found
 
 
 def run(setting: Setting) -> Outcome:
     """Units chosen in the first experiment; the same words again, and new words."""
-    one, two, new = first_reading(setting), second_reading(setting), new_words(setting)
-    key = (setting.layer(16, of=36), "mlp_out")
+    one, two, new = (
+        setting.read(probe, ["mlp_out"])
+        for probe in (
+            lp.CategoryProbe.course(),
+            lp.CategoryProbe(sentences="multi", max_per_class=None),
+            lp.CategoryProbe(sentences="new", max_per_class=None),
+        )
+    )
+    layer = setting.layer(16, of=36)
+    at, at_new = one.only("mlp_out", layer=layer), new.only("mlp_out", layer=layer)
+    same = setting.measure(lambda part: word_order(part, part), at)
+    others = setting.measure(lambda part: word_order(at.like(part), part), at_new)
+    repeat = setting.measure(lambda part: agreement(one, part), two)
+    again = setting.measure(lambda part: agreement(one, part), new)
 
-    def same_sentences(first: Sample, second: Sample) -> Mapping[str, float]:
-        return word_order(second, key, extremes(second, key))
-
-    def new_sentences(first: Sample, second: Sample) -> Mapping[str, float]:
-        return word_order(second, key, extremes(first, key))
-
-    draws = setting.draws
-    by_word, null = INTERVAL["word"].format(n=draws), f"mean of {draws} wrong splits of the 8 words"
-    repeat = values(setting, agreement, one, two)
-    again = values(setting, agreement, one, new)
-    measured = (
-        Measured("L16.a", "course", values(setting, same_sentences, one, one),
-                 "40 sentences, 4 v 4 words", f"layer {key[0]}; share of word pairs whose means "
-                 "are in order, on the sentences that chose the units", by_word, null),
-        Measured("L16.a", "rigorous", values(setting, new_sentences, one, new),
-                 "8 v 8 further words", f"layer {key[0]}; the same units on new words", by_word,
-                 null),
-        Measured("L16.b", "course", repeat, "40 and 20 sentences, the same words",
-                 "t of all units and layers", by_word, null),
-        Measured("L16.b", "rigorous", again, "40 sentences of 8 words, 16 new words",
-                 "t of all units and layers, other words", by_word, null),
-    )  # fmt: skip
-    sample, units = one.sample(), extremes(one.sample(), key)
-    figures = {}
-    for name, unit in zip(("largest", "smallest"), units, strict=True):
-        groups: dict[str, dict[str, list[float]]] = {}
-        for label, side in enumerate(one.examples.class_names):
-            words = sorted(set(sample.word[sample.label == label]))
-            x = sample.arrays[key][:, unit]
-            groups[side] = {word: x[sample.word == word].tolist() for word in words}
-        figures[f"{name}_t"] = strips(
-            groups, title=f"L{key[0]}.mlp_out.{unit}, {name} t", y="activation",
+    t = lp.stats.ttest(at.x, at.examples.label).t
+    ends = {"largest": int(np.nanargmax(t)), "smallest": int(np.nanargmin(t))}
+    figures = {
+        f"{name}_t": strips(
+            at.by_word(unit), title=f"L{layer}.mlp_out.{unit}, {name} t", y="activation",
             caption="All 40 sentences by word; the unit was chosen on them.",
-        )  # fmt: skip
-    t1, t2 = (
-        np.concatenate([lp.stats.ttest(x, r.examples.label).t for x in r.sample().arrays.values()])
-        for r in (one, two)
-    )
+        )
+        for name, unit in ends.items()
+    }  # fmt: skip
+    r, wrong = repeat["r"], repeat.parts["r"].null
     figures["t1_t2"] = points(
-        {"units": (t1, t2)}, title=f"t of the two experiments: r {repeat['r'].value:.2f}", x="T1",
-        y="T2", caption=f"All layers. Wrong splits: r {repeat['r'].null:.2f} on average.",
+        {"units": (course(one)["t"], course(two)["t"])}, x="T1", y="T2",
+        title=f"t of the two experiments: r {r:.2f}",
+        caption=f"All layers. Wrong splits of the words: r {wrong:.2f} on average.",
     )  # fmt: skip
-    doubt = Doubt(
-        "wrong splits of the same words replicate too",
-        f"r of t: {repeat['r'].value:.2f} for the real split, {repeat['r'].null:.2f} for wrong "
-        f"ones (mean); concordance {repeat['concordance'].value:.2f} v "
-        f"{repeat['concordance'].null:.2f}; on new words r = {again['r'].value:.2f}",
+    where = f"layer {layer}: share of word pairs whose means are in order"
+    return Outcome(
+        (
+            same.claim("L16.a", "course", how=f"{where}, on the sentences that chose the units"),
+            others.claim("L16.a", "rigorous", how=f"{where}; the first's units on new words"),
+            repeat.claim("L16.b", "course", how="t of all units and layers, the same words"),
+            again.claim("L16.b", "rigorous", how="t of all units and layers, other words"),
+        ),
+        figures,
+        (
+            Doubt(
+                "wrong splits of the same words replicate too",
+                f"r of t: {r:.2f} for the real split, {wrong:.2f} for wrong ones (mean); on new "
+                f"words r = {again['r']:.2f}",
+            ),
+        ),
     )
-    return Outcome(measured, figures, (doubt,))
 
 
 if __name__ == "__main__":

@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 import sys
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 import lens_probes as lp
-from lens_probes.course import Lesson, Measured, Outcome, Setting, script_main
-from lens_probes.course.claim import Side, Value
+from lens_probes.course import Data, Found, Lesson, Outcome, Setting, script_main
 from lens_probes.course.drawings import points
-from lens_probes.course.profiles import untrained_by_itself, wald
-from lens_probes.course.second_batch import (
-    beyond_max_t,
-    by_tokens,
-    by_words,
-    halves,
-    holds,
-    with_new_words,
-)
-from lens_probes.course.spread import (
-    INTERVAL,
-    NULL,
-    Profile,
-    Reading,
-    half_samples,
-    interval,
-    spread,
-)
-from lens_probes.report import heatmap_html
 from lens_probes.texts.load import Text
 
 LESSON = Lesson("L19", "Proper nouns", "gpt2-medium", ("L19.a", "L19.b"), (33_000, 9_000))
+FEW = 10
 
 
-def batch(setting: Setting, text: Text, seed: int) -> Reading:
+def two_texts(text: Text) -> tuple[Text, Text]:
+    """Every other document of a text, and the rest; the two halves of a single one."""
+    documents = text.documents
+    if len(documents) == 1:
+        (one,) = documents
+        cut = len(one.text) // 2
+        documents = (replace(one, text=one.text[:cut]), replace(one, text=one.text[cut:]))
+    return replace(text, documents=documents[::2]), replace(text, documents=documents[1::2])
+
+
+def batch(setting: Setting, text: Text, seed: int) -> Data:
     """Targets of a few documents, many in one pass: as the lesson's batches of WikiText."""
     n = setting.size("tokens a class", course=220, machine=220, quick=60)
     characters = setting.size("characters of text", course=200_000, machine=60_000, quick=15_000)
@@ -43,74 +35,88 @@ def batch(setting: Setting, text: Text, seed: int) -> Reading:
         text, max_per_class=n, characters=characters, context="document", before=30,
         after=0, chunk=min(512, int(setting.model.cfg.n_ctx)), seed=seed,
     )  # fmt: skip
-    layer = setting.layer(12, of=24)
-    return setting.reading(setting.examples(probe), ["mlp_pre"], [layer], untrained=True)
+    return setting.read(probe, ["mlp_pre"], [setting.layer(12, of=24)])
+
+
+def course(data: Data) -> pd.DataFrame:
+    """The lesson's test: Wald p of the logistic regression, Bonferroni."""
+    return lp.sweep_activations(data.activations, data.examples, preset="course").units
+
+
+def funnel(units: pd.DataFrame, effect: pd.Series, strength: pd.Series) -> Found:
+    """Significant units of the tested ones; how |effect| and the strength of evidence rank."""
+    return {
+        "share": (int(units["significant"].sum()), int((units["status"] != "constant").sum())),
+        "rank_correlation": effect.abs().corr(strength, method="spearman"),
+    }
+
+
+def holds(first: pd.DataFrame, second: pd.DataFrame, data: Data, value: str) -> Found:
+    """The first batch's best unit in the second; signs of its significant units; r of `value`."""
+    best, passed = int(first[value].abs().argmax()), first["significant"]
+    auc = lp.stats.auc(data.x[:, [best]], data.examples.label).auc[0]
+    found = lp.stats.concordance(first[value], passed, second[value], passed)
+    return {
+        "auc_second": auc if first[value][best] > 0 else 1 - auc,
+        "sign_agreement": found.sign_agreement,
+        "r": found.pearson_r,
+    }
 
 
 def run(setting: Setting) -> Outcome:
     """Two batches from other documents."""
-    here, there = halves(setting.text)
-    one, two = batch(setting, here, setting.seed), batch(setting, there, setting.seed + 1)
-    first, second = one.sample(), two.sample()
-    (key,) = first.arrays
-    limit, over_words = beyond_max_t(first, setting.seed)
-    tests = wald(first, [key])
-    course = tests.significant
-    bare = one.sample(untrained=True), two.sample(untrained=True)
-    untrained = {"course": wald(bare[0], [key]).significant,
-                 "rigorous": beyond_max_t(bare[0], setting.seed)[1]}  # fmt: skip
-    n = "{1} v {0} tokens".format(*one.examples.n_per_class)
-    second_n = "{1} v {0}".format(*two.examples.n_per_class)
-    by_word, null = INTERVAL["word"].format(n=setting.draws), NULL.format(n=setting.draws)
-    measured = []
-    sides: tuple[tuple[Side, Profile, np.ndarray, str], ...] = (
-        ("course", by_tokens, course, "Wald p, Bonferroni; raw beta"),
-        ("rigorous", by_words(limit), over_words, "max-T over groups, lone ones too; beta per "
-         "sd of tokens against |z| of groups"),
+    one, two = (
+        batch(setting, text, setting.seed + k) for k, text in enumerate(two_texts(setting.text))
+    )
+    units, bare = course(one), course(one.untrained)
+
+    def by_token(data: Data) -> Found:
+        table = course(data)
+        return funnel(table, table["beta"], -table["log10_wald_p"])
+
+    tokens = setting.measure(by_token, one)
+    second = setting.measure(
+        lambda part: holds(units if part.is_trained else bare, course(part), part, "t"),
+        two, null_draws=0,
     )  # fmt: skip
-    for side, profile, passed, how in sides:
-        values = spread(profile, one, draws=setting.draws, seed=setting.seed)
-        if side == "rigorous":
-            values = untrained_by_itself(
-                values, one, lambda sample: by_words(beyond_max_t(sample, setting.seed)[0])
-            )
-            second, bare = (
-                with_new_words(first, second),
-                (bare[0], with_new_words(bare[0], bare[1])),
-            )
-            second_n = "{1} v {0} of other word types".format(*np.bincount(second.label))
-        measured.append(Measured("L19.a", side, values, n, how, by_word, null))
-        by: Literal["token", "word"] = "word" if side == "rigorous" else "token"
-        found = holds(first, second, passed, by=by)
-        drawn = [
-            holds(first, part, passed, by=by) for part in half_samples(second, setting.draws, 1)
-        ]
-        plain = holds(*bare, untrained[side], by=by)
-        kept = {
-            name: Value(value, *interval([d[name] for d in drawn], value), untrained=plain[name],
-                        of=int(found.get(f"{name}_of", 0)))
-            for name, value in found.items() if not name.endswith("_of")
-        }  # fmt: skip
-        measured.append(
-            Measured("L19.b", side, kept, f"{n}; second batch {second_n}",
-                     f"best unit and the units significant in the first batch ({how})", by_word)
+    groups = setting.measure_over_groups(
+        lambda part, tested: funnel(
+            tested.units,
+            pd.Series(lp.stats.logistic(part.x, part.examples.label).beta_std),
+            tested.units["value"].abs(),
+        ),
+        one, least=1,
+    )  # fmt: skip
+    new = two.rows(np.flatnonzero(~np.isin(two.word, one.word)))
+    new = new if min(new.examples.n_per_class) >= FEW else two
+    found = setting.over_groups(one, least=1)
+    others = groups
+    if found:
+        others = setting.measure_over_groups(
+            lambda part, tested: holds(found[part.is_trained].units, tested.units, part, "value"),
+            new, least=1, null_draws=0,
         )  # fmt: skip
-    fit = lp.stats.logistic(first.arrays[key], first.label)
-    top = int(np.nanargmax(lp.stats.ttest(first.arrays[key], first.label).t))
-    row = int(np.flatnonzero(one.examples.label == 1)[0])
-    tokens = one.examples.tokens[row][one.examples.tokens[row] >= 0][:200]
-    painted = lp.paint(setting.model, [tokens], layer=key[0], site=key[1], unit=top)
-    place = 1 + int((fit.wald_p < fit.wald_p[top]).sum())
+
+    top = int(units["t"].argmax())
+    place = 1 + int((units["wald_p"] < units["wald_p"][top]).sum())
+    how = "max-T over groups, lone ones too"
+    again = "the first batch's best unit and its significant units in the second"
     return Outcome(
-        tuple(measured),
+        (
+            tokens.claim("L19.a", "course", how="Wald p, Bonferroni; raw beta"),
+            second.claim("L19.b", "course", how=f"{again}; Wald p, Bonferroni"),
+            groups.claim("L19.a", "rigorous", how=f"{how}; beta per sd of tokens against |z|"),
+            others.claim("L19.b", "rigorous", how=f"{again}, on words that it has not; {how}"),
+        ),
         {
             "funnel": points(
-                {"units": (fit.beta, -fit.log10_wald_p)}, x="beta", y="-log10 p (Wald)",
-                title=f"{tests.share:.0%} of the tested units pass", caption=n,
+                {"units": (units["beta"], -units["log10_wald_p"])}, x="beta", y="-log10 p (Wald)",
+                title=f"{units['significant'].sum():,} of {len(units):,} units pass",
+                caption=one.counted,
             ),
-            "heatmap": heatmap_html(painted),
+            "heatmap": setting.heatmap(one, top, n=1),
         },
-        lines=(f"unit with the largest t: {top}, place {place} by Wald p, {fit.status[top]}",),
+        lines=(f"unit with the largest t: {top}, place {place} by Wald p",),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""L20: targets, windows and one unit's logistic regression for negation against affirmation."""
+"""L20: find "not" and "can" in a text, cut their windows, fit one unit, paint it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import numpy as np
 import lens_probes as lp
 from lens_probes.course import Lesson, Outcome, Setting, script_main
 from lens_probes.course.drawings import strips
-from lens_probes.course.negation import counted, negation_reading
-from lens_probes.report import heatmap_html
 
 LESSON = Lesson(
     "L20", "Negation in a text: targets and windows", "gpt2-large", (), (109_200, 18_200)
@@ -18,31 +16,24 @@ LESSON = Lesson(
 
 
 def run(setting: Setting) -> Outcome:
-    """Draw the windows, fit one unit, paint it."""
-    reading = negation_reading(setting)
-    examples = reading.examples
-    assert examples.word is not None
+    """90 tokens before the target, the target, 10 after; one logistic regression."""
+    n = setting.size("windows a class, at most", course=300, machine=300, quick=30)
+    text = setting.whole_text(quick=600_000)
+    probe = lp.NegationProbe.course(text, max_per_class=n, seed=setting.seed)
     layer = setting.layer(13, of=36)
-    x = reading.activations[layer, "mlp_pre"]
-    auc = lp.stats.auc(x, examples.label).auc
+    data = setting.read(probe, ["mlp_pre", "q", "k", "v"]).only("mlp_pre", layer=layer)
+    examples = data.examples
+
+    auc = lp.stats.auc(data.x, examples.label).auc
     unit = int(np.argmax(auc))
-    fit = lp.stats.logistic(x[:, [unit]], examples.label)
+    fit = lp.stats.logistic(data.x[:, [unit]], examples.label)
     name = f"L{layer}.mlp_pre.{unit}"
-    rows = np.flatnonzero(examples.label == 1)[:3].tolist()
-    painted = lp.paint(
-        setting.model, [examples.tokens[row] for row in rows], layer=layer, site="mlp_pre",
-        unit=unit, targets=[int(examples.position[row]) for row in rows],
-    )  # fmt: skip
-    classes = {}
-    for label, class_name in enumerate(examples.class_names):
-        words = sorted(set(examples.word[examples.label == label]))
-        classes[class_name] = {word: x[examples.word == word, unit].tolist() for word in words}
     found = "; ".join(f"{what} {n:,}" for what, n in examples.counts.items())
     return Outcome(
         figures={
-            "heatmap": heatmap_html(painted),
+            "heatmap": setting.heatmap(data, unit),
             "words": strips(
-                classes, title=f"{name}: AUC {auc[unit]:.3f}", y="activation",
+                data.by_word(unit), title=f"{name}: AUC {auc[unit]:.3f}", y="activation",
                 caption="Every example by its word type. The unit was chosen on these examples.",
             ),
         },
@@ -50,7 +41,7 @@ def run(setting: Setting) -> Outcome:
             f"targets: {found}",
             f"windows: {examples.tokens.shape[0]} x {examples.tokens.shape[1]} tokens, target at "
             f"{sorted(set(examples.position.tolist()))} (the course: 90 + 1 + 10)",
-            counted(reading),
+            data.counted,
             f"{name}: beta {fit.beta[0]:.3g}, log10 p {fit.log10_wald_p[0]:.1f}, accuracy "
             f"{fit.accuracy[0]:.1%}, status {fit.status[0]}",
         ),

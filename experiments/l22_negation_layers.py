@@ -1,118 +1,119 @@
-"""L22: negation over all layers, significant share and accuracy; words of decay; the doubts."""
+"""L22: negation over all layers: how many MLP units tell it, how well, and what else they like."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 import lens_probes as lp
-from lens_probes.course import Lesson, Measured, Outcome, Setting, script_main
+from lens_probes.checks.heldout import heldout_by_layer
+from lens_probes.course import Data, Doubt, Found, Lesson, Outcome, Setting, script_main
 from lens_probes.course.drawings import lines
-from lens_probes.course.negation import (
-    counted,
-    course_values,
-    doubts,
-    held_out_values,
-    keys_of,
-    negation_reading,
-    rigorous_reading,
-    word_values,
-)
-from lens_probes.course.profiles import layer_shares, too_few_words, wald, word_z
-from lens_probes.course.spread import INTERVAL, NULL, Sample, pick, spread
-from lens_probes.probes.contrasts import Contrast
-from lens_probes.texts.load import Document, Text
-from lens_probes.units.decision import MIN_PER_WORD
 
 LESSON = Lesson("L22", "Negation over the layers", "gpt2-large", ("L22.a", "L22.b", "L22.c"),
                 (171_600, 36_200))  # fmt: skip
-WORDS = {
-    "other": ("shiny", "warm", "painted", "wooden", "polished", "round", "yellow", "fresh",
-              "solid", "soft", "heavy", "quiet"),
-    "decay": ("rusty", "dead", "corroded", "rotten", "broken", "decayed", "empty", "ruined",
-              "withered", "faded", "missing", "useless"),
-}  # fmt: skip
-FRAMES = (
-    "Beside the road we saw a {}",
-    "The one they had kept was {}",
-    "Everything there looked {}",
-)
+DECAY = Path(__file__).with_name("decay.toml")
+DEPTH = "early: highest of the first third of the layers; late: the last sixth"
+LOW = "low: mean of the first third of the layers; highest: the last layer"
 
 
-def lack_words(setting: Setting, layer: int, unit: int, sign: float) -> Measured:
-    """L22.a: AUC of words of decay against other adjectives, in the unit's direction."""
-    made = tuple(
-        Document(f"{word} {i}", word, frame.format(word))
-        for words in WORDS.values() for word in words for i, frame in enumerate(FRAMES)
-    )  # fmt: skip
-    contrast = Contrast("decay", WORDS, Text("frames", made, "sentences given with the words"))
-    examples = setting.examples(lp.CategoryProbe(words=contrast, max_per_class=None))
-    reading = setting.reading(examples, ["mlp_pre"], [layer])
+def course(data: Data) -> pd.DataFrame:
+    """The lesson's test: Wald p of the logistic regression, Bonferroni in each layer."""
+    return lp.sweep_activations(data.activations, data.examples, preset="course").layers
 
-    def profile(sample: Sample) -> Mapping[str, float]:
-        x = sample.arrays[layer, "mlp_pre"][:, [unit]]
-        return {"auc": float(lp.stats.auc(sign * x, sample.label).auc[0])}
 
-    values = spread(profile, reading, draws=5 * setting.draws, seed=setting.seed)
-    return Measured(
-        "L22.a", "both", values, f"12 v 12 adjectives in {len(FRAMES)} frames",
-        f"L{layer}.mlp_pre.{unit}, the unit of L21's depth with the strongest evidence over word "
-        "types and higher for negation",
-        INTERVAL["word"].format(n=5 * setting.draws), NULL.format(n=5 * setting.draws),
-    )  # fmt: skip
+def depths(layers: pd.DataFrame) -> Found:
+    """Significant units of the tested ones: in the highest early layer, and in the late ones."""
+    counts = layers[["n_significant", "n_tested"]]
+    early, late = counts.head(max(1, len(layers) // 3)), counts.tail(max(1, len(layers) // 6))
+    top = (early["n_significant"] / early["n_tested"]).argmax()
+    return {"early": (*early.iloc[int(top)],), "late": (*late.sum(),)}
+
+
+def ends(accuracy: pd.Series) -> Found:
+    """Accuracy in the low layers, and in the last."""
+    return {"low_layers": accuracy.head(max(1, len(accuracy) // 3)).mean(),
+            "highest": accuracy.iloc[-1]}  # fmt: skip
+
+
+def shares_and_accuracy(data: Data) -> Found:
+    """Both claims of the course from one sweep."""
+    layers = course(data)
+    return {**depths(layers), **ends(layers["mean_accuracy_significant_positive"])}
 
 
 def run(setting: Setting) -> Outcome:
-    """Every layer's MLP units, as the lesson decides and over word types."""
-    reading = negation_reading(setting)
-    keys = keys_of(reading, "mlp_pre")
-    sample = reading.sample().only(keys)
-    layers, share, accuracy = layer_shares(sample, wald)
-    _, bare, _ = layer_shares(reading.sample(untrained=True).only(keys), wald)
-    extended = rigorous_reading(setting)
-    best = (setting.layer(13, of=36), "mlp_pre")
-    evidence = word_z(extended.sample(), best, MIN_PER_WORD)
-    if np.isnan(evidence).all():
-        evidence = lp.stats.ttest(sample.arrays[best], sample.label).t
-    unit = int(np.nanargmax(evidence))
-    course = course_values(setting, reading, keys)
-    words, honest = word_values(setting, extended, keys), held_out_values(setting, extended, keys)
-    few, few_draws = too_few_words(extended.sample()), setting.few_draws
-    by_word, null = INTERVAL["word"].format(n=setting.draws), NULL.format(n=setting.draws)
-    n, n_extended = counted(reading), counted(extended)
-    depth = "early: highest of the first third of the layers; late: mean of the last sixth"
-    low = "low: mean of the first third of the layers; highest: the last layer"
+    """Every layer's MLP units, as the lesson decides and over groups of words."""
+    n = setting.size("windows a class, at most", course=300, machine=300, quick=30)
+    more = setting.size("windows a class of more words", course=300, machine=150, quick=24)
+    text, layer = setting.whole_text(quick=600_000), setting.layer(13, of=36)
+    sites, seed = ["mlp_pre", "q", "k", "v"], setting.seed
+    few_words = lp.NegationProbe.course(text, max_per_class=n, seed=seed)
+    more_words = lp.NegationProbe(text, words="extended", max_per_class=more, seed=seed)
+    data = setting.read(few_words, sites).only("mlp_pre")
+    words = setting.read(more_words, sites).only("mlp_pre")
+
+    tokens = setting.measure(shares_and_accuracy, data)
+    groups = setting.measure_over_groups(lambda _, tested: depths(tested.layers), words)
+    rest = setting.measure(
+        lambda part: ends(heldout_by_layer(part.activations, part.examples)),
+        words, draws=setting.few_draws, anew=False,
+    )  # fmt: skip
+
+    t = lp.stats.ttest(words.only("mlp_pre", layer=layer).x, words.examples.label).t
+    unit = int(np.nanargmax(t))
+    decay = setting.read(lp.CategoryProbe(DECAY, max_per_class=None), ["mlp_pre"], [layer])
+    lack = setting.measure(
+        lambda part: {"auc": lp.stats.auc(part.x[:, [unit]], part.examples.label).auc[0]},
+        decay, draws=5 * setting.draws,
+    )  # fmt: skip
+
+    layers, bare = course(data), course(data.untrained)
+    share = layers["share_significant"]
     return Outcome(
         (
-            lack_words(setting, best[0], unit, 1.0),
-            Measured("L22.b", "course", pick(course, "early", "late"), n,
-                     f"Wald p, Bonferroni in each layer; {depth}", by_word, null),
-            Measured("L22.b", "rigorous", pick(words, "early", "late"), n_extended,
-                     f"max-T over groups and all layers; {depth}", by_word, null, missing=few),
-            Measured("L22.c", "course", pick(course, "low_layers", "highest"), n,
-                     f"in-sample accuracy of significant units higher for negation; {low}",
-                     by_word, null),
-            Measured("L22.c", "rigorous", pick(honest, "low_layers", "highest"), n_extended,
-                     f"chosen on some word types, scored on others; {low}",
-                     INTERVAL["word"].format(n=few_draws), NULL.format(n=few_draws)),
+            lack.claim("L22.a", "both", how=f"L{layer}.mlp_pre.{unit}, most higher for negation"),
+            tokens.claim("L22.b", "course", "early", "late", how=f"Wald p, Bonferroni; {DEPTH}"),
+            groups.claim("L22.b", "rigorous", how=f"max-T over groups and all layers; {DEPTH}"),
+            tokens.claim("L22.c", "course", "low_layers", "highest", how=f"in sample; {LOW}"),
+            rest.claim("L22.c", "rigorous", how=f"chosen on some groups, scored on others; {LOW}"),
         ),
         {
             "share": lines(
-                {"trained": (layers, share), "untrained": (layers, bare)},
-                title=f"Significant units: at most {share.max():.0%}, last layer {share[-1]:.0%}",
-                x="layer", y="share of tested units", percent=True,
-                caption=f"{n}. The course: up to 70 % in early layers, about 25 % in late ones.",
-            ),
-            "accuracy": lines(
-                {"in sample": (layers, accuracy)}, x="layer", y="mean accuracy", percent=True,
-                title="Accuracy of significant units higher for negation",
-                caption="Chosen and scored on the same examples, which flatters them.",
-            ),
+                {"trained": (layers["layer"], share),
+                 "untrained": (bare["layer"], bare["share_significant"])},
+                title=f"Significant units: at most {share.max():.0%} of a layer", x="layer",
+                y="share of tested units", caption=data.counted, percent=True,
+            )
         },
-        tuple(doubts(setting, reading, keys)),
+        (power(data, seed), no_negation(data, seed)),
     )  # fmt: skip
+
+
+def power(data: Data, seed: int) -> Doubt:
+    """Shares of the first and the last layer, and accuracy in sample, by the number of examples."""
+    said = []
+    for n in (n for n in (50, 100, 300) if n <= min(data.examples.n_per_class)):
+        layers = course(data.balanced(n, seed))
+        first, last = layers["share_significant"].iloc[[0, -1]]
+        accuracy = layers["mean_accuracy_significant_positive"].mean()
+        said.append(f"{n} a class: {first:.0%} to {last:.0%}, accuracy {accuracy:.1%}")
+    return Doubt("shares and in-sample accuracy depend on n", "; ".join(said) or "too few windows")
+
+
+def no_negation(data: Data, seed: int) -> Doubt:
+    """A contrast among the affirmations, beside negation at the same n."""
+    affirms = data.rows(np.isin(data.word, ["can", "could", "may", "will"]) & (data.label == 0))
+    control = affirms.relabelled(np.isin(affirms.word, ["may", "will"]).astype(int))
+    n = min(*control.examples.n_per_class, *data.examples.n_per_class)
+    said = "too few affirmations"
+    if n >= 5:
+        most = [course(d.balanced(n, seed))["share_significant"].max() for d in (control, data)]
+        said = f"{n} a class, at most {most[0]:.0%} of a layer; negation at that n {most[1]:.0%}"
+    return Doubt("word identity: can and could against may and will", said)
 
 
 if __name__ == "__main__":

@@ -3,116 +3,108 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 
-from lens_probes.course import Lesson, Measured, Outcome, Setting, negation, script_main
+import lens_probes as lp
+from lens_probes.checks.heldout import heldout_by_layer
+from lens_probes.course import Data, Found, Lesson, Outcome, Setting, script_main
 from lens_probes.course.drawings import lines
-from lens_probes.course.profiles import (
-    Decide,
-    layer_shares,
-    max_t_threshold,
-    share_of_tested,
-    student_t,
-    too_few_words,
-    untrained_by_itself,
-    wald,
-    words_beyond,
-)  # fmt: skip
-from lens_probes.course.spread import INTERVAL, NULL, Profile, Sample, pick, spread
 
 LESSON = Lesson(
     "L23", "Negation in Q, K and V", "gpt2-large", ("L23.a", "L23.b", "L23.c"), (169_800, 34_400)
 )
-SITES = ("q", "k", "v")
+SITES = ["q", "k", "v"]
+DEPTH = "early: highest of the first third of the layers; late: the last sixth"
+LOW = "low: mean of the first third of the layers; highest: the last layer"
 
 
-def by_site(decide: Decide) -> Profile:
-    """Share of significant units of each site, the least of them, and the ratio of their |g|."""
+def course(data: Data) -> pd.DataFrame:
+    """The lesson's test: Wald p, Bonferroni over q, k and v of a layer together."""
+    return lp.sweep_activations(data.activations, data.examples, preset="course").units
 
-    def profile(sample: Sample) -> Mapping[str, float]:
-        share, size, of = {}, {}, {}
-        for site in SITES:
-            keys = [key for key in sample.arrays if key[1] == site]
-            tests = [decide(sample, [key]) for key in keys]
-            passed = np.concatenate([one.significant for one in tests])
-            of[f"share_{site}_of"] = sum(one.n_tested for one in tests)
-            # g is t times a number that is the same for all units.
-            t = [np.abs(student_t(sample.arrays[key], sample.label)) for key in keys]
-            share[f"share_{site}"] = share_of_tested(passed, of[f"share_{site}_of"])
-            chosen = np.concatenate(t)[passed]
-            size[site] = float(chosen.mean()) if len(chosen) else np.nan
-        ratio = max(size.values()) / min(size.values())
-        least = min(share, key=share.__getitem__)
-        lowest = {"least_share": share[least], "least_share_of": of[f"{least}_of"], "ratio": ratio}
-        return lowest | share | of
 
-    return profile
+def depths(units: pd.DataFrame) -> Found:
+    """Significant units of the tested ones: in the highest early layer, and in the late ones."""
+    tested = units[units["status"] != "constant"].groupby("layer")["significant"]
+    passed, n = tested.sum(), tested.count()
+    top = int((passed / n).head(max(1, len(n) // 3)).argmax())
+    last = slice(-max(1, len(n) // 6), None)
+    return {
+        "early": (passed.iloc[top], n.iloc[top]),
+        "late": (passed.iloc[last].sum(), n.iloc[last].sum()),
+    }
+
+
+def by_site(units: pd.DataFrame, t: str) -> Found:
+    """Share of each site, the least of them, and how unlike the sizes of effects are.
+
+    Hedges' g is t times a number that is the same for all units.
+    """
+    tested = units[units["status"] != "constant"].groupby("site")["significant"]
+    share = {f"share_{s}": (tested.sum()[s], tested.count()[s]) for s in SITES}
+    chosen = units[units["significant"]]
+    size = chosen[t].abs().groupby(chosen["site"]).mean().reindex(SITES)
+    least = min(share.values(), key=lambda of: of[0] / max(1, of[1]))
+    return {"least_share": least, "ratio": size.max(skipna=False) / size.min(skipna=False), **share}
+
+
+def ends(accuracy: pd.Series) -> Found:
+    """Accuracy in the low layers, and in the last."""
+    return {"low_layers": accuracy.head(max(1, len(accuracy) // 3)).mean(),
+            "highest": accuracy.iloc[-1]}  # fmt: skip
+
+
+def as_the_lesson(data: Data) -> Found:
+    """All claims of the course from one sweep."""
+    units = course(data)
+    chosen = units[units["significant"] & (units["direction"] > 0)]
+    accuracy = chosen.groupby("layer")["accuracy"].mean().reindex(units["layer"].unique())
+    return {**depths(units), **ends(accuracy), **by_site(units, "t")}
 
 
 def run(setting: Setting) -> Outcome:
-    """Every layer's q, k and v."""
-    reading = negation.negation_reading(setting)
-    keys = negation.keys_of(reading, *SITES)
-    sample = reading.sample().only(keys)
-    extended = negation.rigorous_reading(setting)
-    course, words = (
-        negation.course_values(setting, reading, keys),
-        negation.word_values(setting, extended, keys),
+    """Every layer's q, k and v, as the lesson decides and over groups of words."""
+    n = setting.size("windows a class, at most", course=300, machine=300, quick=30)
+    more = setting.size("windows a class of more words", course=300, machine=150, quick=24)
+    text, seed = setting.whole_text(quick=600_000), setting.seed
+    few_words = lp.NegationProbe.course(text, max_per_class=n, seed=seed)
+    more_words = lp.NegationProbe(text, words="extended", max_per_class=more, seed=seed)
+    data = setting.read(few_words, ["mlp_pre", *SITES]).only(*SITES)
+    words = setting.read(more_words, ["mlp_pre", *SITES]).only(*SITES)
+
+    tokens = setting.measure(as_the_lesson, data)
+    groups = setting.measure_over_groups(
+        lambda _, tested: {**depths(tested.units), **by_site(tested.units, "value")}, words
     )
-    honest = negation.held_out_values(setting, extended, keys)
-    few_words = too_few_words(extended.sample())
-    few = setting.few_draws
+    rest = setting.measure(
+        lambda part: ends(heldout_by_layer(part.activations, part.examples)),
+        words, draws=setting.few_draws, anew=False,
+    )  # fmt: skip
 
-    def over_words(of: Sample) -> Profile:
-        return by_site(words_beyond(max_t_threshold(of, seed=setting.seed)))
-
-    beyond = over_words(extended.sample().only(keys))
-    sites = {
-        "course": spread(by_site(wald), reading, draws=few, seed=setting.seed, keys=keys),
-        "rigorous": untrained_by_itself(
-            spread(beyond, extended, draws=few, seed=setting.seed, keys=keys),
-            extended, over_words, keys,
-        ),
-    }  # fmt: skip
-    by_word, null = INTERVAL["word"].format(n=setting.draws), NULL.format(n=setting.draws)
-    n, n_extended = negation.counted(reading), negation.counted(extended)
-    depth = "early: highest of the first third of the layers; late: mean of the last sixth"
-    low = "low: mean of the first third of the layers; highest: the last layer"
-    distinct = [len(np.unique(sample.arrays[0, site], axis=0)) for site in SITES]
-    shown = {}
-    for site in SITES:
-        layers, share, _ = layer_shares(sample.only(negation.keys_of(reading, site)), wald)
-        shown[site] = (layers, share)
+    sites = ("least_share", "ratio", *(f"share_{site}" for site in SITES))
+    units = course(data)
+    tested = units[units["status"] != "constant"].groupby(["site", "layer"])["significant"].mean()
+    distinct = {site: len(np.unique(data.only(site, layer=0).x, axis=0)) for site in SITES}
     return Outcome(
         (
-            Measured("L23.a", "course", pick(course, "early", "late"), n,
-                     f"Wald p, one family of q + k + v a layer; {depth}", by_word, null),
-            Measured("L23.a", "rigorous", pick(words, "early", "late"), n_extended,
-                     f"max-T over groups, all layers and sites; {depth}", by_word, null,
-                     missing=few_words),
-            Measured("L23.b", "course", pick(course, "low_layers", "highest"), n,
-                     f"in-sample accuracy of significant positive units; {low}", by_word, null),
-            Measured("L23.b", "rigorous", pick(honest, "low_layers", "highest"), n_extended,
-                     f"chosen on some word types, scored on others; {low}",
-                     INTERVAL["word"].format(n=few), NULL.format(n=few)),
-            Measured("L23.c", "course", sites["course"], n, "Wald p, a family a site and layer",
-                     INTERVAL["word"].format(n=few), NULL.format(n=few)),
-            Measured("L23.c", "rigorous", sites["rigorous"], n_extended, "max-T over groups",
-                     INTERVAL["word"].format(n=few), NULL.format(n=few), missing=few_words),
+            tokens.claim("L23.a", "course", "early", "late", how=f"Wald p, Bonferroni; {DEPTH}"),
+            groups.claim("L23.a", "rigorous", "early", "late",
+                         how=f"max-T over groups, all layers and sites; {DEPTH}"),
+            tokens.claim("L23.b", "course", "low_layers", "highest", how=f"in sample; {LOW}"),
+            rest.claim("L23.b", "rigorous", how=f"chosen on some groups, scored on others; {LOW}"),
+            tokens.claim("L23.c", "course", *sites, how="Wald p, one family of q + k + v a layer"),
+            groups.claim("L23.c", "rigorous", *sites, how="max-T over groups; size: |z|"),
         ),
         {
             "share": lines(
-                shown, title="Significant units of q, k and v by layer", x="layer", percent=True,
-                y="share of tested units", caption=f"{n}. Each site its own family here.",
+                {site: (tested[site].index, tested[site]) for site in SITES}, x="layer",
+                title="Significant units of q, k and v by layer", y="share of tested units",
+                caption=data.counted, percent=True,
             )
         },
-        lines=(
-            "layer 0 rows of q, k, v with distinct values: "
-            + ", ".join(f"{s} {d} of {len(sample.label)}" for s, d in zip(SITES, distinct,
-                                                                          strict=True)),
-        ),
+        lines=(f"distinct rows of {len(data)} in layer 0: {distinct}",),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lens_probes import stats, units
+    from lens_probes import maximize, residual, stats, units
     from lens_probes._sweep import sweep
     from lens_probes._sweep_activations import sweep_activations
     from lens_probes.ablate import CausalCard, ablate
@@ -62,8 +62,10 @@ _WHERE = {
     "load_model": "model.load",
     "load_sae": "model.dictionary",
     "load_text": "texts.load",
+    "maximize": "",
     "paint": "units.paint",
     "replicate": "replication.replicate",
+    "residual": "",
     "stats": "",
     "sweep": "_sweep",
     "sweep_activations": "_sweep_activations",
@@ -96,8 +98,10 @@ __all__ = [
     "load_model",
     "load_sae",
     "load_text",
+    "maximize",
     "paint",
     "replicate",
+    "residual",
     "stats",
     "sweep",
     "sweep_activations",

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from tiny_models import PROSE
 
+import lens_probes as lp
 from lens_probes.course import CLAIMS, LESSONS, Setting
 from lens_probes.course.reproduce import load_script, run_script
 from lens_probes.model.load import LensModel
@@ -61,3 +67,45 @@ def test_a_lesson_runs(lesson: str, setting: Setting, tmp_path: Path) -> None:
     stamp = kept.stat().st_mtime_ns
     assert run_script(script, setting, tmp_path).said == record.said
     assert kept.stat().st_mtime_ns == stamp
+
+
+def imports_of(path: Path) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+            "lens_probes.course"
+        ):
+            yield from ((node.module or "", one.name) for one in node.names)
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("l*.py")), ids=lambda path: path.stem[:3])
+def test_a_lessons_numbers_come_from_the_product(path: Path) -> None:
+    assert re.search(r"lp\.(sweep|collect|stats|maximize|residual)", path.read_text())
+    for module, name in imports_of(path):
+        assert module in ("lens_probes.course", "lens_probes.course.drawings"), (module, name)
+
+
+def test_a_lesson_a_run_and_a_users_sweep_give_the_same_units(
+    setting: Setting, tmp_path: Path
+) -> None:
+    script = load_script(FOLDER, "L22")
+    lesson = sys.modules[script.run.__module__]
+    record = run_script(script, setting, tmp_path)
+    text = setting.whole_text(quick=600_000)
+    probe = lp.NegationProbe.course(text, max_per_class=30, seed=setting.seed)
+    swept = lp.sweep(setting.model, probe, sites=["mlp_pre"], preset="course")
+    data = setting.read(probe, ["mlp_pre"])
+    again = lp.sweep_activations(data.activations, data.examples, preset="course")
+    pd.testing.assert_frame_equal(again.units, swept.units, check_exact=True)
+    pd.testing.assert_frame_equal(lesson.course(data), swept.layers, check_exact=True)
+    shares = swept.layers["share_significant"]
+    third = max(1, len(shares) // 3)
+    (row,) = (r for r in record.rows if (r["claim"], r["side"]) == ("L22.b", "course"))
+    assert row["parts"]["early"]["value"] == shares.head(third).max()
+    assert row["parts"]["early"]["of"] == swept.layers["n_tested"].iloc[shares[:third].argmax()]
+    assert row["parts"]["late"]["value"] == shares.iloc[-1]
+    bare = lp.sweep(setting.untrained, probe, sites=["mlp_pre"], preset="course").layers
+    assert row["parts"]["late"]["untrained"] == bare["share_significant"].iloc[-1]
+    accuracy = swept.layers["mean_accuracy_significant_positive"].iloc[-1]
+    (row,) = (r for r in record.rows if (r["claim"], r["side"]) == ("L22.c", "course"))
+    value = row["parts"]["highest"]["value"]
+    assert value == accuracy if value is not None else np.isnan(accuracy)

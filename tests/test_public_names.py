@@ -13,8 +13,8 @@ from lens_probes import maximize, probes, report, residual, stats
 NAMES = """
 SITES Activations CategoryProbe CausalCard ContextProbe Document Examples GrammarProbe InputError
 LensModel NegationProbe Probe ProperNounProbe Site SweepResult Text TextProbe TokenLengthProbe
-ablate collect load_model load_sae load_text paint replicate stats sweep sweep_activations units
-wrap_model
+ablate collect load_model load_sae load_text maximize paint replicate residual stats sweep
+sweep_activations units wrap_model
 """
 OF_MODULES: dict[ModuleType, str] = {
     stats: """

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lens_probes.course.claim import Claim, Condition, Measured, Value
     from lens_probes.course.claims import CLAIMS, LESSONS
+    from lens_probes.course.data import Data
+    from lens_probes.course.measure import Found, Numbers, OverGroups
     from lens_probes.course.outcome import Verdict, decide
     from lens_probes.course.reproduce import run_lessons, run_script
     from lens_probes.course.script import script_main
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 _WHERE = {
     **dict.fromkeys(("Claim", "Condition", "Measured", "Value"), "claim"),
     **dict.fromkeys(("CLAIMS", "LESSONS"), "claims"),
+    "Data": "data",
+    **dict.fromkeys(("Found", "Numbers", "OverGroups"), "measure"),
     **dict.fromkeys(("run_lessons", "run_script"), "reproduce"),
     **dict.fromkeys(("Doubt", "Lesson", "Outcome", "Setting"), "setting"),
     **dict.fromkeys(("Verdict", "decide"), "outcome"),
@@ -28,10 +32,14 @@ __all__ = [
     "LESSONS",
     "Claim",
     "Condition",
+    "Data",
     "Doubt",
+    "Found",
     "Lesson",
     "Measured",
+    "Numbers",
     "Outcome",
+    "OverGroups",
     "Setting",
     "Value",
     "Verdict",

@@ -1,4 +1,4 @@
-"""The three kinds of figure that lessons draw beside the figures of a sweep."""
+"""The kinds of figure that lessons draw beside the figures of a sweep."""
 
 from __future__ import annotations
 
@@ -35,6 +35,25 @@ def lines(
     figure.update_xaxes(title={"text": plain(x)})
     figure.update_yaxes(title={"text": plain(y)}, tickformat=".0%" if percent else None)
     return frame(figure, title, caption, height=340)
+
+
+def histograms(groups: Mapping[str, ArrayLike], *, title: str, caption: str, x: str) -> go.Figure:
+    """How the values of each name are distributed, from their 0.1 % to their 99.9 % quantile."""
+    curves = {}
+    for name, values in groups.items():
+        x_values = np.asarray(values, np.float64)
+        low, high = np.quantile(x_values, (0.001, 0.999))
+        edges = np.linspace(low, high, 81)
+        density = np.histogram(x_values, edges, density=True)[0]
+        curves[name] = ((edges[1:] + edges[:-1]) / 2, density)
+    return lines(curves, title=title, caption=caption, x=x, y="density")
+
+
+def matrix(r: ArrayLike, labels: Sequence[str], *, title: str, caption: str) -> go.Figure:
+    """Correlations of everything with everything, from -1 to 1."""
+    names = [plain(name) for name in labels]
+    heat = go.Heatmap(z=r, x=names, y=names, zmin=-1, zmax=1, colorscale="RdBu_r")
+    return frame(go.Figure(heat), title, caption, height=460)
 
 
 def points(

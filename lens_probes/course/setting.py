@@ -4,18 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import numpy as np
 import plotly.graph_objects as go
 
 from lens_probes.activations.collect import Activations, collect
 from lens_probes.course.claim import Measured, same_model
-from lens_probes.course.spread import Reading
+from lens_probes.course.data import Data, Ids
+from lens_probes.course.measure import (
+    Found,
+    Numbers,
+    OverGroups,
+    measure,
+    measure_items,
+    measure_over_groups,
+    over_groups,
+)
 from lens_probes.examples.examples import Examples
 from lens_probes.model.load import LensModel
 from lens_probes.probes.base import Probe
+from lens_probes.report import heatmap_html
+from lens_probes.residual import attention_sinks, stream, typical_norm
 from lens_probes.texts.load import Text, some_documents
+from lens_probes.units.paint import paint
 
 T = TypeVar("T")
 Scale = Literal["course", "machine", "quick"]
@@ -109,6 +123,13 @@ class Setting:
         n = self.size("characters of text", course=course, machine=machine, quick=quick)
         return some_documents(self.text, n, self.seed)
 
+    def whole_text(self, *, quick: int) -> Text:
+        """The whole text, of which a quick look reads so many characters."""
+        whole = self.text.n_characters
+        if self.scale != "quick":
+            return self.text
+        return self.some_text(course=whole, machine=whole, quick=quick)
+
     def layer(self, course: int, of: int) -> int:
         """The layer at the course's depth: the same number in a model of as many layers."""
         n = self.model.n_layers
@@ -141,30 +162,77 @@ class Setting:
         key = ("examples", repr(sorted(probe.origin().items(), key=str)))
         return self.once(key, lambda: probe.examples(self.model))
 
-    def reading(
-        self,
-        examples: Examples,
-        sites: Iterable[str],
-        layers: Iterable[int] | int | None = None,
-        *,
-        untrained: bool = True,
-    ) -> Reading:
-        """Activations of trained and untrained weights, read once and kept in the store."""
+    def read(
+        self, probe: Probe, sites: Iterable[str], layers: Iterable[int] | int | None = None
+    ) -> Data:
+        """A probe's examples with `lp.collect` of trained and untrained weights, read once."""
+        examples = self.examples(probe)
         names = tuple(sites)
         wanted = None if layers is None else layers if isinstance(layers, int) else tuple(layers)
 
-        def read(model: LensModel) -> Activations:
+        def collected(model: LensModel) -> Activations:
             found = collect(model, examples, sites=names, layers=wanted, store=self.store)
             # A store reads from disk at every access.
             return Activations({k: found[k] for k in found}, found.shapes, found.tokens_computed)
 
         key = ("read", examples.digest, names, wanted)
-        trained = self.once((*key, "trained"), lambda: read(self.model))
-        if not untrained:
-            return Reading(examples, trained)
-        return Reading(
-            examples, trained, self.once((*key, "untrained"), lambda: read(self.untrained))
+        bare = self.once((*key, "untrained"), lambda: collected(self.untrained))
+        return Data(
+            examples,
+            self.once((*key, "trained"), lambda: collected(self.model)),
+            Data(examples, bare, is_trained=False),
         )
+
+    def measure(self, number: Callable[[Data], Found], data: Data, **options: Any) -> Numbers:
+        """`measure.measure` with the draws and the seed of this run."""
+        return measure(number, data, **{"draws": self.draws, "seed": self.seed} | options)
+
+    def measure_over_groups(
+        self, number: Callable[[Data, OverGroups], Found], data: Data, **options: Any
+    ) -> Numbers:
+        """`measure.measure_over_groups` with the draws and the seed of this run."""
+        given: dict[str, Any] = {"draws": self.draws, "seed": self.seed}
+        return measure_over_groups(number, data, **given | options)
+
+    def over_groups(self, data: Data, **options: Any) -> dict[bool, OverGroups]:
+        """`measure.over_groups` with the seed of this run."""
+        return over_groups(data, seed=self.seed, **options)
+
+    def measure_items(
+        self, number: Callable[[Ids], Found], n: int, of: str, **options: Any
+    ) -> Numbers:
+        """`measure.measure_items` with the draws and the seed of this run."""
+        given: dict[str, Any] = {"draws": 5 * self.draws, "seed": self.seed}
+        return measure_items(number, n, of=of, **given | options)
+
+    @property
+    def passage(self) -> str:
+        """The passage on randomness that lessons read, written for this project."""
+        return resources.files("lens_probes").joinpath("data", "passage.txt").read_text("utf-8")
+
+    def heatmap(self, data: Data, unit: int, n: int = 3) -> str:
+        """The first examples of class 1 under a unit of the one layer and site, as HTML."""
+        ((layer, site),) = data.activations
+        rows = np.flatnonzero(data.examples.label == 1)[:n].tolist()
+        tokens = [data.examples.tokens[row] for row in rows]
+        tokens = [ids[ids >= 0] for ids in tokens]
+        targets = [int(data.examples.position[row]) for row in rows]
+        return heatmap_html(
+            paint(self.model, tokens, layer=layer, site=site, unit=unit, targets=targets)
+        )
+
+    def sinks_said(self, data: Data) -> str:
+        """How many first tokens are read as attention sinks, by the norm of the stream."""
+        ids = self.model.tokenizer(self.passage, add_special_tokens=False)["input_ids"]
+        usual = stream(self.model, ids[: int(self.model.cfg.n_ctx)])
+        typical = typical_norm(np.linalg.norm(usual, axis=-1)[:, :, 1:])
+        examples, n = data.examples, min(20, len(data))
+        at_sink = 0
+        for row in range(n):
+            states = stream(self.model, examples.tokens[row, : examples.position[row] + 1])
+            norm = np.linalg.norm(states, axis=-1)[:, :, :1]
+            at_sink += bool(attention_sinks(norm, typical=typical))
+        return f"first tokens that are attention sinks in some layer: {at_sink} of {n} examples"
 
     def forget(self) -> None:
         """Drop activations (not the models): the next lessons read others."""
