@@ -27,12 +27,9 @@ def course(data: Data) -> pd.DataFrame:
 
 def shares(units: pd.DataFrame) -> Found:
     """Significant units of the tested ones, and those that are higher for nouns and for verbs."""
-    passed, n = units[units["significant"]], int((units["status"] != "constant").sum())
-    return {
-        "share": (len(passed), n),
-        "share_noun": (int((passed["direction"] < 0).sum()), n),
-        "share_verb": (int((passed["direction"] > 0).sum()), n),
-    }
+    sign, n = units["direction"][units["significant"]], int((units["status"] != "constant").sum())
+    counts = {"share": sign.size, "share_noun": (sign < 0).sum(), "share_verb": (sign > 0).sum()}
+    return {name: (int(count), n) for name, count in counts.items()}
 
 
 def on_passage(setting: Setting, data: Data) -> Numbers:
@@ -94,16 +91,13 @@ def run(setting: Setting) -> Outcome:
         missing = str(error)
 
     units = course(plain)
-    best = units.iloc[units["t"].abs().argmax()]
+    best = units.iloc[int(units["t"].abs().argmax())]
     ids = setting.model.tokenizer(setting.passage, add_special_tokens=False)["input_ids"]
     ids = ids[: int(setting.model.cfg.n_ctx)]
     how = "a passage on randomness of our own; position 0 left out"
-    painted = [
-        lp.paint(setting.model, [ids], layer=layer, site="mlp_pre", unit=int(unit), titles=[name])[
-            0
-        ]
-        for name, unit in (("noun unit", units["t"].argmin()), ("verb unit", units["t"].argmax()))
-    ]
+    ends = {"noun unit": int(units["t"].argmin()), "verb unit": int(units["t"].argmax())}
+    painted = [lp.paint(setting.model, [ids], layer=layer, site="mlp_pre", unit=unit,
+                        titles=[name])[0] for name, unit in ends.items()]  # fmt: skip
     return Outcome(
         (
             tokens.claim("L09.a", "course", how=f"layer {layer}, paired t in the lists' order"),

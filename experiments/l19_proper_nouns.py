@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,16 +14,6 @@ from lens_probes.texts.load import Text
 
 LESSON = Lesson("L19", "Proper nouns", "gpt2-medium", ("L19.a", "L19.b"), (33_000, 9_000))
 FEW = 10
-
-
-def two_texts(text: Text) -> tuple[Text, Text]:
-    """Every other document of a text, and the rest; the two halves of a single one."""
-    documents = text.documents
-    if len(documents) == 1:
-        (one,) = documents
-        cut = len(one.text) // 2
-        documents = (replace(one, text=one.text[:cut]), replace(one, text=one.text[cut:]))
-    return replace(text, documents=documents[::2]), replace(text, documents=documents[1::2])
 
 
 def batch(setting: Setting, text: Text, seed: int) -> Data:
@@ -65,9 +54,8 @@ def holds(first: pd.DataFrame, second: pd.DataFrame, data: Data, value: str) -> 
 
 def run(setting: Setting) -> Outcome:
     """Two batches from other documents."""
-    one, two = (
-        batch(setting, text, setting.seed + k) for k, text in enumerate(two_texts(setting.text))
-    )
+    here, there = setting.two_texts
+    one, two = batch(setting, here, setting.seed), batch(setting, there, setting.seed + 1)
     units, bare = course(one), course(one.untrained)
 
     def by_token(data: Data) -> Found:

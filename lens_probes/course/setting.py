@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -129,6 +129,17 @@ class Setting:
         if self.scale != "quick":
             return self.text
         return self.some_text(course=whole, machine=whole, quick=quick)
+
+    @property
+    def two_texts(self) -> tuple[Text, Text]:
+        """Every other document of the text, and the rest; the two halves of a single one."""
+        documents = self.text.documents
+        if len(documents) == 1:
+            (one,) = documents
+            cut = len(one.text) // 2
+            documents = (replace(one, text=one.text[:cut]), replace(one, text=one.text[cut:]))
+        first, second = (replace(self.text, documents=documents[half::2]) for half in (0, 1))
+        return first, second
 
     def layer(self, course: int, of: int) -> int:
         """The layer at the course's depth: the same number in a model of as many layers."""
