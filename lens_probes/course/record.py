@@ -35,6 +35,7 @@ from lens_probes.storage.integrity import (
 from lens_probes.storage.schemas import LessonRecord, checked
 
 FORMAT = 3
+_SOURCES = (".py", ".toml", ".txt")
 _KEPT = ("value", "low", "high", "null", "untrained", "unit", "of")
 
 log = logging.getLogger(__name__)
@@ -66,10 +67,10 @@ def record_key(lesson: str, settings: Mapping[str, Any], source: str) -> str:
 
 @lru_cache(maxsize=1)
 def package_digest() -> str:
-    """Digest of the package's sources, its command line apart."""
+    """Digest of the package's sources, rules, words and texts, its command line apart."""
     root = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(path for path in root.rglob("*") if path.suffix in _SOURCES):
         name = path.relative_to(root).as_posix()
         if not name.startswith("cli/"):
             digest.update(f"{name}\0{sha256(path)}\0".encode())

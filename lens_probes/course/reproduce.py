@@ -39,7 +39,7 @@ class Script:
     @property
     def source(self) -> str:
         """Its text: a changed script runs again."""
-        return self.path.read_text("utf-8")
+        return _source(self.path)
 
 
 def load_script(folder: Path, lesson: str) -> Script:
@@ -59,6 +59,11 @@ def load_script(folder: Path, lesson: str) -> Script:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return Script(path, module.LESSON, module.run)
+
+
+def _source(path: Path) -> str:
+    """A script, and the lists of words beside it."""
+    return "".join(one.read_text("utf-8") for one in (path, *sorted(path.parent.glob("*.toml"))))
 
 
 def _script_path(folder: Path, lesson: str) -> Path:
@@ -123,7 +128,7 @@ def kept_records(
         if found is None:
             continue
         try:
-            source = _script_path(scripts, lesson).read_text("utf-8")
+            source = _source(_script_path(scripts, lesson))
         except InputError:
             source = ""
         if source and found.key == record_key(lesson, described(setting), source):
