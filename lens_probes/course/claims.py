@@ -15,7 +15,8 @@ def _condition(rule: Mapping[str, Any]) -> Condition:
     """One of `conditions`, by the key that is its name; its value is the bound, or the bounds."""
     part, says = rule["part"], rule["says"]
     if "within" in rule:
-        return conditions.within(part, *rule["within"], says)
+        low, high = rule["within"]
+        return conditions.within(part, low, high, says)
     if "less" in rule:
         return conditions.less(part, rule["less"], says, by=rule.get("by", 0.0))
     (kind,) = set(rule) - {"part", "says"}
