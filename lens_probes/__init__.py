@@ -32,6 +32,8 @@ if TYPE_CHECKING:
         TokenLengthProbe,
     )
     from lens_probes.replication.replicate import replicate
+    from lens_probes.result.compare import compare
+    from lens_probes.result.concat import concat
     from lens_probes.sites import SITES, Site
     from lens_probes.sweep_result import SweepResult
     from lens_probes.texts.load import Document, Text, load_text
@@ -59,6 +61,8 @@ _WHERE = {
     "TokenLengthProbe": "probes",
     "ablate": "ablate",
     "collect": "activations.collect",
+    "compare": "result.compare",
+    "concat": "result.concat",
     "load_model": "model.load",
     "load_sae": "model.dictionary",
     "load_text": "texts.load",
@@ -95,6 +99,8 @@ __all__ = [
     "TokenLengthProbe",
     "ablate",
     "collect",
+    "compare",
+    "concat",
     "load_model",
     "load_sae",
     "load_text",

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lens_probes.activations.collect import Activations
+from lens_probes.checks.directions import directions_of
 from lens_probes.checks.hard_negatives import FurtherNegatives, auc_others
 from lens_probes.checks.level import errors_at_this_design
 from lens_probes.checks.sweep_checks import (
@@ -30,8 +31,8 @@ from lens_probes.errors import (
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.folds import Folds, make_folds
 from lens_probes.model.load import LensModel
+from lens_probes.result.layers import summarise_layers
 from lens_probes.result.provenance import provenance_of
-from lens_probes.result.result import summarise_layers
 from lens_probes.stages import Stages
 from lens_probes.storage.json_values import to_json_value
 from lens_probes.sweep_result import SweepResult
@@ -198,12 +199,14 @@ def analyse(
             units["auc_others"] = auc_others(activations, read, examples, units, others.label)
             validation["others"] = others.described()
     per_layer = summarise_layers(units)
+    directions: pd.DataFrame | None = None
     if adjustment is not None:
         checks = _Checks(activations, design, units, folds, adjustment)
         with stages.stage("checks"):
             decided |= checks.errors(decided)
             per_layer, said = checks.made(per_layer, decided, tokenizer)
             validation |= said
+            directions = directions_of(activations, examples)
         if with_model is not None and with_model.untrained:
             with stages.stage("forward passes, untrained", bar=False):
                 fresh = with_model.model.reinitialised(request.seed)
@@ -227,6 +230,8 @@ def analyse(
         paintings=paintings,
         details=details,
         timings=stages.seconds,
+        direction_table=directions,
+        activations=activations,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lens_probes.result.result import SweepData
 
@@ -32,6 +32,12 @@ class SweepResult(SweepData):
         from lens_probes.report.notebook import summary_html  # noqa: PLC0415  (a door)
 
         return summary_html(self)
+
+    def export(self, path: str | Path, **options: Any) -> Path:
+        """Write the units for another program: see `lens_probes.report.export.export`."""
+        from lens_probes.report.export import export  # noqa: PLC0415  (a door)
+
+        return export(self, path, **options)
 
     def write_report(self, path: str | Path) -> Path:
         """Write the HTML report: one file, no network needed to read it, its digest at the end."""

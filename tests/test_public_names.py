@@ -11,10 +11,10 @@ import lens_probes as lp
 from lens_probes import maximize, probes, report, residual, stats
 
 NAMES = """
-SITES Activations CategoryProbe CausalCard ContextProbe Document Examples GrammarProbe InputError
-LensModel NegationProbe Probe ProperNounProbe Site SweepResult Text TextProbe TokenLengthProbe
-ablate collect load_model load_sae load_text maximize paint replicate residual stats sweep
-sweep_activations units wrap_model
+Activations CategoryProbe CausalCard ContextProbe Document Examples GrammarProbe InputError
+LensModel NegationProbe Probe ProperNounProbe SITES Site SweepResult Text TextProbe
+TokenLengthProbe ablate collect compare concat load_model load_sae load_text maximize paint
+replicate residual stats sweep sweep_activations units wrap_model
 """
 OF_MODULES: dict[ModuleType, str] = {
     stats: """
@@ -73,6 +73,11 @@ def test_a_step_stays_a_function_once_its_module_is_imported(name: str) -> None:
         (lp.load_model, "source device dtype processing"),
         (lp.wrap_model, "tl_model tokenizer"),
         (lp.sweep, "model probe sites layers preset"),
+        (lp.compare, "a b"),
+        (lp.concat, "parts"),
+        (lp.SweepResult.matrix, "layer site"),
+        (lp.SweepResult.directions, ""),
+        (lp.load_sae, "folder"),
         (lp.sweep_activations, "names word group preset n_permutations seed"),
         (lp.Site.from_function, "name base fn layers"),
         (lp.units.linear, "W b activation"),

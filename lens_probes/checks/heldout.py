@@ -183,13 +183,17 @@ def _probe(
     """Scores of the examples outside training. An L2 penalty does not see rotations, so the
     regression runs in the span of the training examples, far smaller than a wide site."""
     gram = scaled @ scaled.T
-    inside = gram[np.ix_(train, train)]
-    inside[np.diag_indices_from(inside)] += 1e-10 * np.trace(inside) / len(inside)  # singular
-    factor = np.linalg.cholesky(inside)
-    model = LogisticRegression(C=1.0, tol=1e-6, max_iter=1000).fit(factor, y[train])
+    factor, model = fitted_probe(gram[np.ix_(train, train)], y[train])
     projected = solve_triangular(factor, gram[np.ix_(train, ~train)], lower=True).T
     decision: Float[np.ndarray, " example"] = model.decision_function(projected)
     return decision
+
+
+def fitted_probe(gram: Array, y: Labels) -> tuple[Array, LogisticRegression]:
+    """Cholesky factor [example, example] of the products of examples, and the probe on its rows."""
+    gram[np.diag_indices_from(gram)] += 1e-10 * np.trace(gram) / len(gram)  # singular
+    factor: Array = np.linalg.cholesky(gram)
+    return factor, LogisticRegression(C=1.0, tol=1e-6, max_iter=1000).fit(factor, y)
 
 
 def cross_fitted_accuracy(

@@ -37,6 +37,7 @@ app.command(maximize)
 app.command(replicate)
 app.command(residual)
 for command in (
+    runs.export,
     runs.report,
     runs.verify,
     facts.audit,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 
 def report(run: Path, *, out: Path | None = None) -> None:
@@ -18,6 +19,39 @@ def report(run: Path, *, out: Path | None = None) -> None:
     from lens_probes.sweep_result import SweepResult
 
     print(SweepResult.load(run).write_report(out or run / "report.html"))
+
+
+def export(
+    run: Path,
+    *,
+    format: Literal["csv", "latex", "jsonl", "neuronpedia", "parquet"] = "csv",
+    out: Path | None = None,
+    top: int | None = None,
+    model_id: str | None = None,
+    source: str | None = None,
+) -> None:
+    """Write the units of a saved result for another program.
+
+    Parameters
+    ----------
+    run
+        Folder of a result.
+    format
+        csv and jsonl: every unit and column. latex: the strongest units as a table. neuronpedia:
+        the strongest units as items of a list. parquet: a folder of obs, var and X.
+    out
+        Where to write it. [default: in the folder of the result]
+    top
+        Only so many units, the strongest first. [default: all; latex and neuronpedia 20]
+    model_id, source
+        Neuronpedia's names of the model and of the set of units (gpt2-small, res-jb).
+    """
+    from lens_probes.report.export import default_place
+    from lens_probes.sweep_result import SweepResult
+
+    place = out or default_place(run, format)
+    result = SweepResult.load(run)
+    print(result.export(place, format=format, top=top, model_id=model_id, source=source))
 
 
 def verify(folder: Path) -> int:

@@ -189,7 +189,8 @@ def _value(key: str, value: object) -> object:
         return f"{value:.0e} or more"
     if not isinstance(value, list | tuple):
         return value
-    ends = dict.fromkeys(fixed(end, 3) for end in (min(value), max(value))) if value else ("none",)
+    known = [one for one in value if one is not None]
+    ends = dict.fromkeys(fixed(end, 3) for end in (min(known), max(known))) if known else ("none",)
     return " to ".join(ends)
 
 

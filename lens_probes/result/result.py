@@ -10,6 +10,8 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 
+from lens_probes.activations.collect import Activations
+from lens_probes.activations.given import given_activations
 from lens_probes.drawing.painting import Painting
 from lens_probes.errors import InputError, at_least, given_as, one_line, unknown, whole
 from lens_probes.storage.folders import MANIFEST, hold_folder
@@ -24,6 +26,7 @@ CAUSAL = "causal"
 FORMAT = 3
 TIMINGS = "timings"
 _TABLES = ("units", "layers", "examples", "evidence")
+_DIRECTIONS = "directions"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,10 @@ class SweepData:
         Seconds of each stage; the one part that differs between two runs.
     folder
         Where it was loaded from; None where it was not.
+    direction_table
+        What `directions` gives; None where the sweep made none.
+    activations
+        What was swept, in memory or in a store, for `matrix`; not saved.
     """
 
     units: pd.DataFrame
@@ -64,6 +71,8 @@ class SweepData:
     details: Mapping[str, UnitDetails] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
     folder: Path | None = None
+    direction_table: pd.DataFrame | None = None
+    activations: Activations | None = field(default=None, repr=False)
 
     def top(
         self,
@@ -103,6 +112,63 @@ class SweepData:
         """Column by which units are ranked: the smaller, the stronger the evidence."""
         return rank_column(self.units)
 
+    def directions(self) -> pd.DataFrame:
+        """layer, site, kind, unit, weight: directions to read a layer and site along.
+
+        Of two classes the mean difference and the weights of an L2 logistic probe, of a value the
+        slope; from all examples of the sweep, so a score on them is not held out.
+
+        Raises
+        ------
+        InputError
+            The course preset makes none.
+        """
+        if self.direction_table is None:
+            raise InputError("this sweep has no directions: the rigorous preset makes them.")
+        return self.direction_table.copy()
+
+    def matrix(self, *, layer: int, site: str, activations: Any = None) -> pd.DataFrame:
+        """Activations [example, unit] of one layer and site, rows as in `examples`.
+
+        Parameters
+        ----------
+        activations
+            What `sweep_activations` takes, such as the path of the store of the sweep, for a
+            result that was loaded; it must have the activations that this result was made of.
+
+        Raises
+        ------
+        InputError
+            A layer and site that was not swept; a loaded result without `activations`, or with
+            others than its own.
+        """
+        here = self.units[(self.units["layer"] == layer) & (self.units["site"] == site)]
+        if here.empty:
+            swept = ", ".join(f"({a}, {s!r})" for a, s in zip(self.layers["layer"],
+                              self.layers["site"], strict=True))  # fmt: skip
+            raise InputError(f"no layer {layer!r} of {site!r} in this sweep: it has {swept}.")
+        held = (
+            self.activations if activations is None else given_activations(activations).activations
+        )
+        if held is None:
+            raise InputError(
+                "a saved result keeps no activations but those of its best units: give those of "
+                "the sweep, matrix(..., activations='STORE' or lp.collect(...))."
+            )
+        if (layer, site) not in list(held):
+            raise InputError(f"the activations given have no layer {layer}, site {site}.")
+        x = held[layer, site]
+        names = here["name"].tolist()
+        best = [name for name in names if name in self.evidence]
+        there = x.shape == (len(self.examples), len(names)) and all(
+            np.array_equal(x[:, names.index(name)], self.evidence[name]) for name in best
+        )
+        if not there:
+            raise InputError(
+                f"the activations given for layer {layer}, site {site} are not those of this sweep."
+            )
+        return pd.DataFrame(np.array(x), index=self.examples.index, columns=names)
+
     @property
     def recorded_model(self) -> Mapping[str, Any]:
         """What is recorded of the model that was swept.
@@ -134,7 +200,10 @@ class SweepData:
 
     def write_files(self, folder: Path) -> None:
         """Write tables and manifest into a folder that is there already."""
-        files = write_tables(folder, {name: getattr(self, name) for name in _TABLES})
+        tables = {name: getattr(self, name) for name in _TABLES}
+        if self.direction_table is not None:
+            tables[_DIRECTIONS] = self.direction_table
+        files = write_tables(folder, tables)
         manifest = {
             "format": FORMAT,
             "provenance": self.provenance,
@@ -167,7 +236,8 @@ class SweepData:
         said = checked(
             unseal(data, manifest, apart=TIMINGS), ResultManifest, manifest, newest=FORMAT
         )
-        tables = read_tables(path, said["files"], _TABLES)
+        tables: dict[str, Any] = read_tables(path, said["files"], _TABLES, (_DIRECTIONS,))
+        directions = tables.pop(_DIRECTIONS, None)
         paintings = tuple(
             Painting(**p | {"pieces": tuple(p["pieces"]), "values": tuple(p["values"])})
             for p in said["paintings"]
@@ -180,75 +250,5 @@ class SweepData:
             details=from_plain(said["details"]),
             timings=said[TIMINGS]["seconds"],
             folder=path,
+            direction_table=directions,
         )
-
-
-def summarise_layers(units: pd.DataFrame) -> pd.DataFrame:
-    """One row per layer and site; shares are of the tested units, `positive` = class 1 higher."""
-    rows = []
-    rank = rank_column(units)
-    for (layer, site), group in units.groupby(["layer", "site"], sort=False):
-        status = group["status"]
-        significant = group[group["significant"]]
-        positive = significant[significant["direction"] > 0]
-        n_constant = int((status == "constant").sum())
-        n_tested = len(group) - n_constant
-        ranked = group.dropna(subset=rank)
-        best = ranked.iloc[int(ranked[rank].argmin())] if len(ranked) else None
-        counts = {
-            "n_units": len(group),
-            "n_tested": n_tested,
-            "n_constant": n_constant,
-            "n_significant": len(significant),
-            "share_significant": _share(len(significant), n_tested),
-            "share_significant_token_level": _share(
-                int(group["significant_token_level"].sum()), n_tested
-            ),
-            "n_significant_positive": len(positive),
-            "share_significant_positive": _share(len(positive), n_tested),
-            "best_unit": None if best is None else best["name"],
-        }
-        special = _two_class if "auc" in group else _continuous
-        rows.append({"layer": layer, "site": site} | counts | special(group, best))
-    return pd.DataFrame(rows)
-
-
-def _two_class(group: pd.DataFrame, best: pd.Series | None) -> dict[str, Any]:
-    """Accuracy and AUC of one layer and site."""
-    status = group["status"]
-    significant = group[group["significant"]]
-    positive = significant[significant["direction"] > 0]
-    said = {
-        "n_separated": int((status == "separated").sum()),
-        "n_quasi_separated": int((status == "quasi_separated").sum()),
-        "n_not_converged": int((status == "not_converged").sum()),
-        "mean_accuracy_significant": significant["accuracy"].mean(),
-        "mean_accuracy_significant_positive": positive["accuracy"].mean(),
-        "mean_auc_significant_positive": positive["auc"].mean(),
-        "best_auc": np.nan if best is None else best["auc"],
-        "best_accuracy": np.nan if best is None else best["accuracy"],
-    }
-    if "auc_others" in group:
-        said["best_auc_others"] = np.nan if best is None else best["auc_others"]
-    return said
-
-
-def _continuous(group: pd.DataFrame, best: pd.Series | None) -> dict[str, Any]:
-    """Distribution of r over the units of one layer and site."""
-    low, quarter, median, upper, high = group["r"].quantile([0.05, 0.25, 0.5, 0.75, 0.95])
-    return {
-        "mean_r": group["r"].mean(),
-        "sd_r": group["r"].std(),
-        "q05_r": low,
-        "q25_r": quarter,
-        "median_r": median,
-        "q75_r": upper,
-        "q95_r": high,
-        "mean_partial_r": group["partial_r"].mean(),
-        "median_partial_r": group["partial_r"].median(),
-        "best_r": np.nan if best is None else best["r"],
-    }
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else float("nan")

@@ -19,9 +19,9 @@ def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, 
 
 
 def read_tables(
-    folder: Path, digests: Mapping[str, str], names: Iterable[str]
+    folder: Path, digests: Mapping[str, str], names: Iterable[str], optional: Iterable[str] = ()
 ) -> dict[str, pd.DataFrame]:
-    """The tables of some names.
+    """The tables of some names, and those of the optional ones that are there.
 
     Raises
     ------
@@ -29,6 +29,7 @@ def read_tables(
         The digests are of other tables; one is missing, has changed or cannot be read.
     """
     wanted = {f"{name}.parquet": name for name in names}
+    wanted |= {f"{n}.parquet": n for n in optional if f"{n}.parquet" in digests}
     if set(digests) != set(wanted):
         raise InputError(f"{folder} does not name its tables, {', '.join(wanted)}.")
     tables = {}

@@ -7,7 +7,7 @@ from chromium import opened, wait_until
 from synthetic_result import make_result, replace, with_checks
 
 from lens_probes.report import write_report
-from lens_probes.result.result import summarise_layers
+from lens_probes.result.layers import summarise_layers
 
 LAYERS, SITES, WIDTH = 30, ("mlp_pre", "q", "k", "v"), 4480
 N = LAYERS * len(SITES) * WIDTH

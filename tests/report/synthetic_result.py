@@ -7,7 +7,7 @@ import pandas as pd
 
 from lens_probes import stats
 from lens_probes.drawing.painting import Painting
-from lens_probes.result.result import summarise_layers
+from lens_probes.result.layers import summarise_layers
 from lens_probes.sweep_result import SweepResult
 
 SCRIPT = "<script>alert(1)</script>"

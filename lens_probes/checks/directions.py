@@ -1,0 +1,60 @@
+"""Directions of a layer and site: what to read them along, in the unit of each activation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.linalg import solve_triangular
+
+from lens_probes.activations.collect import Activations
+from lens_probes.checks.heldout import Array, Labels, Units, fitted_probe
+from lens_probes.examples.examples import Examples
+
+COLUMNS = ("layer", "site", "kind", "unit", "weight")
+
+
+def directions_of(activations: Activations, examples: Examples) -> pd.DataFrame:
+    """layer, site, kind, unit, weight: of all examples, so no score on them is held out.
+
+    mean_difference: class 1 less class 0. logistic_probe: weights of the probe that is scored held
+    out beside the best unit, fitted to all examples, per unit of activation; only differences
+    between scores count, since there is no offset. With a continuous label: slope, the activation
+    per unit of the value.
+    """
+    tables = []
+    for (layer, site), x in ((key, activations[key]) for key in activations):
+        found = {"slope": _slope(x, examples.value)} if examples.value is not None else {
+            "mean_difference": _mean_difference(x, examples.label),
+            "logistic_probe": probe_weights(x, examples.label),
+        }  # fmt: skip
+        tables += [
+            pd.DataFrame({"layer": layer, "site": site, "kind": kind,
+                          "unit": np.arange(x.shape[1]), "weight": weight})
+            for kind, weight in found.items()
+        ]  # fmt: skip
+    return pd.concat(tables, ignore_index=True)
+
+
+def probe_weights(x: Array, y: Labels) -> Units:
+    """[unit] weights of the L2 logistic probe on all examples; 0 of a constant unit."""
+    centred = x - x.mean(0, dtype=np.float64)
+    sd = centred.std(0)
+    scale = np.where(sd > 0, sd, np.inf) * np.sqrt(x.shape[1])
+    scaled = centred / scale
+    if not scaled.any():
+        return np.zeros(x.shape[1])
+    factor, model = fitted_probe(scaled @ scaled.T, y)
+    weights: Units = scaled.T @ solve_triangular(factor.T, model.coef_[0], lower=False) / scale
+    return weights
+
+
+def _mean_difference(x: Array, y: Labels) -> Units:
+    one, zero = (x[y == k].mean(0, dtype=np.float64) for k in (1, 0))
+    difference: Units = one - zero
+    return difference
+
+
+def _slope(x: Array, value: Units) -> Units:
+    centred = value - value.mean()
+    slope: Units = centred @ (x - x.mean(0, dtype=np.float64)) / (centred @ centred)
+    return slope
