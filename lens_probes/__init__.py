@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lens_probes.replication.replicate import replicate
     from lens_probes.result.compare import compare
     from lens_probes.result.concat import concat
+    from lens_probes.screen import Screen, screen
     from lens_probes.sites import SITES, Site
     from lens_probes.sweep_result import SweepResult
     from lens_probes.texts.load import Document, Text, load_text
@@ -54,6 +55,7 @@ _WHERE = {
     "Probe": "probes",
     "ProperNounProbe": "probes",
     "SITES": "sites",
+    "Screen": "screen",
     "Site": "sites",
     "SweepResult": "sweep_result",
     "Text": "texts.load",
@@ -70,6 +72,7 @@ _WHERE = {
     "paint": "units.paint",
     "replicate": "replication.replicate",
     "residual": "",
+    "screen": "screen",
     "stats": "",
     "sweep": "_sweep",
     "sweep_activations": "_sweep_activations",
@@ -92,6 +95,7 @@ __all__ = [
     "NegationProbe",
     "Probe",
     "ProperNounProbe",
+    "Screen",
     "Site",
     "SweepResult",
     "Text",
@@ -108,6 +112,7 @@ __all__ = [
     "paint",
     "replicate",
     "residual",
+    "screen",
     "stats",
     "sweep",
     "sweep_activations",

@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
@@ -19,14 +18,14 @@ from lens_probes.ablate.effects import TOKENS_PER_PASS, measure
 from lens_probes.ablate.halves import Halves, draw_windows, halves, without_left_out
 from lens_probes.ablate.measured import Candidates, Measured, Plan
 from lens_probes.ablate.request import check_texts, places_of_model
-from lens_probes.ablate.rerun import Way, exact_way
+from lens_probes.ablate.rerun import Way, way_of
 from lens_probes.ablate.setup import Setup
 from lens_probes.ablate.steering import PREFIXES, steer_best
 from lens_probes.ablate.tables import dose_table, null_table, set_table
 from lens_probes.ablate.unit_table import unit_table
 from lens_probes.ablate.untrained import SETS_ONLY, with_untrained
 from lens_probes.ablate.verdict import overall
-from lens_probes.ablate.windows import Group, Kind, Positions, grouped
+from lens_probes.ablate.windows import Kind, Positions, grouped
 from lens_probes.activations.collect import collect
 from lens_probes.errors import at_least, flag, given_as
 from lens_probes.examples.examples import Examples
@@ -129,7 +128,7 @@ def ablate(
     chosen = [setup.candidates(key, result) for key in activations]
     timings = {"activations and sets": time.perf_counter() - clock}
     clock = time.perf_counter()
-    way: Way = _way(model, groups) if positions == "read" else "whole"
+    way: Way = way_of(model, groups) if positions == "read" else "whole"
     jobs = [setup.jobs(one) for one in chosen]
     every_job = [job for of_one in jobs for job in of_one]
     with tqdm(total=sum(map(len, every_job)) * len(rows), desc="ablations",
@@ -180,13 +179,6 @@ def ablate(
         **asdict(design) | SETS_ONLY,
     )  # fmt: skip
     return with_untrained(card, twin)
-
-
-def _way(model: LensModel, groups: list[Group]) -> Way:
-    longest = max(groups, key=lambda group: group.tokens.shape[1])
-    with torch.inference_mode():
-        tokens = torch.from_numpy(longest.tokens[:2].astype(np.int64)).to(model.device)
-        return exact_way(model, tokens)
 
 
 def _few(rows: NDArray[np.int64], n_windows: int | None) -> list[str]:

@@ -11,11 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from transformers import DynamicCache
 
 from lens_probes.ablate.packing import by_copy, can_pack, on_copies, pack, packing_hooks
+from lens_probes.ablate.windows import Group
 from lens_probes.model.load import LensModel
 from lens_probes.model.parts import Hook, ModelParts
 from lens_probes.sites import SITES
@@ -130,6 +132,14 @@ def exact_way(model: LensModel, tokens: Int[torch.Tensor, "window position"]) ->
         return "prefix"
     except (ValueError, RuntimeError, TypeError, AttributeError, IndexError):
         return "whole"
+
+
+def way_of(model: LensModel, groups: Sequence[Group]) -> Way:
+    """`exact_way` for the longest of some windows."""
+    longest = max(groups, key=lambda group: group.tokens.shape[1])
+    with torch.inference_mode():
+        tokens = torch.from_numpy(longest.tokens[:2].astype(np.int64)).to(model.device)
+        return exact_way(model, tokens)
 
 
 def continued(model: ModelParts, prefix: KeysValues | None) -> ModelParts:

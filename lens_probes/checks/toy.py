@@ -18,7 +18,7 @@ from lens_probes.examples.examples import Examples
 from lens_probes.model.load import LensModel, load_model
 
 TUNED, DEAD, UNITS, WIDTH = 12, 4, 160, 48
-_FILLER = 40
+FILLER = 40
 
 
 @torch.random.fork_rng(devices=[])  # the caller's random numbers on the CPU stay as they were
@@ -32,7 +32,7 @@ def toy_model(seed: int) -> LensModel:
     n_words = 2 * WORDS
     torch.manual_seed(seed)
     config = GPT2Config(
-        vocab_size=n_words + _FILLER, n_positions=32, n_embd=WIDTH, n_inner=UNITS, n_layer=1,
+        vocab_size=n_words + FILLER, n_positions=32, n_embd=WIDTH, n_inner=UNITS, n_layer=1,
         n_head=4, bos_token_id=0, eos_token_id=0,
     )  # fmt: skip
     model: Any = GPT2LMHeadModel(config)
@@ -52,9 +52,14 @@ def toy_model(seed: int) -> LensModel:
         block.mlp.c_fc.weight[0, :TUNED] = 2.0
         block.mlp.c_fc.weight[1, :TUNED] = -2.0
         block.mlp.c_fc.weight[:, TUNED : TUNED + DEAD] = 0.0
+    return load_toy(model)
+
+
+def load_toy(model: Any) -> LensModel:
+    """A Hugging Face model loaded as any folder is, with a tokenizer of its ids."""
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
-        _tokenizer(config.vocab_size).save_pretrained(folder)
+        _tokenizer(model.config.vocab_size).save_pretrained(folder)
         return load_model(Path(folder))
 
 
@@ -63,7 +68,7 @@ def plant_toy(seed: int) -> Planted:
     rng = np.random.default_rng(seed)
     model = toy_model(seed)
     word = np.repeat(np.arange(2 * WORDS), PER_WORD)
-    tokens = rng.integers(2 * WORDS, 2 * WORDS + _FILLER, (len(word), 8))
+    tokens = rng.integers(2 * WORDS, 2 * WORDS + FILLER, (len(word), 8))
     tokens[:, -1] = word
     names = [f"word {i}" for i in word]
     examples = Examples.from_tokens(tokens, -1, word < WORDS, names)

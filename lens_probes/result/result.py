@@ -22,7 +22,7 @@ from lens_probes.storage.tables import read_tables, write_tables
 from lens_probes.units.decision import rank_column
 from lens_probes.units.details import UnitDetails, from_plain, to_plain
 
-CAUSAL = "causal"
+CAUSAL, SCREEN = "causal", "screen"
 FORMAT = 3
 TIMINGS = "timings"
 _TABLES = ("units", "layers", "examples", "evidence")

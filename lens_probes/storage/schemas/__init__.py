@@ -8,5 +8,6 @@ from lens_probes.storage.schemas.lesson_record import LessonRecord as LessonReco
 from lens_probes.storage.schemas.other_folders import CardManifest as CardManifest
 from lens_probes.storage.schemas.other_folders import FindingNumbers as FindingNumbers
 from lens_probes.storage.schemas.other_folders import ReplicationManifest as ReplicationManifest
+from lens_probes.storage.schemas.other_folders import ScreenManifest as ScreenManifest
 from lens_probes.storage.schemas.other_folders import StoreManifest as StoreManifest
 from lens_probes.storage.schemas.sweep_result import ResultManifest as ResultManifest

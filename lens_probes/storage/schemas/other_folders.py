@@ -74,6 +74,65 @@ class CardManifest(Saved):
     files: dict[str, Sha256]
 
 
+class ScreenExamples(Saved):
+    """The examples of a screen."""
+
+    sha256: Sha256
+    class_names: Names
+    n_screened: Pair
+    n_blocks: int
+    n_exact_windows: int
+    origin: dict[str, Any]
+
+
+class ScreenOptions(Saved):
+    """What was asked of a screen."""
+
+    sites: list[str]
+    layers: list[int]
+    metric: Literal["kl", "loss", "callable"]
+    positions: Literal["read", "all"]
+    seed: int
+    n_windows: int | None
+    n_exact: int
+    n_exact_windows: int
+    n_draws: int
+    after: int
+    alpha: float
+    untrained: bool
+
+
+class Missed(Saved):
+    """What a screen may have missed."""
+
+    threshold: float
+    n_above: int
+    seen: int
+    at_most: float
+    n_exact: int
+
+
+class ScreenProvenance(Saved):
+    """Where a screen's numbers come from."""
+
+    model: OneModel
+    examples: ScreenExamples
+    sweep: dict[str, Any] | None
+    options: ScreenOptions
+    method: int
+    way: Literal["whole", "prefix", "packed"]
+    missed: Missed
+    floor: float
+
+
+class ScreenManifest(Saved):
+    """`screen.json`."""
+
+    provenance: ScreenProvenance
+    timings: dict[str, float]
+    files: dict[str, Sha256]
+
+
 class SecondExamples(Saved):
     """The examples of a replication."""
 

@@ -1,0 +1,6 @@
+"""Does the model use them? A causal screen of every unit, and the map tuned x used."""
+
+from lens_probes.screen.run import screen
+from lens_probes.screen.saved import Screen
+
+__all__ = ["Screen", "screen"]
