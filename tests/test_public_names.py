@@ -12,9 +12,9 @@ from lens_probes import maximize, probes, report, residual, stats
 
 NAMES = """
 Activations CategoryProbe CausalCard ContextProbe Document Examples GrammarProbe InputError
-LensModel NegationProbe Probe ProperNounProbe SITES Site SweepResult Text TextProbe
+LensModel NegationProbe Probe ProperNounProbe SITES Screen Site SweepResult Text TextProbe
 TokenLengthProbe ablate collect compare concat load_model load_sae load_text maximize paint
-replicate residual stats sweep sweep_activations units wrap_model
+replicate residual screen stats sweep sweep_activations units wrap_model
 """
 OF_MODULES: dict[ModuleType, str] = {
     stats: """

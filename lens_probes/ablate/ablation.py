@@ -29,7 +29,6 @@ from lens_probes.ablate.windows import Kind, Positions, grouped
 from lens_probes.activations.collect import collect
 from lens_probes.errors import at_least, flag, given_as
 from lens_probes.examples.examples import Examples
-from lens_probes.model.load import LensModel
 from lens_probes.model.wrap import Model, check_model
 from lens_probes.probes.base import Probe, examples_of
 from lens_probes.result.result import SweepData

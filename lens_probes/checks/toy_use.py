@@ -91,4 +91,5 @@ def _rows(kind: NDArray[np.object_], rng: torch.Generator) -> torch.Tensor:
     rows[read, 2], rows[read, 3] = 1.0, -1.0
     rows -= rows.mean(1, keepdim=True)
     lengths = torch.tensor(SIZES).repeat(-(-len(kind) // len(SIZES)))[: len(kind), None]
-    return rows / rows.norm(dim=1, keepdim=True) * lengths * 0.2
+    scaled: torch.Tensor = rows / rows.norm(dim=1, keepdim=True) * lengths * 0.2
+    return scaled

@@ -66,7 +66,8 @@ def place_of(model: LensModel, site: str) -> Place:
 
 def windows_per_pass(model: LensModel, group: Group, first: int) -> int:
     """How many windows share a pass, by what autograd keeps of them."""
-    cfg, n = model.cfg, group.tokens.shape[1]
+    cfg: Any = model.cfg
+    n = int(group.tokens.shape[1])
     heads = int(cfg.n_heads) * int(cfg.d_head)
     mlp = model.shapes["mlp_post"].n_units if "mlp_post" in model.shapes else 4 * int(cfg.d_model)
     token = 12 * int(cfg.d_model) + 5 * mlp + 4 * heads + 3 * int(cfg.n_heads) * n

@@ -87,7 +87,8 @@ def unit_table(
     table["p_family"] = 10 ** adjust_log10(log10, method="holm")
     # The effect from which one unit alone would have been called used, at its size.
     one_alone = student.isf(alpha / max(1, np.isfinite(log10).sum()), table["dof"])
-    table["critical"] = table["typical"] * np.exp(table["spread"] * one_alone)
+    with np.errstate(over="ignore"):
+        table["critical"] = table["typical"] * np.exp(table["spread"] * one_alone)
     table = table.drop(columns="dof")
     decided = [_decide(row, floor, alpha) for row in table.to_dict("records")]
     table["used"] = [verdict for verdict, _ in decided]

@@ -120,9 +120,9 @@ def against_peers(
 
 def typical_effect(peers: Peers, size: Numbers, z: Any = 0.0, *, slope: float = 2.0) -> Any:
     """[unit] effect at a distance z from the typical unit of the same size."""
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         log = peers.centre + peers.spread * z + slope * np.log(numbers(size, "size"))
-    return np.exp(log)
+        return np.exp(log)
 
 
 def _scale(apart: Float[np.ndarray, " unit"], noise: Float[np.ndarray, " unit"]) -> float:

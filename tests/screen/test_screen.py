@@ -191,8 +191,8 @@ def test_an_invalid_site_is_left_undecided(
     def wrong(*args: Any, **options: Any) -> Any:
         return {key: -one for key, one in exact_effects(*args, **options).items()}
 
-    run = importlib.import_module("lens_probes.screen.run")
-    monkeypatch.setattr(run, "exact_effects", wrong)
+    room = importlib.import_module("lens_probes.screen.estimate")
+    monkeypatch.setattr(room, "exact_effects", wrong)
     found = lp.screen(tiny_model, examples, metric=contrast, **FEW)
     assert set(found.units["used"]) == {"undecided"}
     assert set(found.units["why"]) == {"screen not valid here"}
