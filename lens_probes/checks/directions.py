@@ -7,8 +7,9 @@ import pandas as pd
 from scipy.linalg import solve_triangular
 
 from lens_probes.activations.collect import Activations
-from lens_probes.checks.heldout import Array, Labels, Units, fitted_probe
+from lens_probes.checks.heldout import Array, Labels, Units
 from lens_probes.examples.examples import Examples
+from lens_probes.stats._layer_probe import fitted_probe
 
 COLUMNS = ("layer", "site", "kind", "unit", "weight")
 

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
-from scipy.linalg import solve_triangular
-from sklearn.linear_model import LogisticRegression
 
 from lens_probes import stats
 from lens_probes.activations.collect import Activations
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.folds import make_folds
+from lens_probes.stats._layer_probe import layer_probe
 
 Array = Float[np.ndarray, "example unit"]
 Labels = Int[np.ndarray, " example"]
@@ -93,7 +92,8 @@ def fold_scores(x: Array, y: Labels, fold: Labels) -> FoldScores:
         unit[i], contrast[i] = best, abs(gap[best])
         score[test, 0] = np.sign(gap[best]) * centred[test, best]
         score[test, 1] = centred[test] @ (gap / sd)
-        score[test, 2] = _probe((centred - mean) / (sd * np.sqrt(x.shape[1])), y, ~test)
+        scaled = (centred - mean) / (sd * np.sqrt(x.shape[1]))
+        score[test, 2] = layer_probe(scaled @ scaled.T, y, ~test)
         auc[i] = stats.auc(score[test], y[test]).auc
     everything = int(np.argmax(np.abs(sums.without()[2])))
     known = unit >= 0
@@ -175,25 +175,6 @@ def best_unit_r(
         inside.append(abs(r[best]))
         outside.append(np.sign(r[best]) * np.nan_to_num(held_out))
     return np.array(inside), np.array(outside)
-
-
-def _probe(
-    scaled: Array, y: Labels, train: Bool[np.ndarray, " example"]
-) -> Float[np.ndarray, " example"]:
-    """Scores of the examples outside training. An L2 penalty does not see rotations, so the
-    regression runs in the span of the training examples, far smaller than a wide site."""
-    gram = scaled @ scaled.T
-    factor, model = fitted_probe(gram[np.ix_(train, train)], y[train])
-    projected = solve_triangular(factor, gram[np.ix_(train, ~train)], lower=True).T
-    decision: Float[np.ndarray, " example"] = model.decision_function(projected)
-    return decision
-
-
-def fitted_probe(gram: Array, y: Labels) -> tuple[Array, LogisticRegression]:
-    """Cholesky factor [example, example] of the products of examples, and the probe on its rows."""
-    gram[np.diag_indices_from(gram)] += 1e-10 * np.trace(gram) / len(gram)  # singular
-    factor: Array = np.linalg.cholesky(gram)
-    return factor, LogisticRegression(C=1.0, tol=1e-6, max_iter=1000).fit(factor, y)
 
 
 def cross_fitted_accuracy(

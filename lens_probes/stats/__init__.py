@@ -33,6 +33,7 @@ from lens_probes.stats.permutation import MaxPermutation, max_permutation, resol
 from lens_probes.stats.resolution import Resolution, resolution
 from lens_probes.stats.shrinkage import Shrunk, shrink
 from lens_probes.stats.sign_agreement import SignAgreement, sign_agreement
+from lens_probes.stats.sparse_probe import SparseProbe, sparse_probe
 from lens_probes.stats.splits import SplitTest, split_test
 from lens_probes.stats.tails import chi2_tail, normal_tail, student_tail
 from lens_probes.stats.ttest import TTest, ttest
@@ -67,6 +68,7 @@ __all__ = [
     "Resolution",
     "Shrunk",
     "SignAgreement",
+    "SparseProbe",
     "SplitTest",
     "TTest",
     "WordLevel",
@@ -105,6 +107,7 @@ __all__ = [
     "resolution_r",
     "shrink",
     "sign_agreement",
+    "sparse_probe",
     "spline_columns",
     "split_test",
     "student_tail",

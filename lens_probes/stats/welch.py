@@ -41,14 +41,22 @@ def welch_z(x: Floats, y: Bools) -> Floats:
         np.square(side - centre).sum(axis=0) / (len(side) * (len(side) - 1))
         for side, centre in zip(sides, centres, strict=True)
     ]
-    both, gap = variances[0] + variances[1], centres[1] - centres[0]
-    last = float(len(x) - 2)
+    v0, v1 = variances
+    return normal_scale(centres[1] - centres[0], v0, v1, len(sides[0]), len(sides[1]))
+
+
+def normal_scale(gap: Floats, v0: Floats, v1: Floats, n0: int | Floats, n1: int | Floats) -> Floats:
+    """Welch's t as a normal z, from differences of class means and the means' squared errors.
+
+    v0, v1: variance over number of items of each class; n0, n1: their items.
+    """
+    both = v0 + v1
     with np.errstate(divide="ignore", invalid="ignore"):
         squared = gap**2 / both
-        share = variances[0] / both
-        dof = 1 / (share**2 / (len(sides[0]) - 1) + (1 - share) ** 2 / (len(sides[1]) - 1))
+        share = v0 / both
+        dof = 1 / (share**2 / (n0 - 1) + (1 - share) ** 2 / (n1 - 1))
         apart = squared >= APART
         squared = np.where(apart, APART, squared)
-        dof = np.where(apart | ~np.isfinite(dof), last, dof)
+        dof = np.where(apart | ~np.isfinite(dof), n0 + n1 - 2, dof)
         size = (8 * dof + 1) / (8 * dof + 3) * np.sqrt(dof * np.log1p(squared / dof))
     return np.where(gap == 0, 0.0, np.copysign(size, gap))
