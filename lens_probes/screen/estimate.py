@@ -80,7 +80,7 @@ class Run:
     def screened(self) -> Found:
         """Everything that is known of the units of this model."""
         clock = time.perf_counter()
-        sums = self._sums()
+        sums = self.sums()
         reference = {key: one.mean.astype(np.float32) for key, one in sums.items()}
         c = behind(self.model, reference)
         self.seconds["gradients"] = time.perf_counter() - clock
@@ -99,7 +99,7 @@ class Run:
         self.seconds["verdicts"] = time.perf_counter() - clock
         return Found(units, calibration, null, missed, floor)
 
-    def _sums(self) -> dict[Key, Sums]:
+    def sums(self) -> dict[Key, Sums]:
         """Every window once, through all layers and sites."""
         model, options = self.model, self.options
         places = [place_of(model, site) for site in options["sites"]]
