@@ -9,6 +9,7 @@ from lens_probes.result.result import SweepData
 
 if TYPE_CHECKING:
     from lens_probes.ablate.card import CausalCard
+    from lens_probes.screen.saved import Screen
 
 
 class SweepResult(SweepData):
@@ -26,6 +27,16 @@ class SweepResult(SweepData):
         from lens_probes.ablate.card import CausalCard  # noqa: PLC0415  (a door)
 
         return CausalCard.beside(self)
+
+    @property
+    def screen(self) -> Screen | None:
+        """Which units the model uses: the screen beside a loaded result, None where none is.
+
+        InputError where it cannot be read, or is of another sweep.
+        """
+        from lens_probes.screen.saved import Screen  # noqa: PLC0415  (a door)
+
+        return Screen.beside(self)
 
     def _repr_html_(self) -> str:
         """The answer and the strongest units, in a notebook."""

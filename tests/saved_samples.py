@@ -16,6 +16,7 @@ from lens_probes.course.record import write_record
 from lens_probes.drawing.page import FORMAT, NUMBERS, PAGE
 from lens_probes.drawing.painting import Painting
 from lens_probes.replication.replication import Replication
+from lens_probes.screen.saved import Screen
 from lens_probes.storage.folders import write_folder
 from lens_probes.storage.integrity import seal, write_atomic
 from lens_probes.sweep_result import SweepResult
@@ -80,6 +81,26 @@ def small_card() -> CausalCard:
             },
         },
         timings={"ablations": 0.5},
+    )  # fmt: skip
+
+
+def small_screen() -> Screen:
+    table = pd.DataFrame({"name": ["L0.q.0"], "layer": 0, "site": "q"})
+    counts = {"sha256": "cd" * 32, "class_names": ["a", "b"], "n_screened": [2, 2], "n_blocks": 2,
+              "n_exact_windows": 2, "origin": {}}  # fmt: skip
+    options = {"sites": ["q"], "layers": [0], "metric": "kl", "positions": "read", "seed": 0,
+               "n_windows": 4, "n_exact": 20, "n_exact_windows": 2, "n_draws": 2, "after": 2,
+               "alpha": 0.05, "untrained": False}  # fmt: skip
+    missed = {"threshold": 0.1, "n_above": 1, "seen": 0, "at_most": 3.0, "n_exact": 20}
+    calibrated = table.assign(n_site=20, rank_correlation=0.99, median_ratio=1.0, valid=True)
+    return Screen(
+        units=table.assign(used="undecided", log10_p=-1.0, effect=0.1),
+        calibration=calibrated.assign(layers="0-0"), null=table, map=table[:0],
+        provenance={
+            "model": MODEL, "examples": counts, "sweep": None, "options": options, "method": 1,
+            "way": "packed", "missed": missed, "floor": 1e-12,
+        },
+        timings={"gradients": 0.5},
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from lens_probes.cli.options import parse_layers, strictly
 from lens_probes.cli.replicate import replicate
 from lens_probes.cli.reproduce import reproduce
 from lens_probes.cli.residual import residual
+from lens_probes.cli.screen import screen
 from lens_probes.cli.sweep import command_line, sweep_app
 from lens_probes.errors import InputError, one_line
 
@@ -36,6 +37,7 @@ app.command(heatmap)
 app.command(maximize)
 app.command(replicate)
 app.command(residual)
+app.command(screen)
 for command in (
     runs.export,
     runs.report,

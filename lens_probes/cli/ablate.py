@@ -126,7 +126,7 @@ def ablate(
 def _measure(
     result: SweepResult, places: Places, asked: dict[str, Any], device: str, quiet: bool
 ) -> CausalCard:
-    probe = _probe_of(result)
+    probe = probe_of(result)
     said = result.recorded_model
     model = load(
         ModelOptions(
@@ -168,14 +168,21 @@ def _without_order(options: dict[str, Any]) -> dict[str, Any]:
     return options | {name: sorted(options[name]) for name in ("sites", "layers")}
 
 
-def _probe_of(result: SweepResult) -> Probe:
+def probe_of(result: SweepResult) -> Probe:
+    """The probe that drew a sweep's examples.
+
+    Raises
+    ------
+    InputError
+        They were drawn by none of this package.
+    """
     from lens_probes.probes.again import PROBES, probe_again
 
     origin = result.provenance["examples"]["origin"]
     if str(origin.get("probe")) not in PROBES:
         raise InputError(
             "the examples of this result were not drawn by a probe of this package: call "
-            "ablate(model, examples, result=...) in Python with them."
+            "ablate or screen (model, examples, result=...) in Python with them."
         )
     return probe_again(origin)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from markupsafe import Markup
@@ -32,6 +33,13 @@ from lens_probes.report.replication_figures import (
     replication_scatter,
     replication_table,
 )
+from lens_probes.report.screen_map import (
+    corner_table,
+    saved_screen,
+    use_by_layer,
+    use_lines,
+    with_use,
+)
 from lens_probes.report.since import saved_card, saved_replication, verdict_line, with_findings
 from lens_probes.report.unit_browser import unit_browser
 from lens_probes.report.unit_card import UnitCard, marked, unit_card
@@ -53,7 +61,8 @@ def write_report(
 
     The same result gives the same bytes. Nothing in it asks a network for anything.
     `details` are shown in place of the result's own for the units it names, which have a card then
-    in any case. A replication and a causal card beside a loaded result are read and shown.
+    in any case. A replication, a causal card and a screen beside a loaded result are read and
+    shown.
 
     Raises
     ------
@@ -75,18 +84,26 @@ def report_html(
     environment.filters["marked"] = marked
     examples = result.provenance["examples"]
     replication = saved_replication(result) if replication is None else replication
-    causal = saved_card(result)
+    causal, screen = saved_card(result), saved_screen(result)
+    result = with_use(result, screen)
     best = example_figures.best_evidence(result, CARDS)["name"]
     known = with_findings(
-        {**result.details, **(details or {})}, best, replication=replication, causal=causal
-    )
+        {**result.details, **(details or {})}, best, replication=replication, causal=causal,
+        screened=partial(use_lines, screen, result.units),
+    )  # fmt: skip
     cards = unit_cards(result, known)
-    intervened = causal is not None or any(card.details.causal for card, _ in cards)
+    intervened = (
+        screen is not None or causal is not None or any(card.details.causal for card, _ in cards)
+    )
     browser = unit_browser(result, cards=frozenset(card.name for card, _ in cards))
     counts = examples.get("counts") or {"examples given": sum(examples["n_per_class"])}
     return environment.get_template("report.html.j2").render(
         question=account.question(result),
-        answer=(*answer(result), *(() if causal is None else (verdict_line(causal),))),
+        answer=(
+            *answer(result),
+            *(() if causal is None else (verdict_line(causal),)),
+            *(() if screen is None else screen.text_lines()),
+        ),
         measured=tables.fact_table(
             "Examples and what was read", account.measured(result), ("what", "value")
         ),
@@ -127,6 +144,9 @@ def report_html(
             Chart.of("replication", replication_scatter(replication)),
             replication_table(replication),
         ),
+        use=None
+        if screen is None
+        else (Chart.of("use", use_by_layer(screen)), corner_table(screen)),
         heatmap=Markup(heatmap_html(result.paintings, best_scale(result.paintings)))
         if result.paintings
         else None,

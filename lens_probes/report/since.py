@@ -5,7 +5,7 @@ Both lie in folders beside the result's own files, `replication` and `causal`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -85,13 +85,14 @@ def with_findings(
     *,
     replication: Replicated | None,
     causal: CausalCard | None,
+    screened: Callable[[str], tuple[str, ...]] = lambda _: (),
 ) -> dict[str, UnitDetails]:
-    """The details of units with the lines of a replication and a causal card added."""
+    """The details of units with the lines of a replication, a causal card and a screen added."""
     found = dict(details)
     for name in dict.fromkeys([*names, *details]):
         known = found.get(name, UnitDetails())
         again = () if replication is None else replication_lines(replication, name)
-        use = () if causal is None else causal_lines(causal, name)
+        use = (*(() if causal is None else causal_lines(causal, name)), *screened(name))
         if again or use:
             found[name] = replace(
                 known, replication=(*known.replication, *again), causal=(*known.causal, *use)

@@ -20,7 +20,7 @@ from lens_probes.units.decision import rank_column
 FIRST_PAGE = 25
 MOST = 20_000
 _WHOLE_TYPES = ("<u1", "<i2", "<i4")
-_CODED = ("site", "status")
+_CODED = ("site", "status", "used")
 
 
 @dataclass(frozen=True)

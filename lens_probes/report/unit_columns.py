@@ -51,6 +51,7 @@ class UnitColumn(Column):
 def unit_columns(result: SweepData) -> tuple[UnitColumn, ...]:
     """All columns that a unit table may show, in order; a table shows those it has data for."""
     listed = _class_columns(result) if value_name(result) is None else _value_columns(result)
+    listed += _USE_COLUMNS
     names = side_names(result)
 
     def side(direction: Any) -> str:
@@ -71,6 +72,13 @@ def side_names(result: SweepData) -> tuple[str, str]:
 
 
 _Listed = tuple[tuple[str, tuple[str, ...], str, str], ...]
+# Of a screen beside the result: see `screen_map.with_use`.
+_USE_COLUMNS: _Listed = (
+    ("used by the model", ("used",), "status", "does more than units that write as much"),
+    ("effect without it", ("use_effect",), "general", "of setting it to its mean, in nats"),
+    ("times typical", ("use_ratio",), "general",
+     "that effect, over the typical one of units that write as much"),
+)  # fmt: skip
 
 
 def _class_columns(result: SweepData) -> _Listed:

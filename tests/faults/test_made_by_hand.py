@@ -25,6 +25,7 @@ from saved_samples import (
     small_card,
     small_replication,
     small_result,
+    small_screen,
 )
 from tiny_models import PROSE
 
@@ -52,12 +53,14 @@ OPTIONS = [
 LOADERS: dict[str, Callable[[Path], Any]] = {
     "run/result.json": lambda path: lp.SweepResult.load(path.parent),
     "run/causal/causal.json": lambda path: CausalCard.load(path.parent),
+    "run/screen/screen.json": lambda path: lp.Screen.load(path.parent),
     "run/replication/replication.json": lambda path: Replication.load(path.parent),
     "finding/numbers.json": lambda path: _same_command(path.parent),
 }
 SAID: dict[str, Callable[[Any], Any]] = {
     "run/result.json": answer,
     "run/causal/causal.json": CausalCard.text_lines,
+    "run/screen/screen.json": lp.Screen.text_lines,
     "run/replication/replication.json": Replication.text_lines,
 }
 
@@ -68,6 +71,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("saved")
     run = small_result().save(root / "run")
     small_card().save(run / "causal")
+    small_screen().save(run / "screen")
     small_replication().save(run / "replication")
     save_small_finding(root / "finding")
     return root
@@ -85,6 +89,7 @@ def made(tiny_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
     assert main([*sweep, "--out", run]) == 0
     ablate = ["ablate", run, "--top", "2", "--nulls", "19", "--windows", "4", "--after", "2"]
     assert main([*ablate, "--quiet"]) == 0
+    assert main(["screen", run, "--windows", "8", "--exact", "20", "--quiet"]) == 0
     again = ["replicate", run, "--text", str(root / "other.txt"), "--permutations", "9", "--quiet"]
     assert main(again) == 0
     return root

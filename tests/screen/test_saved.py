@@ -73,3 +73,26 @@ def test_it_is_saved_whole_and_read_back(
         lp.Screen.load(folder)
     with pytest.raises(InputError, match="no screen in"):
         lp.Screen.load(tmp_path)
+
+
+def test_the_report_of_the_sweep_shows_it(
+    toy_run: tuple[lp.Screen, lp.SweepResult, np.ndarray], tmp_path: Path
+) -> None:
+    screen, result, _ = toy_run
+    run = result.save(tmp_path / "run")
+    before = lp.SweepResult.load(run).write_report(tmp_path / "before.html").read_text()
+    assert "Tuned and used" not in before
+    screen.save(run / "screen")
+    loaded = lp.SweepResult.load(run)
+    assert loaded.screen is not None
+    page = loaded.write_report(tmp_path / "after.html").read_text()
+    for said in ("Tuned and used", "used by the model", "times the typical unit of its size"):
+        assert said in page, said
+    n_used = int(screen.map["tuned_used"].iloc[0])
+    assert f"Of the tuned units {n_used} are called used, of the others 0" in page
+    other = lp.sweep(
+        toy_of_use(0).model, toy_of_use(1).examples, sites=["mlp_pre"], untrained=False, method="bh"
+    ).save(tmp_path / "other")
+    screen.save(other / "screen")
+    with pytest.raises(InputError, match="of other examples or weights"):
+        lp.SweepResult.load(other).write_report(tmp_path / "r.html")
