@@ -42,7 +42,7 @@ def on_passage(setting: Setting, data: Data) -> Numbers:
         (key,) = data.activations
         units = (int(np.nanargmin(t)), int(np.nanargmax(t)))
         painted = [lp.paint(model, [tokens], layer=key[0], site=key[1], unit=u)[0] for u in units]
-        return [sign * np.array(one.values) for sign, one in zip((-1, 1), painted, strict=True)]
+        return [np.array(one.values) for one in painted]
 
     def aucs(x: list[np.ndarray], rows: np.ndarray, marks: np.ndarray = marks) -> Found:
         scores = [lp.stats.auc(one[rows, None], mark[rows]).auc[0]
