@@ -32,21 +32,21 @@ def shares(units: pd.DataFrame) -> Found:
     return {name: (int(count), n) for name, count in counts.items()}
 
 
-def on_passage(setting: Setting, data: Data) -> Numbers:
+def on_passage(setting: Setting, data: Data, tokens: np.ndarray, marks: np.ndarray) -> Numbers:
     """AUC of the noun unit for nouns and of the verb unit for verbs, over tokens of a passage."""
-    tokens, marks = tagged(setting)
 
     def values(data: Data) -> list[np.ndarray]:
         t = lp.stats.ttest(data.x, data.examples.label).t
         model = setting.model if data.is_trained else setting.untrained
-        (key,) = data.activations
+        ((layer, site),) = data.activations
         units = (int(np.nanargmin(t)), int(np.nanargmax(t)))
-        painted = [lp.paint(model, [tokens], layer=key[0], site=key[1], unit=u)[0] for u in units]
+        painted = [lp.paint(model, [tokens], layer=layer, site=site, unit=u)[0] for u in units]
         return [np.array(one.values) for one in painted]
 
     def aucs(x: list[np.ndarray], rows: np.ndarray, marks: np.ndarray = marks) -> Found:
-        scores = [lp.stats.auc(one[rows, None], mark[rows]).auc[0]
-                  for one, mark in zip(x, marks, strict=True)]  # fmt: skip
+        pairs = [(one[rows, None], mark[rows]) for one, mark in zip(x, marks, strict=True)]
+        scores = [lp.stats.auc(*pair).auc[0] if 1 < pair[1].sum() < len(rows) - 1 else np.nan
+                  for pair in pairs]  # fmt: skip
         return dict(zip(("auc_noun", "auc_verb"), scores, strict=True))
 
     here, bare = values(data), values(data.untrained)
@@ -86,9 +86,11 @@ def run(setting: Setting) -> Outcome:
     groups = setting.measure_over_groups(lambda _, tested: shares(tested.units), spaced.unpaired())
     missing, marked = "", [Numbers({}, "0 tokens")] * 2
     try:
-        marked = [on_passage(setting, data) for data in (plain, spaced)]
+        words = tagged(setting)
     except InputError as error:  # the tagger is not installed
         missing = str(error)
+    else:
+        marked = [on_passage(setting, data, *words) for data in (plain, spaced)]
 
     units = course(plain)
     best = units.iloc[int(units["t"].abs().argmax())]
