@@ -15,9 +15,8 @@ from lens_probes.report import heatmap_html
 from lens_probes.texts.load import Document, Text
 from lens_probes.texts.tagging import load_tagger
 
-LESSON = Lesson(
-    "L09", "Nouns against verbs", "EleutherAI/gpt-neo-125M", ("L09.a", "L09.b"), (2_400, 1_600)
-)
+LESSON = Lesson("L09", "Nouns against verbs", "EleutherAI/gpt-neo-125M", ("L09.a", "L09.b"),
+                (2_400, 1_600))  # fmt: skip
 
 
 def course(data: Data) -> pd.DataFrame:
