@@ -112,6 +112,9 @@ ODD: dict[str, Callable[[], Any]] = {
 _TWO = {"x": X, "y": LABELS}
 _OF_VALUE = {"x": X, "value": VALUE}
 _OF_WORDS = {"x": X, "value": OF_WORDS, "word": WORDS}
+THREE = np.arange(N) % 3
+_THREE = {"x": X, "y": THREE}
+OF_THREE = [f"{k}w{i // 3 % 3}" for i, k in enumerate(THREE)]  # every group has one class
 _FEW = {"n_permutations": 9, "alpha": 0.05, "seed": 0}
 ROUNDS = {"alpha_unit": 0.05, "n": 5, "seed": 0}
 STATS: dict[str, dict[str, Any]] = {
@@ -123,13 +126,16 @@ STATS: dict[str, dict[str, Any]] = {
         "seed": 0, "family": [0] * WIDTH, "alpha": 0.05, "method": "auto", "icc": 0.3,
     },
     "auc": _TWO,
-    "chi2_tail": {"statistic": [1.0, 2.0]},
+    "auc_against_rest": _THREE,
+    "chi2_tail": {"statistic": [1.0, 2.0], "dof": 2},
     "concordance": {
         "effect1": [0.1, 0.2, -0.3], "significant1": [True, False, True],
         "effect2": [0.1, 0.3, -0.2], "significant2": [True, True, True],
     },
     "correlation": {"x": X, "y": VALUE, "covariates": VALUE[::-1, None]},
     "count_distinct": {"x": X},
+    "f_tail": {"f": [1.0, 2.0], "dof1": 2.0, "dof2": [3.0, 4.0]},
+    "f_test": _THREE,
     "firth": _TWO,
     "folds_by_passage": {"y": LABELS, "source": WORDS, "n_folds": 3, "seed": 0},
     "folds_by_value": {"value": VALUE, "groups": WORDS, "n_folds": 3, "seed": 0},
@@ -139,6 +145,7 @@ STATS: dict[str, dict[str, Any]] = {
         "score": X, "y": LABELS, "groups": PURE, "fold": folds_by_word(LABELS, PURE, n_folds=2),
     },
     "heldout_direction": {**_TWO, "fold": np.arange(N) // 2 % 3},
+    "heldout_highest": {**_THREE, "fold": np.arange(N) // 3 % 3},
     "heldout_r": {**_OF_VALUE, "fold": np.arange(N) % 3},
     "logistic": {**_TWO, "n_threads": 1},
     "max_permutation": {
@@ -149,14 +156,17 @@ STATS: dict[str, dict[str, Any]] = {
     "normal_tail": {"z": [1.0, 2.0]},
     "normalised_welch": {"x": X, "y": LABELS == 1},
     "paired": {**_TWO, "pair": np.arange(N) // 2, "n_pairings": 3, "seed": 0},
+    "pairwise_g": _THREE,
     "relabel_tokens_null": {**_TWO, **ROUNDS},
     "relabel_tokens_null_r": {**_OF_VALUE, **ROUNDS},
     "relabel_words_null": {**_TWO, "word": PURE, **ROUNDS},
+    "relabel_words_null_f": {**_THREE, "word": OF_THREE, **ROUNDS},
     "relabel_words_null_r": {**_OF_WORDS, **ROUNDS},
     "resolution": {
         "method": "max_t", "n_groups0": 9, "n_groups1": 9, "n_units": 3, "alpha": 0.05,
         "n_permutations": 9, "n_relabellings": None,
     },
+    "resolution_f": {"y": THREE, "groups": OF_THREE, "n_permutations": 9, "alpha": 0.05},
     "resolution_r": {
         "value": OF_WORDS, "groups": WORDS, "within": None, "n_permutations": 9, "alpha": 0.05,
     },
@@ -178,6 +188,7 @@ STATS: dict[str, dict[str, Any]] = {
     "ttest": _TWO,
     "tuned_at_least": {"value": [3.0, 2.0, 1.0], "simes_level": 0.5, "among": None},
     "word_level": {**_TWO, "word": PURE, "min_per_word": 2},
+    "word_level_f": {**_THREE, "word": OF_THREE},
     "word_level_paired": {**_TWO, "word": np.arange(N) // 4},
     "word_level_r": {**_OF_WORDS, "min_per_word": 2},
     "zero_inflated": {**_TWO, "groups": PURE},

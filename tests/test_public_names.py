@@ -18,7 +18,9 @@ replicate residual screen stats sweep sweep_activations units wrap_model
 """
 OF_MODULES: dict[ModuleType, str] = {
     stats: """
-AdjustedTest Auc Concordance Correlation EffectAgreement Firth GroupEffects Heldout
+AdjustedTest Auc AucAgainstRest FTest WordLevelF auc_against_rest f_tail f_test heldout_highest
+pairwise_g relabel_words_null_f resolution_f word_level_f
+Concordance Correlation EffectAgreement Firth GroupEffects Heldout
 HeldoutAuc HeldoutR InTurn Logistic MaxPermutation MeanAuc Moments NullShares Paired Resolution
 Shrunk SignAgreement SplitTest TTest WordLevel WordLevelEffects adjust adjust_hierarchical_log10
 adjust_log10 adjusted_test auc chi2_tail concordance correlation count_distinct effect_agreement

@@ -27,5 +27,5 @@ def layer_probe(gram: Floats, y: npt.NDArray[np.generic], train: Bools) -> Float
 def fitted_probe(gram: Floats, y: npt.NDArray[np.generic]) -> tuple[Floats, LogisticRegression]:
     """Cholesky factor [example, example] of the products of examples, and the probe on its rows."""
     gram[np.diag_indices_from(gram)] += 1e-10 * np.trace(gram) / len(gram)  # singular
-    factor: Floats = np.linalg.cholesky(gram)
+    factor: Floats = np.asarray(np.linalg.cholesky(gram), dtype=np.float64)
     return factor, LogisticRegression(C=1.0, tol=1e-6, max_iter=1000).fit(factor, y)

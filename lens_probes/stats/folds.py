@@ -8,30 +8,38 @@ import numpy as np
 
 from lens_probes.errors import InputError
 from lens_probes.stats._options import checked_options
-from lens_probes.stats.groups import group_examples, group_labels
-from lens_probes.stats.inputs import Ints, Labels, check_labels, check_values, one_each
+from lens_probes.stats.groups import group_examples, group_labels, group_values
+from lens_probes.stats.inputs import (
+    Ints,
+    Labels,
+    check_classes,
+    check_labels,
+    check_values,
+    one_each,
+)
 
 
 @checked_options
 def folds_by_word(y: Labels, word: Any, *, n_folds: int = 5, seed: int = 0) -> Ints:
-    """Fold of each example [example]; every fold holds out at least one word of both classes.
+    """Fold of each example [example]; every fold holds out at least one word of each class.
 
     Words are dealt in random order, the largest first, each to the fold with the fewest examples
-    of its class. Raises ValueError for a word with both labels or too few words in a class.
+    of its class. Raises ValueError for a word with several labels or too few words in a class.
     """
-    given = one_each(y, "y")
-    n = len(given)
-    positive = check_labels(given, n)
-    words = group_examples(word, n, what="word")
-    labels = group_labels(words, positive)
+    classes = _classes(y)
+    words = group_examples(word, len(classes), what="word")
+    if classes.max() > 1:
+        labels = group_values(words, classes.astype(np.float64)).astype(np.int64)
+    else:
+        labels = group_labels(words, classes == 1).astype(np.int64)
     _check_folds(n_folds)
     fold = np.empty(len(labels), dtype=np.int64)
     rng = np.random.default_rng(seed)
-    for label in (False, True):
+    for label in range(int(classes.max()) + 1):
         members = rng.permutation(np.flatnonzero(labels == label))
         if len(members) < n_folds:
             raise InputError(
-                f"class {int(label)} has {len(members)} word types for {n_folds} folds: each fold "
+                f"class {label} has {len(members)} word types for {n_folds} folds: each fold "
                 f"must hold out one; use n_folds of {len(members)} or fewer (at least 2)"
             )
         members = members[np.argsort(-words.sizes[members], kind="stable")]
@@ -47,19 +55,20 @@ def folds_by_word(y: Labels, word: Any, *, n_folds: int = 5, seed: int = 0) -> I
 def folds_by_passage(y: Labels, source: Any, *, n_folds: int = 5, seed: int = 0) -> Ints:
     """Fold of each example [example]; a passage (equal source) is never split between folds.
 
-    Passages are dealt in random order, the largest first, each where it evens out both classes.
+    Passages are dealt in random order, the largest first, each where it evens out the classes.
     Raises ValueError where a fold would be without one of the classes.
     """
-    given = one_each(y, "y")
-    n = len(given)
-    positive = check_labels(given, n)
-    passages = group_examples(source, n, what="source")
+    classes = _classes(y)
+    passages = group_examples(source, len(classes), what="source")
     _check_folds(n_folds)
-    ones = np.bincount(passages.index, weights=positive)
-    counts = np.stack([passages.sizes - ones, ones], axis=1) / [(~positive).sum(), positive.sum()]
+    of_class = [
+        np.bincount(passages.index[classes == c], minlength=len(passages.sizes))
+        for c in range(int(classes.max()) + 1)
+    ]
+    counts = np.stack(of_class, axis=1) / np.bincount(classes)
     members = np.random.default_rng(seed).permutation(len(counts))
     members = members[np.argsort(-counts[members].max(axis=1), kind="stable")]
-    filled = np.zeros((n_folds, 2))
+    filled = np.zeros((n_folds, counts.shape[1]))
     fold = np.empty(len(counts), dtype=np.int64)
     for member in members.tolist():
         chosen = int(np.argmin(filled @ counts[member]))
@@ -70,7 +79,8 @@ def folds_by_passage(y: Labels, source: Any, *, n_folds: int = 5, seed: int = 0)
         n_with = int((counts[:, label] > 0).sum())
         raise InputError(
             f"class {label} occurs in {n_with} passages, too few for {n_folds} folds that each "
-            "need both classes: use fewer folds or more passages"
+            f"need {'both' if counts.shape[1] == 2 else 'all'} classes: use fewer folds or more "
+            "passages"
         )
     return fold[passages.index]
 
@@ -115,6 +125,14 @@ def folds_by_value(value: Labels, groups: Any, *, n_folds: int = 5, seed: int = 
                 "rest; use fewer folds or more groups"
             )
     return folds
+
+
+def _classes(y: Labels) -> Ints:
+    """Two classes, 0 and 1, or several."""
+    given = one_each(y, "y")
+    if given.dtype.kind in "iu" and given.max(initial=0) > 1:
+        return check_classes(given, len(given))
+    return check_labels(given, len(given)).astype(np.int64)
 
 
 def _check_folds(n_folds: int) -> None:

@@ -90,7 +90,7 @@ def heldout_r(x: Units, value: Labels, fold: Any) -> HeldoutR:
     """
     x = check_units(x)
     values = check_values(value, int(x.shape[0]), what="value")
-    folds = _fold_ids(fold, len(values))
+    folds = fold_ids(fold, len(values))
     for k in np.unique(folds).tolist():
         for side, inside in (("in", folds == k), ("outside", folds != k)):
             if inside.sum() < 3 or np.ptp(values[inside]) == 0:
@@ -128,7 +128,7 @@ def _plain_r(values: Floats, label: Floats) -> Floats:
 
 def check_fold(fold: Any, positive: Bools) -> Ints:
     """Folds [example] as integers, each with both classes in it and outside it."""
-    folds = _fold_ids(fold, len(positive))
+    folds = fold_ids(fold, len(positive))
     for k in np.unique(folds).tolist():
         for label in (0, 1):
             inside = int((positive[folds == k] == label).sum())
@@ -141,7 +141,8 @@ def check_fold(fold: Any, positive: Bools) -> Ints:
     return folds
 
 
-def _fold_ids(fold: Any, n: int) -> Ints:
+def fold_ids(fold: Any, n: int) -> Ints:
+    """Folds [example] as integers; two or more of them."""
     folds = to_numpy(fold, "fold")
     if folds.shape != (n,) or folds.dtype.kind not in "iu":
         raise InputError(

@@ -127,6 +127,31 @@ def check_labels(y: Any, n_examples: int, *, per_class: int = 2) -> Bools:
     return positive
 
 
+def check_classes(y: Any, n_examples: int, *, per_class: int = 2) -> Ints:
+    """Classes [example] as integers 0, 1, 2 ..., or a ValueError.
+
+    There are two classes or more, and `per_class` examples of each.
+    """
+    classes = array_of("y", y)
+    if classes.shape != (n_examples,):
+        raise InputError(
+            f"y has shape {classes.shape} but x has {n_examples} examples: "
+            "y must be [example], one class for each row of x"
+        )
+    whole = classes.dtype.kind in "iub" or (
+        classes.dtype.kind == "f" and bool((classes == np.round(classes)).all())
+    )
+    if not whole or (n_examples and not 0 <= classes.min() <= classes.max() < n_examples):
+        raise InputError("y must hold whole numbers: classes 0, 1, 2 ..., each of them in use")
+    counts = np.bincount(classes.astype(np.int64), minlength=2)
+    if counts.min() < per_class:
+        raise InputError(
+            f"class {int(counts.argmin())} has {int(counts.min())} examples: at least {per_class} "
+            "are needed in each class; collect more, merge classes, or number them without gaps"
+        )
+    return classes.astype(np.int64)
+
+
 @dataclass(frozen=True, eq=False)
 class InTurn:
     """Arrays [example, unit] over the same examples, each read when its turn comes and not kept.

@@ -8,6 +8,7 @@ label explains is taken out of every unit first: a true effect is no error.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ from lens_probes.stats.inputs import (
     Labels,
     PerUnit,
     Units,
+    check_classes,
     check_labels,
     check_units,
     check_values,
@@ -38,6 +40,7 @@ from lens_probes.stats.inputs import (
     refuse_nonfinite,
 )
 from lens_probes.stats.relabel import code_values, sample_relabellings
+from lens_probes.stats.tails import z_of_chi2
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,46 @@ def relabel_words_null_r(
     return _shares(x, words, scaled[table], alpha_unit, values)
 
 
+@checked_options
+def relabel_words_null_f(
+    x: Units, y: Labels, word: Any, *, alpha_unit: float, n: int = 200, seed: int = 0
+) -> NullShares:
+    """Several classes 0, 1, 2 ... shuffled over word types [example], n times.
+
+    A unit passes where n eta squared exceeds the chi-square quantile (k - 1 degrees of freedom) of
+    alpha_unit; `largest` is the |z| of the same p. Raises ValueError also for a word of several
+    classes and fewer than 2 words of a class.
+    """
+    x = check_units(x)
+    classes = check_classes(y, int(x.shape[0]))
+    check_null(alpha_unit, n)
+    words = group_examples(word, len(classes), what="word")
+    codes = group_values(words, classes.astype(np.float64)).astype(np.int64)
+    if np.bincount(codes).min() < 2:
+        raise InputError("a class has fewer than 2 words: at least 2 of each are needed")
+    table = sample_relabellings(codes, np.zeros(len(codes), dtype=np.int64), n=n, seed=seed)
+    k = int(codes.max()) + 1
+    real = (classes[:, None] == np.arange(k)).astype(np.float64)
+
+    def sizes(values: Floats) -> Floats:
+        without = values - real @ ((real.T @ values) / real.sum(axis=0)[:, None])
+        flat = np.linalg.norm(without, axis=0) <= 1e-12 * np.linalg.norm(values, axis=0)
+        return z_of_chi2(_class_scores(np.where(flat, 0.0, without), words, table, k), k - 1)
+
+    return _counted(x, sizes, len(table), alpha_unit)
+
+
+def _class_scores(values: Floats, words: Groups, table: npt.NDArray[Any], k: int) -> Floats:
+    """n eta squared under each row of the table [relabelling, unit]; 0 for constant values."""
+    size = np.linalg.norm(values, axis=0)
+    sums = words.sums(values) / np.where(size > 0, size, 1.0)
+    found = np.zeros((len(table), values.shape[1]))
+    for c in range(k):
+        inside = (table == c).astype(np.float64)
+        found += (inside @ sums) ** 2 / (inside @ words.sizes)[:, None]
+    return len(values) * found
+
+
 def check_null(alpha: float, n: int) -> None:
     """A ValueError for a level or a number of relabellings that cannot be."""
     if not 0 < alpha < 1 or n < 1:
@@ -158,17 +201,30 @@ def _tokens(x: Any) -> npt.NDArray[np.int64]:
 
 def _shares(x: Units, words: Groups, table: Floats, alpha: float, label: Floats) -> NullShares:
     """Shares under each row of the table, of what the real label [example] leaves of each unit."""
-    passes = np.zeros(len(table), dtype=np.int64)
-    largest = np.zeros(len(table))
+
+    def sizes(values: Floats) -> Floats:
+        return score_sizes(without_label(values, label), words, table)
+
+    return _counted(x, sizes, len(table), alpha)
+
+
+def _counted(x: Units, sizes_of: Callable[[Floats], Floats], n: int, alpha: float) -> NullShares:
+    """Shares of units whose |z| under each relabelling passes; `sizes_of` centred, scaled units."""
+    passes = np.zeros(n, dtype=np.int64)
+    largest = np.zeros(n)
     passed = np.full(x.shape[1], np.nan)
     for first, part in chunks(x, max_units=1024):
-        sizes, varies = chunk_scores(part, first, words, table, without=label)
+        if not np.isfinite(part).all():
+            refuse_nonfinite(part, first)
+        varies: Bools = (part != part[:1]).any(axis=0)
+        values = centred_scaled(part)
+        sizes = sizes_of(values - values.mean(axis=0)) * varies
         hits = sizes > _critical(alpha)
         passes += hits.sum(axis=1)
         np.maximum(largest, sizes.max(axis=1), out=largest)
         passed[first : first + part.shape[1]] = np.where(varies, hits.mean(axis=0), np.nan)
     n_units = int((~np.isnan(passed)).sum())
-    share = passes / n_units if n_units else np.full(len(table), np.nan)
+    share = passes / n_units if n_units else np.full(n, np.nan)
     return NullShares(share, largest, passed, alpha, n_units)
 
 
@@ -181,32 +237,18 @@ def chunk_hits(
     part: npt.NDArray[Any], first: int, words: Groups, table: npt.NDArray[Any], alpha: float
 ) -> tuple[Bools, Bools]:
     """Hits [relabelling, unit] of a run of units at alpha, and which of the units vary [unit]."""
-    sizes, varies = chunk_scores(part, first, words, table)
-    return sizes > _critical(alpha), varies
-
-
-def chunk_scores(
-    part: npt.NDArray[Any],
-    first: int,
-    words: Groups,
-    table: npt.NDArray[Any],
-    *,
-    without: Floats | None = None,
-) -> tuple[Floats, Bools]:
-    """|z| [relabelling, unit] of a run of units (constant: 0), and which of them vary [unit].
-
-    `without` [example]: a label whose linear effect (for two classes: the class means) is removed.
-    """
     if not np.isfinite(part).all():
         refuse_nonfinite(part, first)
     varies: Bools = (part != part[:1]).any(axis=0)
-    values = centred_scaled(part)
-    if without is not None:
-        values -= values.mean(axis=0)
-        before, centred = np.linalg.norm(values, axis=0), without - without.mean()
-        values -= np.outer(centred, centred @ values) / (centred @ centred)
-        values[:, np.linalg.norm(values, axis=0) <= 1e-12 * before] = 0.0
-    return score_sizes(values, words, table) * varies, varies
+    return score_sizes(centred_scaled(part), words, table) * varies > _critical(alpha), varies
+
+
+def without_label(values: Floats, label: Floats) -> Floats:
+    """Centred values without the linear effect of a label [example] (two classes: their means)."""
+    before, centred = np.linalg.norm(values, axis=0), label - label.mean()
+    rest: Floats = values - np.outer(centred, centred @ values) / (centred @ centred)
+    rest[:, np.linalg.norm(rest, axis=0) <= 1e-12 * before] = 0.0
+    return rest
 
 
 def score_sizes(values: Floats, words: Groups, table: npt.NDArray[Any]) -> Floats:

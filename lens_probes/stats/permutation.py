@@ -10,42 +10,37 @@ passes in every sweep of nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from jaxtyping import Float64, Shaped
 
-from lens_probes.arrays import array_of
 from lens_probes.errors import InputError
 from lens_probes.stats._maxima import check_draws, family_maxima
 from lens_probes.stats._options import checked_options
-from lens_probes.stats._permuted import NormalisedWelch, Statistic, StudentisedSlope
-from lens_probes.stats.groups import Groups, group_examples, group_labels, group_values
+from lens_probes.stats._permutation_design import Design, PermutedStatistic, mirrored
+from lens_probes.stats._permuted import NormalisedWelch
+from lens_probes.stats._permuted_classes import NormalisedWelchF
 from lens_probes.stats.inputs import (
     Floats,
-    Ints,
     InTurn,
     Labels,
     Numbers,
     PerUnit,
     Units,
-    check_labels,
-    check_values,
     one_each,
     several_arrays,
 )
 from lens_probes.stats.relabel import (
     MANY,
     all_relabellings,
-    code_values,
     count_relabellings,
     sample_relabellings,
 )
 from lens_probes.stats.resolution import Resolution, resolution_of_count
-
-PermutedStatistic = Literal["welch", "slope", "student"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,8 @@ class MaxPermutation:
     """Family-wise p-values by permutation.
 
     value [unit]: the statistic named by `statistic`, positive where class 1 (or the higher value)
-    is higher: normalised Welch t of group means, their studentised slope, or Student t. p_family
+    is higher: normalised Welch t of group means, their studentised slope, or Student t; of several
+    classes the |z| that stands for Welch's F. p_family
     [unit]: its family-wise p, with log10_p_family. families [family]: the ids given (or 0);
     threshold [family]: p_family is at most alpha exactly where |value| exceeds it (inf where no p
     can be that small); threshold_low and threshold_high: where other draws of as many relabellings
@@ -63,7 +59,8 @@ class MaxPermutation:
     more, all units together; pooled_p [unit], with log10_pooled_p: p of one unit, the share of its
     family's relabelled |z| that reach its own (for `adjust`: few groups of a class have no exact
     tail; it takes the units of a family to have like tails). NaN unless bound= was asked for and
-    the statistic is the normalised Welch t. n_groups1 is 0 with a continuous label.
+    the statistic is the normalised Welch t or F. n_groups1 is 0 with a continuous label or several
+    classes. least_p: the smallest p that can come out.
     """
 
     value: PerUnit
@@ -83,6 +80,7 @@ class MaxPermutation:
     p_beyond: float
     pooled_p: PerUnit
     log10_pooled_p: PerUnit
+    least_p: float
 
 
 @checked_options
@@ -107,7 +105,8 @@ def max_permutation(
         One array or a sequence of them over the same examples (layers, sites): their units follow
         one another and share the relabellings, so a family may span arrays that are never joined.
     y
-        [example] two classes (0 and 1), or a continuous value.
+        [example] two classes (0 and 1), a continuous value, or with statistic="welch_f" several
+        classes 0, 1, 2 ...
     groups
         [example] ids (words, replication groups) inside which the label is constant; whole groups
         are relabelled, and count equally. None: every example is its own group.
@@ -138,8 +137,10 @@ def max_permutation(
     arrays = several_arrays(x)
     check_draws(n_permutations, alpha)
     if statistic not in (None, *get_args(PermutedStatistic)):
-        raise InputError(f"statistic is {statistic!r}: it must be welch, slope or student, or None")
-    design = _Design.of(y, arrays.n_examples, groups, within, statistic)
+        raise InputError(
+            f"statistic is {statistic!r}: it must be welch, slope, student or welch_f, or None"
+        )
+    design = Design.of(y, arrays.n_examples, groups, within, statistic)
     n_distinct = count_relabellings(design.codes, design.stratum, most=MANY)
     exact = n_distinct <= n_permutations
     if exact:
@@ -147,7 +148,7 @@ def max_permutation(
     else:
         table = sample_relabellings(design.codes, design.stratum, n=n_permutations, seed=seed)
     permuted = design.statistic(table, statistic)
-    bound = bound and isinstance(permuted, NormalisedWelch)
+    bound = bound and isinstance(permuted, NormalisedWelch | NormalisedWelchF)
     maxima = family_maxima(arrays, design.items, design.stratum, permuted, family, count=bound)
     p, threshold = maxima.p_values(exact=exact, alpha=alpha)
     low, high = maxima.thresholds_nearby(exact=exact, alpha=alpha)
@@ -171,6 +172,7 @@ def max_permutation(
         p_beyond=maxima.p_beyond(exact=exact) if bound else float("nan"),
         pooled_p=pooled,
         log10_pooled_p=np.log10(pooled),
+        least_p=int(maxima.same.sum()) / n_distinct if exact else 1 / (1 + len(table)),
     )
 
 
@@ -193,96 +195,42 @@ def resolution_r(
     """
     check_draws(n_permutations, alpha)
     given = one_each(value, "value")
-    design = _Design.of(given, len(given), groups, within, "slope")
+    design = Design.of(given, len(given), groups, within, "slope")
     return resolution_of_count(
         count_relabellings(design.codes, design.stratum, most=MANY),
         n_groups=len(design.codes),
-        mirrored=_mirrored(design.contrast[design.codes], design.stratum),
+        n_same=1 + mirrored(design.contrast[design.codes], design.stratum),
         inside=within is not None,
-        at_least=MANY,
         n_permutations=n_permutations,
         alpha=alpha,
     )
 
 
-@dataclass(frozen=True)
-class _Design:
-    """What is relabelled: groups, the stratum and the code of each, the centred value of a code."""
+@checked_options
+def resolution_f(
+    y: Labels, *, groups: Any = None, n_permutations: int = 1000, alpha: float = 0.05
+) -> Resolution:
+    """Whether max_permutation of these classes (0, 1, 2 ...) can reach alpha, asked before.
 
-    items: Groups
-    stratum: Ints
-    codes: Any
-    contrast: Floats
-    two_classes: bool
-    strata: bool
+    The smallest p is 1 / (number of distinct relabellings), times the ways to rename classes of
+    equally many groups, or 1 / (n_permutations + 1) when relabellings are sampled.
 
-    @classmethod
-    def of(
-        cls, y: Any, n: int, groups: Any, within: Any, statistic: PermutedStatistic | None
-    ) -> _Design:
-        labels = array_of("y", y)
-        two = labels.dtype.kind in "fiub" and bool(np.isin(labels, (0, 1)).all())
-        two = two and not (statistic == "slope" and len(np.unique(labels)) > 1)
-        if two:
-            values = check_labels(labels, n, per_class=1).astype(np.float64)
-        else:
-            values = check_values(labels, n, what="y")
-        items = group_examples(np.arange(n) if groups is None else groups, n, what="group")
-        if len(items.sizes) < 3:
-            raise InputError(
-                f"there are {len(items.sizes)} groups: a permutation test needs at least 3"
-            )
-        stratum = _strata(items, within, n)
-        of_group = group_labels(items, values == 1) if two else group_values(items, values)
-        codes, contrast = code_values(of_group.astype(np.float64))
-        if count_relabellings(codes, stratum, most=2) < 2:
-            what = "both labels" if two else "two values"
-            raise InputError(f"no passage has {what}: there is nothing to permute inside them")
-        return cls(items, stratum, codes, contrast, two, within is not None)
-
-    @property
-    def n_groups(self) -> tuple[int, int]:
-        if not self.two_classes:
-            return len(self.codes), 0
-        n1 = int((self.codes == 1).sum())
-        return len(self.codes) - n1, n1
-
-    def statistic(self, table: Any, asked: PermutedStatistic | None) -> Statistic:
-        lone = self.two_classes and min(self.n_groups) < 2
-        student = asked == "student" or (lone and not self.strata)
-        if self.two_classes and not self.strata and not student:
-            return NormalisedWelch(self.codes == 1, table)
-        return StudentisedSlope(self.contrast, self.codes, table, self.stratum, not student)
-
-    def student(self, r: Floats) -> Floats:
-        """Student t of a correlation over all groups; centring inside strata costs their means."""
-        dof = len(self.codes) - 1 - len(np.unique(self.stratum))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            t: Floats = r * np.sqrt(dof / np.maximum(1 - r**2, 0.0))
-        return t
+    Raises ValueError as max_permutation does.
+    """
+    check_draws(n_permutations, alpha)
+    given = one_each(y, "y")
+    design = Design.of(given, len(given), groups, None, "welch_f")
+    equal = np.unique(np.bincount(design.codes), return_counts=True)[1]
+    return resolution_of_count(
+        count_relabellings(design.codes, design.stratum, most=MANY),
+        n_groups=len(design.codes),
+        n_same=math.prod(math.factorial(int(n)) for n in equal),
+        inside=False,
+        n_classes=int(design.codes.max()) + 1,
+        n_permutations=n_permutations,
+        alpha=alpha,
+    )
 
 
 def _identity(value: Floats) -> Floats:
     return value
-
-
-def _strata(items: Groups, within: Any, n: int) -> Ints:
-    """The stratum (passage) of each group."""
-    if within is None:
-        return np.zeros(len(items.sizes), dtype=np.int64)
-    passages = group_examples(within, n, what="within")
-    stratum = passages.index[items.order[items.starts]]
-    strays = np.flatnonzero(passages.index != stratum[items.index])
-    if len(strays):
-        raise InputError(
-            f"group {items.name(int(items.index[strays[0]]))} has examples in more than one "
-            "passage of within=: groups must lie inside passages"
-        )
-    return stratum
-
-
-def _mirrored(contrast: Floats, stratum: Ints) -> bool:
-    """Whether minus the contrast is one of its relabellings."""
-    forth = contrast[np.lexsort((contrast, stratum))]
-    back = -contrast[np.lexsort((-contrast, stratum))]
-    return bool(np.allclose(forth, back, rtol=0, atol=1e-12))

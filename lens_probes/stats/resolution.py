@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from lens_probes.errors import InputError
 from lens_probes.stats._options import checked_options
+from lens_probes.stats.relabel import MANY
 
 COUNTED = 10**100  # so many relabellings are as good as infinitely many
 _SURELY_MANY = 500
@@ -101,40 +102,53 @@ def resolution_of_count(
     count: int,
     *,
     n_groups: int,
-    mirrored: bool,
+    n_same: int,
     inside: bool,
-    at_least: int,
+    n_classes: int = 0,
     n_permutations: int,
     alpha: float,
 ) -> Resolution:
-    """The same for max_permutation_r over n_groups groups with `count` distinct relabellings.
+    """The same of values or several classes over n_groups groups, of `count` relabellings.
 
-    mirrored: one of them turns r into -r. inside: values move inside passages only. at_least:
-    the count that stands for that many or more. resolution_r finds these from the values.
+    n_same: those of them that give the real statistic by definition. inside: values move inside
+    passages only. n_classes: 0 for values. A count of MANY stands for that many or more.
     """
     exact = count <= n_permutations
-    p_min = (1 + mirrored) / count if exact else 1 / (n_permutations + 1)
+    p_min = min(n_same / count, 1.0) if exact else 1 / (n_permutations + 1)
     ok = p_min <= alpha * (1 + 1e-12)
     draws = math.ceil(1 / alpha - 1 - 1e-9)
-    needed = next(k for k in range(3, 200) if 2 / math.factorial(k) <= alpha)
-    number = f"{at_least:.0e} or more" if count >= at_least else f"{count}"
+    needed = _groups_of_each(n_classes, alpha) if n_classes else _values_needed(alpha)
+    number = f"{MANY:.0e} or more" if count >= MANY else f"{count}"
     where = "inside passages" if inside else f"of {n_groups} groups"
     how = "all are used" if exact else f"{n_permutations} are sampled"
     message = f"{number} relabellings {where}, {how}: the smallest p is {p_min:.3g}"
     if ok:
         message += "; family-wise over any number of units"
     else:
-        message += f", but max_r needs {alpha:g}; "
+        message += f", but max_t needs {alpha:g}; "
         if not exact:
             message += f"use n_permutations of {draws} or more"
         elif inside:
             message += "use passages with more groups of different values"
         else:
-            message += (
-                f"{needed} groups of different values would be enough with n_permutations of "
-                f"{draws} or more"
-            )
+            of = "groups a class" if n_classes else "groups of different values"
+            message += f"{needed} {of} would be enough with n_permutations of {draws} or more"
     return Resolution(ok, message, p_min, count, exact, 1, needed)
+
+
+def _values_needed(p: float) -> int:
+    """Smallest number of different values with 2 / k! <= p."""
+    return next(k for k in range(3, 200) if 2 / math.factorial(k) <= p)
+
+
+def _groups_of_each(n_classes: int, p: float) -> int:
+    """Groups of each class, 2 or more, so many that renaming all classes is no more than p."""
+    size = 2
+    while math.factorial(n_classes) * math.factorial(size) ** n_classes > p * math.factorial(
+        n_classes * size
+    ):
+        size += 1
+    return size
 
 
 def _deals(n_groups0: int, n_groups1: int) -> int:

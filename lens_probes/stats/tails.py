@@ -107,10 +107,100 @@ def normal_tail(z: Numbers) -> tuple[Floats, Floats]:
     return np.exp(log_p), log_p / LN10
 
 
-def chi2_tail(statistic: Numbers) -> tuple[Floats, Floats]:
-    """Upper p and log10 p of a chi-square with one degree of freedom; NaN below zero."""
-    with np.errstate(invalid="ignore"):
-        return normal_tail(np.sqrt(numbers(statistic, "statistic")))
+@compiled(EXACT)
+def _log_f(f: float, m: float, v: float) -> float:
+    """Natural log of P(F >= f) = I_x(v / 2, m / 2), x = v / (v + m f)."""
+    if f != f or not (m > 0.0 and v > 0.0):
+        return math.nan
+    if f == math.inf:
+        return -math.inf
+    if f <= 0.0:
+        return 0.0
+    a, b, ratio = 0.5 * v, 0.5 * m, m * f / v
+    log_x = -math.log1p(ratio)
+    x, y = 1.0 / (1.0 + ratio), ratio / (1.0 + ratio)
+    log_beta = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+    front = a * log_x + b * (math.log(ratio) + log_x) - log_beta
+    if x < (a + 1.0) / (a + b + 2.0):
+        return front - math.log(a) + math.log(_beta_fraction(a, b, x))
+    return math.log1p(-math.exp(front) * _beta_fraction(b, a, y) / b)
+
+
+@compiled(EXACT)
+def _log_chi2(s: float, m: float) -> float:
+    """Natural log of P(chi2_m >= s) = Q(m / 2, s / 2), by series or continued fraction (DLMF 8)."""
+    if s != s or s < 0.0:
+        return math.nan
+    if s == math.inf:
+        return -math.inf
+    a, x = 0.5 * m, 0.5 * s
+    if x == 0.0:
+        return 0.0
+    front = a * math.log(x) - x - math.lgamma(a)
+    if x < a + 1.0:
+        term = 1.0 / a
+        total = term
+        for k in range(1, 10_000):
+            term *= x / (a + k)
+            total += term
+            if term < 1e-17 * total:
+                break
+        return math.log1p(-math.exp(front) * total)
+    tiny = 1e-300
+    b = x + 1.0 - a
+    c = 1.0 / tiny
+    d = 1.0 / b
+    value = d
+    for k in range(1, 10_000):
+        step = -k * (k - a)
+        b += 2.0
+        d = step * d + b
+        d = 1.0 / (d if abs(d) > tiny else tiny)
+        c = b + step / c
+        c = c if abs(c) > tiny else tiny
+        value *= c * d
+        if abs(c * d - 1.0) < 1e-15:
+            break
+    return front + math.log(value)
+
+
+@compiled(EXACT)
+def _log_f_all(f: Floats, m: Floats, v: Floats, out: Floats) -> None:
+    for i in range(f.size):
+        out[i] = _log_f(f[i], m[i], v[i])
+
+
+@compiled(EXACT)
+def _log_chi2_all(s: Floats, m: float, out: Floats) -> None:
+    for i in range(s.size):
+        out[i] = _log_chi2(s[i], m)
+
+
+def f_tail(f: Numbers, dof1: Numbers, dof2: Numbers) -> tuple[Floats, Floats]:
+    """Upper p and log10 p of F; both degrees of freedom may be fractional, and are broadcast."""
+    values, given = numbers(f, "f"), (numbers(dof1, "dof1"), numbers(dof2, "dof2"))
+    values, m, v = np.broadcast_arrays(values, *given)
+    log_p = np.empty(values.shape)
+    _log_f_all(values.ravel(), m.ravel(), v.ravel(), log_p.reshape(-1))
+    return np.exp(log_p), log_p / LN10
+
+
+def chi2_tail(statistic: Numbers, dof: int = 1) -> tuple[Floats, Floats]:
+    """Upper p and log10 p of a chi-square with `dof` degrees of freedom; NaN below zero."""
+    given = numbers(statistic, "statistic")
+    if dof == 1:
+        with np.errstate(invalid="ignore"):
+            return normal_tail(np.sqrt(given))
+    log_p = np.empty(given.shape)
+    _log_chi2_all(given.ravel(), float(dof), log_p.reshape(-1))
+    return np.exp(log_p), log_p / LN10
+
+
+def z_of_chi2(statistic: Numbers, dof: int) -> Floats:
+    """The |z| whose two-sided normal p is that of a chi-square with `dof` degrees of freedom."""
+    log10_p = chi2_tail(statistic, dof)[1]
+    z: Floats = -special.ndtri_exp(np.minimum(log10_p * LN10, 0.0) - math.log(2.0))
+    return np.maximum(z, 0.0)
 
 
 def _together(t: Floats, dof: Floats) -> tuple[Floats, Floats]:

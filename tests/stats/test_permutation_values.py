@@ -163,7 +163,7 @@ def test_the_gate_says_what_would_be_enough():
     short = stats.resolution_r([5, 1, 2])
     assert not short.ok
     assert short.message == (
-        "6 relabellings of 3 groups, all are used: the smallest p is 0.167, but max_r needs 0.05; "
+        "6 relabellings of 3 groups, all are used: the smallest p is 0.167, but max_t needs 0.05; "
         "5 groups of different values would be enough with n_permutations of 19 or more"
     )
     assert stats.resolution_r(np.arange(short.groups_needed)).ok
