@@ -71,13 +71,14 @@ def names_of(kind: str, names: Any, n: int) -> NDArray[np.object_] | None:
     return made
 
 
-def class_names_of(names: Any) -> tuple[str, str]:
-    """Names of class 0 and class 1: two texts that differ."""
+def class_names_of(names: Any) -> tuple[str, ...]:
+    """Names of class 0, class 1, ...: two texts or more, all different."""
     given = in_order("class_names", names)
     texts = [name_of("a name in class_names", name) for name in given]
-    if len(texts) != 2 or not all(text.strip() for text in texts) or texts[0] == texts[1]:
-        raise InputError(f"class_names must be two different names; got {shown(names)}.")
-    return texts[0], texts[1]
+    distinct = len(set(texts)) == len(texts) >= 2
+    if not distinct or not all(text.strip() for text in texts):
+        raise InputError(f"class_names must be two different names, or more; got {shown(names)}.")
+    return tuple(texts)
 
 
 def name_of(kind: str, name: Any) -> str:

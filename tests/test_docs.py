@@ -91,6 +91,26 @@ def test_the_page_on_own_data_runs(
         assert (tmp_path / "runs" / run / "report.html").stat().st_size > 1e6
 
 
+@pytest.mark.bundled
+def test_the_page_on_several_classes_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "several-classes.md").read_text()
+    blocks = re.findall(r"```(\w*)\n(.*?)```", page, re.DOTALL)
+    assert [language for language, _ in blocks] == ["csv", "", *["python"] * 5]
+    (tmp_path / "things.csv").write_text(blocks[0][1])
+    assert main([*blocks[1][1].split()[1:], "--quiet", "--no-untrained"]) == 0
+    assert "Which units tell animal, colour and food apart?" in capsys.readouterr().out
+    names: dict[str, Any] = {}
+    for _, block in blocks[2:]:
+        exec(block, names)
+    assert names["result"].provenance["examples"]["n_groups_per_class"] == [3, 3, 3]
+    assert names["examples"].contrast.describe() == "animal (6) v colour (6) v food (6)"
+    assert names["probe"].class_names == ("NOUN", "VERB", "ADJ", "PRON")
+    assert (tmp_path / "runs" / "things" / "report.html").stat().st_size > 1e6
+
+
 def test_no_page_has_a_gap() -> None:
     """`@@` marks what is still to be filled in."""
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("benchmarks/*.md")]:

@@ -54,6 +54,11 @@ def halves(examples: Examples, *, seed: int = 0) -> Halves:
             f"the label is continuous ({examples.value_name}), and a causal card compares two "
             "classes: give examples with label 0 and 1."
         )
+    if len(examples.class_names) > 2:
+        raise InputError(
+            f"the examples have {len(examples.class_names)} classes, and a causal card compares "
+            "two: give examples of two of them."
+        )
     if min(examples.n_per_class) < 4:
         raise InputError(
             f"the classes have {examples.n_per_class[0]} and {examples.n_per_class[1]} examples: "

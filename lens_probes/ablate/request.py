@@ -49,6 +49,11 @@ def places_of_sweep(
     names = sites.split(",") if isinstance(sites, str) else sites
     if names is not None and not isinstance(names, Iterable):
         raise InputError(f"sites must be names; got {shown(sites)}.")
+    if len(classes := said["examples"]["class_names"]) > 2:
+        raise InputError(
+            f"this is a sweep of {len(classes)} classes, and a causal card compares two: give a "
+            "sweep of two of them (class_names, or classes=)."
+        )
     asked = tuple(dict.fromkeys(map(str, said["sites"] if names is None else names)))
     for site in asked:
         if site not in said["sites"]:

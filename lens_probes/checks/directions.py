@@ -8,7 +8,10 @@ from scipy.linalg import solve_triangular
 
 from lens_probes.activations.collect import Activations
 from lens_probes.checks.heldout import Array, Labels, Units
+from lens_probes.examples.classes import Classes
 from lens_probes.examples.examples import Examples
+from lens_probes.examples.label import Label
+from lens_probes.examples.values import Values
 from lens_probes.stats._layer_probe import fitted_probe
 
 COLUMNS = ("layer", "site", "kind", "unit", "weight")
@@ -20,14 +23,12 @@ def directions_of(activations: Activations, examples: Examples) -> pd.DataFrame:
     mean_difference: class 1 less class 0. logistic_probe: weights of the probe that is scored held
     out beside the best unit, fitted to all examples, per unit of activation; only differences
     between scores count, since there is no offset. With a continuous label: slope, the activation
-    per unit of the value.
+    per unit of the value. With several classes `mean_difference_0`, ..., `logistic_probe_0`, ...:
+    of each class, by its number, against the others.
     """
     tables = []
     for (layer, site), x in ((key, activations[key]) for key in activations):
-        found = {"slope": _slope(x, examples.value)} if examples.value is not None else {
-            "mean_difference": _mean_difference(x, examples.label),
-            "logistic_probe": probe_weights(x, examples.label),
-        }  # fmt: skip
+        found = _of(x, examples.contrast)
         tables += [
             pd.DataFrame({"layer": layer, "site": site, "kind": kind,
                           "unit": np.arange(x.shape[1]), "weight": weight})
@@ -36,8 +37,29 @@ def directions_of(activations: Activations, examples: Examples) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def probe_weights(x: Array, y: Labels) -> Units:
-    """[unit] weights of the L2 logistic probe on all examples; 0 of a constant unit."""
+def _of(x: Array, label: Label) -> dict[str, Units]:
+    """Weights [unit] by kind; of several classes one of each class against the rest."""
+    if isinstance(label, Values):
+        return {"slope": _slope(x, label.value)}
+    if not isinstance(label, Classes):
+        return {
+            "mean_difference": _mean_difference(x, label.numbers),
+            "logistic_probe": probe_weights(x, label.numbers),
+        }
+    classes = range(len(label.names))
+    return {
+        **{
+            f"mean_difference_{k}": _mean_difference(x, (label.y == k).astype(int)) for k in classes
+        },
+        **{f"logistic_probe_{k}": probe_weights(x, label.y, k) for k in classes},
+    }
+
+
+def probe_weights(x: Array, y: Labels, row: int = 0) -> Units:
+    """[unit] weights of the L2 logistic probe on all examples; 0 of a constant unit.
+
+    row: the class of several that they speak for.
+    """
     centred = x - x.mean(0, dtype=np.float64)
     sd = centred.std(0)
     scale = np.where(sd > 0, sd, np.inf) * np.sqrt(x.shape[1])
@@ -45,7 +67,7 @@ def probe_weights(x: Array, y: Labels) -> Units:
     if not scaled.any():
         return np.zeros(x.shape[1])
     factor, model = fitted_probe(scaled @ scaled.T, y)
-    weights: Units = scaled.T @ solve_triangular(factor.T, model.coef_[0], lower=False) / scale
+    weights: Units = scaled.T @ solve_triangular(factor.T, model.coef_[row], lower=False) / scale
     return weights
 
 

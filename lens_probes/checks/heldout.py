@@ -25,7 +25,7 @@ Units = Float[np.ndarray, " unit"]
 Choose = Callable[[Bool[np.ndarray, " example"]], list[Bool[np.ndarray, " unit"]]]
 
 # A variance below this share of the mean square is rounding: the unit is constant.
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class FoldSums:
         n, total = self.count[use].sum(0), self.total[use].sum(0)
         mean, level = total.sum(0) / n.sum(), self.squares[use].sum((0, 1)) / n.sum()
         variance = level - mean**2
-        varies = variance > _ROUNDING * level
+        varies = variance > ROUNDING * level
         sd = np.where(varies, np.sqrt(np.where(varies, variance, 1.0)), np.inf)
         return mean, sd, (total[1] / n[1] - total[0] / n[0]) / sd
 

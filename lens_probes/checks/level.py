@@ -6,6 +6,7 @@ its units are. Where a class has few or small groups a permutation of their mean
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +20,7 @@ from scipy import special
 from lens_probes import stats
 from lens_probes.checks.null_units import Kind, null_kinds, skewed_means
 from lens_probes.examples.examples import Examples
-from lens_probes.examples.label import Label, TwoClasses
+from lens_probes.examples.label import ClassLabel, Label
 from lens_probes.examples.replication_groups import groups_per_class
 from lens_probes.stats.tuned_bound import simes_ratio
 from lens_probes.units.adjustment import Adjustment
@@ -65,11 +66,15 @@ def more_than_identity(unit_p: float, p_beyond: float, level: float) -> bool:
     return min(unit_p, p_beyond) <= level
 
 
-def least_p(k0: int, k1: int, *, n_permutations: int, n_relabellings: int | None) -> float:
-    """The smallest p that so many groups can give; n_relabellings where all are used."""
+def least_p(*counts: int, n_permutations: int, n_relabellings: int | None) -> float:
+    """The smallest p that so many groups of each class can give; n_relabellings where all are used.
+
+    Classes of equally many groups may change their names.
+    """
     if n_relabellings is None:
         return 1 / (1 + n_permutations)
-    return (2 if k0 == k1 else 1) / n_relabellings
+    equal = np.unique(counts, return_counts=True)[1]
+    return math.prod(math.factorial(int(n)) for n in equal) / n_relabellings
 
 
 def errors_at_this_design(
@@ -95,7 +100,7 @@ def errors_at_this_design(
     most = MOST_VALUES // (N_FAMILIES * len(first))
     n_units = max(20, min(_independent_units(decision, threshold), most))
     design = _Design(examples, label.select(first), decision, adjustment, use, group, n_units)
-    kinds = list(null_kinds(units, *groups_per_class(examples, use), np.bincount(group)))
+    kinds = list(null_kinds(units, groups_per_class(examples, use), np.bincount(group)))
     errors = [design.error(kind, seed=0) for kind in kinds]
     best, worst = kinds[int(np.argmin(errors))], kinds[int(np.argmax(errors))]
     again = design.error(worst, seed=1)
@@ -175,9 +180,7 @@ class _Design:
             return half, factor
         tests = list(self._tests(kind, 2, most))
         level, one = _largest_level(_evidence(tests), alpha, half), tests[0]
-        n = one.n_distinct_relabellings if one.exact else None
-        least = least_p(one.n_groups0, one.n_groups1, n_permutations=most, n_relabellings=n)
-        return (0.0 if level < least else level), factor
+        return (0.0 if level < one.least_p else level), factor
 
     def _tests(self, kind: Kind, stream: int, n_draws: int) -> Iterator[stats.MaxPermutation]:
         """N_FAMILIES sweeps of n_units."""
@@ -213,12 +216,14 @@ class _Design:
         return self._scale(kind)[self.group] * every
 
     def _scale(self, kind: Kind) -> Float[np.ndarray, "group 1"]:
-        """[group, 1] so that group means of class 1 are `ratio` times as spread as of class 0."""
+        """[group, 1] so that group means of a class are `ratios` times as spread as of class 0."""
         scale: NDArray[np.float64] = np.ones((self._n_groups, 1))
-        if isinstance(self.label, TwoClasses):
-            one = self.label.y == 1
+        if isinstance(self.label, ClassLabel):
             spread = kind.share + (1 - kind.share) / np.bincount(self.group)
-            scale[one] = kind.ratio * np.sqrt(spread[~one].mean() / spread[one].mean())
+            zero = spread[self.label.y == 0].mean()
+            for k, ratio in enumerate(kind.ratios, start=1):
+                one = self.label.y == k
+                scale[one] = ratio * np.sqrt(zero / spread[one].mean())
         return scale
 
     @property

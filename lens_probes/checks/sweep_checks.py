@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from lens_probes import stats
 from lens_probes.activations.collect import Activations
+from lens_probes.checks.class_probe import NestedClasses, class_scores, nested_classes
 from lens_probes.checks.controls import control_task, relabelling_null, word_splits
 from lens_probes.checks.heldout import best_unit_r, cross_fitted_accuracy, fold_scores
 from lens_probes.checks.nested import NestedBest, nested_best, nested_best_r
 from lens_probes.checks.similarity import pair_similarity
+from lens_probes.examples.classes import Classes
 from lens_probes.examples.confounds import (
     categorical_differences,
     confound_differences,
@@ -31,7 +33,8 @@ from lens_probes.stats.inputs import several_arrays
 from lens_probes.units.adjustment import Adjustment
 from lens_probes.units.decision import Decision, groups_tested
 from lens_probes.units.significance import corrected_log10, max_test
-from lens_probes.units.table import group_statistics, in_turn
+from lens_probes.units.statistics import group_statistics
+from lens_probes.units.table import in_turn
 
 Array = Float[np.ndarray, "example unit"]
 # Which units of each array the decision finds, on all examples or on some `rows`.
@@ -65,6 +68,8 @@ def layer_checks(
         scored_r = [best_unit_r(x, label.value, folds.main) for x in arrays]
         table["best_unit_r_heldout"] = [held_out.mean() for _, held_out in scored_r]
         return table, {"nested_best_r": nested_best_r(scored_r)}
+    if isinstance(label, Classes):
+        return _class_checks(activations, table, label, folds)
     best: dict[str, Any] | None = None
     if folds.main is not None:
         accuracy = cross_fitted_accuracy(
@@ -85,7 +90,20 @@ def layer_checks(
     return table, {"nested_best": best}
 
 
-def _named(best: NestedBest, activations: Activations) -> dict[str, Any]:
+def _class_checks(
+    activations: Activations, table: pd.DataFrame, label: Classes, folds: Folds
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Held-out balanced accuracy of single units and of the layer probe; the nested best."""
+    if folds.main is None:
+        return table, {}
+    scored = [class_scores(x, label.y, folds.main) for x in in_turn(activations)]
+    for k, name in enumerate(("best_unit", "probe")):
+        table[f"{name}_balanced_accuracy_heldout"] = [one.accuracy[:, k].mean() for one in scored]
+    best = nested_classes(scored, label.y, folds.main)
+    return table, {"nested_classes": None if best is None else _named(best, activations)}
+
+
+def _named(best: NestedBest | NestedClasses, activations: Activations) -> dict[str, Any]:
     """What was chosen, by name, and what it is worth; plain values."""
     places = list(activations)
     said = asdict(best)
@@ -153,20 +171,11 @@ def significant_units(
         p = _p_of_groups(arrays, examples, decision, family, adjustment, rows)
     else:
         use = np.ones(len(examples), dtype=bool) if rows is None else rows
-        label = examples.contrast.numbers
-        score = np.concatenate([_score_log10(x[use], label[use], decision) for x in arrays])
+        label = examples.contrast.select(use)
+        score = np.concatenate([label.token_log10_p(x[use]) for x in arrays])
         p = 10 ** corrected_log10(score, decision, family)
     passed = np.nan_to_num(p, nan=1.0) <= decision.alpha
     return np.split(passed, np.cumsum(several_arrays(arrays).widths)[:-1])
-
-
-def _score_log10(x: Any, y: NDArray[Any], decision: Decision) -> Float[np.ndarray, " unit"]:
-    """log10 p of the logit's score test, n r^2, or of r itself; NaN for constant units."""
-    fit = stats.correlation(x, y)
-    if decision.p_column == "r_p":
-        return fit.log10_r_p
-    log10_p: Float[np.ndarray, " unit"] = stats.chi2_tail(len(y) * fit.r**2)[1]
-    return log10_p
 
 
 def _p_of_groups(

@@ -35,7 +35,7 @@ def labelled(
 ) -> None:
     """Texts of your own with a label each, from a CSV, JSON lines or parquet file.
 
-    Two labels are classes, more numbers than two a continuous label. Options name columns; an
+    Different labels are classes, more numbers than two a continuous label. Options name columns; an
     empty name takes none.
 
     Parameters
@@ -48,7 +48,7 @@ def labelled(
     label
         Column of the label. [default: label, class, sense, tag, labels or tags]
     classes
-        Two labels, class 0 first: noun,verb. Rows of others are left out.
+        Two labels or more, class 0 first: noun,verb. Rows of others are left out.
     start
         Column of the target's first character, counted from 0. [default: start]
     end

@@ -145,9 +145,10 @@ def _show(result: SweepResult, out: Path) -> None:
     counts = result.provenance["examples"]["counts"]
     print("Targets: " + "; ".join(f"{what} {n:,}" for what, n in counts.items()))
     if sources := result.provenance["examples"]["by_source"]:
+        classes = range(len(result.provenance["examples"]["class_names"]))
         most = "; ".join(
-            f"{row['source']} {row['n0'] + row['n1']} examples of {row['n_types1']} v "
-            f"{row['n_types0']} word types"
+            f"{row['source']} {sum(row[f'n{k}'] for k in classes)} examples of "
+            f"{' v '.join(str(row[f'n_types{k}']) for k in reversed(classes))} word types"
             for row in sources[:3]
         )
         print(f"Sources: {len(sources)}; most come from {most}")

@@ -85,6 +85,7 @@ def grammar(
     *,
     text: str | None = None,
     tagger: Literal["spacy", "perceptron"] | None = None,
+    classes: str | None = None,
     leading_space: bool | None = None,
     characters: int | None = None,
     seed: int = 0,
@@ -92,7 +93,7 @@ def grammar(
     options: SweepOptions | None = None,
     model: ModelOptions | None = None,
 ) -> None:
-    """Verbs against nouns: 100 and 100 lone words, or in running text.
+    """Verbs against nouns: 100 and 100 lone words, or in running text; or all parts of speech.
 
     Adjectives, adverbs and function words are a further negative set.
 
@@ -102,6 +103,9 @@ def grammar(
         Look for the words in a text. [default: lone words]
     tagger
         Tag every word of the text and take what is a noun or a verb there (optional extras).
+    classes
+        `pos`: each universal part of speech a class of its own, by the tagger in the text; or some
+        of them: NOUN,VERB,ADJ. [default: nouns and verbs]
     leading_space
         Lone words with a space before them.
     characters
@@ -111,7 +115,8 @@ def grammar(
     """
     _sweep(
         "grammar", "GrammarProbe", text, draw, options, model,
-        tagger=tagger, leading_space=leading_space, characters=characters, seed=seed,
+        tagger=tagger, classes=_several(classes), leading_space=leading_space,
+        characters=characters, seed=seed,
     )  # fmt: skip
 
 
@@ -242,3 +247,8 @@ def _sweep(
         return probe
 
     run_sweep(name, make, options, model or ModelOptions())
+
+
+def _several(classes: str | None) -> str | list[str] | None:
+    """Names of classes: one as it is, several as a list."""
+    return classes.split(",") if classes and "," in classes else classes

@@ -18,7 +18,7 @@ YELLOW = "#F0E442"
 GREY = "#8A8F98"
 NEUTRAL = "#DCDFE3"
 OKABE_ITO = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, YELLOW)
-CLASS_COLOURS = (BLUE, VERMILLION)
+CLASS_COLOURS = (BLUE, VERMILLION)  # the first two of OKABE_ITO, which further classes go on with
 
 # A colour alone never tells lines apart: each has a marker and a dash of its own as well.
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "triangle-down")

@@ -41,8 +41,11 @@ def checked(fields: Mapping[str, Any]) -> dict[str, Any]:
         if label.ndim == 1 and columns[name].shape[:1] != label.shape:
             count = len(columns[name]) if columns[name].ndim else "no"
             raise InputError(f"{name} has {count} entries for {len(label)} labels: give as many.")
-    made: dict[str, Any] = {"label": two_classes(label, len(label) if label.ndim else 0)}
-    n = len(label)
+    names = class_names_of(fields["class_names"])
+    n = len(label) if label.ndim else 0
+    made: dict[str, Any] = {"label": classes_in(label, n, len(names)), "class_names": names}
+    if len(names) > 2 and (what := next((w for w in ("value", "pair") if w in columns), "")):
+        raise InputError(f"{what} goes with two class_names, not with {len(names)}: leave one out.")
     if tokens.ndim != 2 or not np.issubdtype(tokens.dtype, np.integer):
         raise InputError(
             f"tokens must be whole numbers [example, position]; got {tokens.dtype} of shape "
@@ -56,7 +59,6 @@ def checked(fields: Mapping[str, Any]) -> dict[str, Any]:
     made["date"] = finite_values("date", columns["date"], n) if "date" in columns else None
     if covariates is not None:
         made["covariates"] = {key: finite_values(key, columns[key], n) for key in covariates}
-    made["class_names"] = class_names_of(fields["class_names"])
     given_as("value_name", fields["value_name"], str, "a text")
     for name in ("counts", "origin"):
         given_as(name, fields[name], Mapping, "a dict")
@@ -136,14 +138,33 @@ def positions_in(position: Any, length: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(got < 0, got + length, got).astype(np.int64)
 
 
-def two_classes(label: Any, n: int) -> NDArray[np.int64]:
-    """[example] classes, 0 or 1."""
+def classes_in(label: Any, n: int, n_classes: int) -> NDArray[np.int64]:
+    """[example] classes, 0 to n_classes - 1."""
     got = array_of("label", label)
+    allowed = "0 or 1" if n_classes == 2 else f"0 to {n_classes - 1}"
     if got.shape != (n,):
         raise InputError(f"label must be [example] = ({n},); got shape {got.shape}.")
     if got.dtype.kind not in "fiub":
-        raise InputError(f"label must be 0 or 1; got {got.dtype}: {shown(got[0] if n else None)}.")
-    if not np.isin(got, (0, 1)).all():
-        odd = got[~np.isin(got, (0, 1))][0]
-        raise InputError(f"label must be 0 or 1; got {odd!r}.")
+        first = shown(got[0] if n else None)
+        raise InputError(f"label must be {allowed}; got {got.dtype}: {first}.")
+    bad = ~np.isin(got, np.arange(n_classes))
+    if bad.any():
+        odd = got[bad][0].item()
+        raise InputError(
+            f"label must be {allowed}; got {odd!r} (several classes are numbered from 0 without "
+            "gaps, and class_names has a name for each)."
+        )
     return got.astype(np.int64)
+
+
+def names_for(label: Any, names: Any) -> tuple[str, ...]:
+    """Names as given, or "class 0", "class 1", ... as many as labels that leave no gap."""
+    if names is not None:
+        return class_names_of(names)
+    got = array_of("label", label)
+    n_classes = 2
+    if got.ndim == 1 and got.dtype.kind in "iu" and got.size:
+        found = np.unique(got)
+        if found[0] == 0 and found[-1] == len(found) - 1:
+            n_classes = max(2, len(found))
+    return tuple(f"class {k}" for k in range(n_classes))

@@ -38,23 +38,41 @@ def confound_differences(
 ) -> dict[str, dict[str, Any]]:
     """Mean of each confound in each class, and the AUC with which it alone tells them apart.
 
+    Of several classes the AUC is that of the class that it tells best from all others.
+
     `not_given` says why partial r is not given a confound; it is "" for those that it is given.
     `own` names the covariates that the examples bring (`Examples.covariates`), in place of all.
     """
     if table.empty or not len(table.columns):
         return {}
-    auc = stats.auc(table.to_numpy(float), label).auc
-    means = [table[label == value].mean() for value in (0, 1)]
-    left_out = _screened(table, np.asarray(label, dtype=float))[1]
+    label = np.asarray(label, dtype=np.int64)
+    classes = range(int(label.max()) + 1)
+    several = len(classes) > 2
+    auc = _largest_auc(table.to_numpy(float), label, len(classes))
+    means = [table[label == value].mean() for value in classes]
+    left_out = {} if several else _screened(table, label.astype(float))[1]
+    reason = "several classes have no partial r" if several else ""
+    reason = "not among the examples' covariates" if own else reason
     return {
         name: {
-            "mean0": float(means[0][name]),
-            "mean1": float(means[1][name]),
+            **{f"mean{k}": float(mean[name]) for k, mean in enumerate(means)},
             "auc": float(auc[i]),
-            "not_given": "not among the examples' covariates" if own else left_out.get(name, ""),
+            "not_given": reason or left_out.get(name, ""),
         }
         for i, name in enumerate(table.columns)
     }
+
+
+def _largest_auc(
+    values: Float[np.ndarray, "example k"], label: Int[np.ndarray, " example"], n_classes: int
+) -> Float[np.ndarray, " k"]:
+    """AUC of class 1; of several classes the one of a class against the rest farthest from 0.5."""
+    if n_classes == 2:
+        return stats.auc(values, label).auc
+    every = stats.auc_against_rest(values, label).auc
+    far = np.abs(every - 0.5).argmax(axis=0)
+    found: NDArray[np.float64] = np.take_along_axis(every, far[None], axis=0)[0]
+    return found
 
 
 def categorical_differences(examples: Examples) -> dict[str, dict[str, Any]]:
@@ -70,9 +88,13 @@ def categorical_differences(examples: Examples) -> dict[str, dict[str, Any]]:
         ids = getattr(examples, name)
         if ids is None or len(set(ids)) < 2 or min(examples.n_per_class) < 1:
             continue
-        score = _share_of_others(numbered(ids.astype(str)), examples.label)
-        auc = float(stats.auc(score[:, None], examples.label).auc[0]) if np.ptp(score) else 0.5
-        said[name] = {"levels": len(set(ids)), "auc": max(auc, 0.5), "not_given": "no number"}
+        n_classes, aucs = len(examples.class_names), [0.5]
+        for k in [1] if n_classes == 2 else range(n_classes):
+            mine = (examples.label == k).astype(np.int64)
+            score = _share_of_others(numbered(ids.astype(str)), mine)
+            if np.ptp(score):
+                aucs.append(float(stats.auc(score[:, None], mine).auc[0]))
+        said[name] = {"levels": len(set(ids)), "auc": max(aucs), "not_given": "no number"}
     return said
 
 

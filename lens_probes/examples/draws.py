@@ -44,7 +44,7 @@ def draw_targets(
     are drawn than can have `ENOUGH_PER_WORD` examples each (`min_per_word`, if that is more), those
     first that occur so often. The sample comes in the order of the text.
 
-    With `documents` (those of the text) the classes are drawn from the same documents, speakers
+    With `documents` (those of the text) two classes are drawn from the same documents, speakers
     and decades (`paired`), where a choice is left; no type's share of the sample changes by it.
     """
     rng = np.random.default_rng(seed)
@@ -60,7 +60,7 @@ def draw_targets(
     strata: list[Stratum] = []
     n_left_out = 0
     choose_places = documents is not None and len({label for label, _ in per_type}) == 2
-    for label in (0, 1):
+    for label in sorted({label for label, _ in per_type} | {0, 1}):
         sizes = {w: len(found) for (of, w), found in sorted(per_type.items()) if of == label}
         capped = balance == "word" and max_per_class is not None
         enough = max(min_per_word, ENOUGH_PER_WORD) if capped else 1

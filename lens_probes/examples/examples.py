@@ -16,7 +16,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from lens_probes.arrays import finite_values, names_of
 from lens_probes.errors import InputError, given_as, unknown
-from lens_probes.examples.checks import COLUMNS, checked, positions_in, token_rows, two_classes
+from lens_probes.examples.checks import (
+    COLUMNS,
+    checked,
+    classes_in,
+    names_for,
+    positions_in,
+    token_rows,
+)
+from lens_probes.examples.classes import Classes
 from lens_probes.examples.joined_ids import joined, numbered
 from lens_probes.examples.label import Label, Pairs, TwoClasses
 from lens_probes.examples.labels import above_median, median_names
@@ -39,7 +47,8 @@ class Examples:
     position
         [example] index of the token that is read (the target's last), 0-based.
     label
-        [example] class, 0 or 1; with a continuous label, 1 where `value` is above its median.
+        [example] class, 0 or 1, or up to the last of `class_names`; with a continuous label, 1
+        where `value` is above its median.
     value, value_name
         [example] continuous label and its name with the unit of measure, or None and "".
     pair
@@ -60,7 +69,7 @@ class Examples:
     document, offset
         [example] name of the document and index of the read token in it, or None.
     class_names
-        Names of class 0 and class 1.
+        Names of class 0, class 1 and further ones.
     counts
         What was found, dropped and why, in the order it happened: shown with every result.
     origin
@@ -83,7 +92,7 @@ class Examples:
     covariates: Mapping[str, Float[np.ndarray, " example"]] | None = None
     own_group: NDArray[np.object_] | None = None
     read: Read = "token"
-    class_names: tuple[str, str] = ("class 0", "class 1")
+    class_names: tuple[str, ...] = ("class 0", "class 1")
     counts: Mapping[str, int] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
     date: Float[np.ndarray, " example"] | None = None
@@ -106,7 +115,7 @@ class Examples:
         group: Iterable[str | int] | None = None,
         value: ArrayLike | None = None,
         value_name: str = "value",
-        class_names: tuple[str, str] | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> Examples:
         """Examples of one's own; the ids are fed exactly as given, with no BOS added.
 
@@ -117,7 +126,7 @@ class Examples:
         position
             Where to read: one int for all, or [example]; negative counts from the end.
         label
-            [example] 0 or 1.
+            [example] 0 or 1; of several classes 0, 1, 2 ...
         word, source
             [example] word type and passage group, where known.
         group
@@ -130,18 +139,19 @@ class Examples:
         ------
         InputError
             Shapes that do not fit, ids that are not whole numbers >= 0, a position outside its
-            window, a label other than 0 and 1, names that are missing or of no order.
+            window, a label that is no class, names that are missing or of no order.
         """
         rows, length = token_rows(tokens)
         n = len(rows)
-        values, names = None, ("class 0", "class 1") if class_names is None else class_names
+        values = None
         given_as("value_name", value_name, str, "a text")
         if value is not None and label is None:
             values = finite_values("value", value, n)
             labels = above_median(values)
-            names = median_names(value_name) if class_names is None else class_names
+            names = median_names(value_name) if class_names is None else names_for((), class_names)
         elif label is not None and value is None:
-            labels = two_classes(label, n)
+            names = names_for(label, class_names)
+            labels = classes_in(label, n, len(names))
         else:
             raise InputError("give label (0 or 1) or value (a continuous label), one of the two.")
         return cls(
@@ -194,11 +204,13 @@ class Examples:
 
     @cached_property
     def contrast(self) -> Label:
-        """What is asked of the units, by the kind of label: two classes, pairs or values."""
+        """What is asked of the units, by the kind of label: classes, pairs or values."""
         if self.value is not None:
             return Values(self.value, self.value_name)
         if self.pair is not None:
             return Pairs(self.label, self.class_names, self.pair)
+        if len(self.class_names) > 2:
+            return Classes(self.label, self.class_names)
         return TwoClasses(self.label, self.class_names)
 
     @property
@@ -235,10 +247,10 @@ class Examples:
         return read
 
     @property
-    def n_per_class(self) -> tuple[int, int]:
-        """Number of examples of class 0 and of class 1."""
-        ones = int(self.label.sum())
-        return len(self) - ones, ones
+    def n_per_class(self) -> tuple[int, ...]:
+        """Number of examples of each class."""
+        counts = np.bincount(self.label, minlength=len(self.class_names))
+        return tuple(counts.tolist())
 
     @property
     def spans(self) -> Int[np.ndarray, " example"]:
@@ -292,16 +304,17 @@ class Examples:
         if self.source is None:
             return pd.DataFrame(columns=["source", "n0", "n1", "n_types0", "n_types1"])
         table = pd.DataFrame({"source": self.source})
-        for label in (0, 1):
+        classes = range(len(self.class_names))
+        for label in classes:
             table[f"n{label}"] = (self.label == label).astype(np.int64)
         table = table.groupby("source", sort=False).sum()
-        for label in (0, 1):
+        for label in classes:
             here = self.label == label
             words = None if self.word is None else pd.Series(self.word[here])
             types = 0 if words is None else words.groupby(self.source[here]).nunique()
             table[f"n_types{label}"] = types
         table = table.fillna(0).astype(np.int64).reset_index()
-        order = (-(table["n0"] + table["n1"])).argsort(kind="stable")
+        order = (-table[[f"n{k}" for k in classes]].sum(axis=1)).argsort(kind="stable")
         return table.iloc[order].reset_index(drop=True)
 
     def table(self) -> pd.DataFrame:

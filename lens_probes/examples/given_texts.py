@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from lens_probes.arrays import class_names_of, finite_values, names_of
 from lens_probes.errors import InputError, given_as, shown
-from lens_probes.examples.checks import two_classes
+from lens_probes.examples.checks import classes_in, names_for
 from lens_probes.examples.labelled_texts import (
     Context,
     LabelledTexts,
@@ -31,7 +31,7 @@ def from_texts(
     *,
     value: ArrayLike | None = None,
     value_name: str = "value",
-    class_names: tuple[str, str] | None = None,
+    class_names: tuple[str, ...] | None = None,
     word: Iterable[str | int] | None = None,
     group: Iterable[str | int] | None = None,
     pair: Iterable[str | int] | None = None,
@@ -89,7 +89,7 @@ def from_texts(
     return LabelledTexts(
         listed,
         found,
-        None if label is None else two_classes(label, n),
+        None if label is None else classes_in(label, n, len(names_for(label, class_names))),
         None if value is None else finite_values("value", value, n),
         _example,
         value_name=value_name,

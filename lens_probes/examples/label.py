@@ -1,4 +1,4 @@
-"""What is asked of the units: two classes, pairs of them, or a number of each example.
+"""What is asked of the units: two classes, pairs of them; beside it values and several classes.
 
 Every question whose answer depends on the kind of label is asked of these objects: how it is
 permuted, what that can resolve, which groups tell of it, how examples are held out.
@@ -103,6 +103,10 @@ class Label(ABC):
         """What that permutation can resolve."""
 
     @abstractmethod
+    def token_log10_p(self, x: Array) -> Any:
+        """[unit] log10 p of the test of examples, `token_p`; NaN for constant units."""
+
+    @abstractmethod
     def null(self, x: Array, group: Group, **options: Any) -> stats.NullShares:
         """Error of the test of examples, with the label shuffled over groups."""
 
@@ -159,11 +163,6 @@ class ClassLabel(Label):
         """Whether no group has several classes."""
         return not self.mixed(group).any()
 
-
-@dataclass(frozen=True, eq=False)
-class TwoClasses(ClassLabel):
-    """Class 0 and class 1. Statistic: t; effect: g, AUC."""
-
     def folds(self, group: Any, *, n_folds: int, seed: int, by_word: bool) -> NDArray[np.int64]:
         """`folds_by_word` or `folds_by_passage`."""
         make = stats.folds_by_word if by_word else stats.folds_by_passage
@@ -172,6 +171,11 @@ class TwoClasses(ClassLabel):
         if np.min(inside) < 2:
             raise InputError("a fold would have fewer than 2 examples of a class")
         return fold
+
+
+@dataclass(frozen=True, eq=False)
+class TwoClasses(ClassLabel):
+    """Class 0 and class 1. Statistic: t; effect: g, AUC."""
 
     def permute(self, x: Any, group: Group | None, **options: Any) -> stats.MaxPermutation:
         """Classes move over groups."""
@@ -183,6 +187,10 @@ class TwoClasses(ClassLabel):
         return stats.resolution(
             "max_t", n_groups0=n0, n_groups1=n1, alpha=alpha, n_permutations=n_permutations
         )
+
+    def token_log10_p(self, x: Array) -> Any:
+        """[unit] of the logit's score test, n r^2."""
+        return stats.chi2_tail(len(self.y) * stats.correlation(x, self.y).r ** 2)[1]
 
     def null(self, x: Array, group: Group, **options: Any) -> stats.NullShares:
         """Classes shuffled over groups."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lens_probes.arrays import name_of
 from lens_probes.errors import InputError, choice, flag, shown, whole
+from lens_probes.examples.checks import names_for
 from lens_probes.examples.joined_ids import numbered
 from lens_probes.examples.labels import above_median, median_names
 from lens_probes.examples.targets import sentence_starts, token_span
@@ -58,7 +59,7 @@ class Reading:
 class LabelledTexts:
     """One row an example: its text, the characters that are its target, its label and its names.
 
-    `spans` [row] of start and end, or None: whole texts; `label` [row] of 0 and 1, or None with
+    `spans` [row] of start and end, or None: whole texts; `label` [row] of classes, or None with
     `value` [row]; the others are [row], or None. `where` says what a row is called in an error.
     """
 
@@ -68,18 +69,20 @@ class LabelledTexts:
     value: NDArray[np.float64] | None
     where: Where
     value_name: str = "value"
-    class_names: tuple[str, str] | None = None
+    class_names: tuple[str, ...] | None = None
     word: NDArray[np.object_] | None = None
     group: NDArray[np.object_] | None = None
     pair: NDArray[np.object_] | None = None
     source: NDArray[np.object_] | None = None
 
     @property
-    def names(self) -> tuple[str, str]:
-        """Names of class 0 and class 1, or of the two sides of a value's median."""
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes, or of the two sides of a value's median."""
         if self.class_names is not None:
             return self.class_names
-        return ("class 0", "class 1") if self.value is None else median_names(self.value_name)
+        if self.label is not None:
+            return names_for(self.label, None)
+        return median_names(self.value_name)
 
     def columns(
         self,
@@ -189,7 +192,7 @@ class LabelledTexts:
         return np.array([f"text {i}" for i in numbered(texts).tolist()], dtype=object)
 
     def _check_number(self, row: NDArray[np.int64], said: Mapping[str, int]) -> None:
-        labels = [0] if self.label is None else [0, 1]
+        labels = range(1 if self.label is None else len(self.names))
         for k in labels:
             n = len(row) if self.label is None else int((self.label[row] == k).sum())
             if n < 2:
@@ -210,8 +213,9 @@ class LabelledTexts:
             )
 
     def _checked_pairs(self, pair: NDArray[np.object_], read: Read) -> NDArray[np.int64]:
-        if self.label is None or read == "every":
+        if self.label is None or len(self.names) > 2 or read == "every":
             why = "a label that is a number" if self.label is None else "read='every'"
+            why = "all but two classes" if len(self.names) > 2 else why
             raise InputError(
                 f"pairs are one example in each of two classes: leave out pair, or {why}."
             )

@@ -1,4 +1,4 @@
-"""A column of labels as two classes, or as a number for each example."""
+"""A column of labels as classes, or as a number for each example."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _NAMED = 12
 class Labels:
     """Rows that are kept, and the class or the number of each of them.
 
-    rows: [example] index of the row; label: [example] 0 or 1, None for numbers; value: [example]
-    number, None for classes; class_names: of class 0 and class 1, None for numbers.
+    rows: [example] index of the row; label: [example] class, None for numbers; value: [example]
+    number, None for classes; class_names: of class 0, class 1, ..., None for numbers.
     """
 
     rows: Int[np.ndarray, " example"]
     label: Int[np.ndarray, " example"] | None
     value: Float[np.ndarray, " example"] | None
-    class_names: tuple[str, str] | None
+    class_names: tuple[str, ...] | None
 
 
 def labels_of(cells: Sequence[Any], name: str, where: Where, classes: Any = None) -> Labels:
-    """Two different labels are classes, in order; more numbers than two are values.
+    """Different labels are classes, in order; more numbers than two are values.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ def labels_of(cells: Sequence[Any], name: str, where: Where, classes: Any = None
     Raises
     ------
     InputError
-        A label is missing, is of another kind than the others, is infinite; there is one label, or
-        several classes; `classes` are not two labels of the column.
+        A label is missing, is of another kind than the others, is infinite; there is one label; one
+        of several is there once; `classes` are no labels of the column.
     """
     for i, cell in enumerate(cells):
         if cell is None:
@@ -60,7 +60,7 @@ def labels_of(cells: Sequence[Any], name: str, where: Where, classes: Any = None
         for cell, number in zip(cells, numbers, strict=True)
     ]
     if classes is not None:
-        return _two_of(said, _chosen(classes, said, name), name)
+        return _of_classes(said, _chosen(classes, said, name), name)
     if any(number is not None for number in numbers):
         _check_numbers(cells, numbers, where)
         values = np.array(numbers, dtype=np.float64)
@@ -72,14 +72,14 @@ def labels_of(cells: Sequence[Any], name: str, where: Where, classes: Any = None
         distinct = names = sorted(set(said))
     if len(distinct) == 1:
         raise InputError(f"all labels in column {name!r} are {said[0]!r}: two classes are needed.")
-    if len(distinct) > 2:
-        counts = Counter(said)
+    counts = Counter(said)
+    if len(distinct) > 2 and min(counts.values()) < 2:
         rare = min(counts, key=lambda one: counts[one])
         raise InputError(
-            "several classes are not supported yet: choose two with classes=(...); column "
-            f"{name!r} has {_listed(counts)}; the first {rare!r} is in {where(said.index(rare))}."
+            f"{where(said.index(rare))} is the only {rare!r}: several classes need 2 examples or "
+            f"more of each (choose some with classes=(...)); column {name!r} has {_listed(counts)}."
         )
-    return _two_of(said, (distinct[0], distinct[1]), name, (names[0], names[1]))
+    return _of_classes(said, distinct, name, names)
 
 
 def _number(cell: Any) -> float | None:
@@ -110,10 +110,12 @@ def _others(indices: list[int], n: int) -> list[int]:
     return [i for i in range(n) if i not in given]
 
 
-def _chosen(classes: Any, said: Sequence[str], name: str) -> tuple[str, str]:
-    if isinstance(classes, str) or not isinstance(classes, Sequence) or len(classes) != 2:
-        raise InputError(f"classes must be two labels, class 0 first; got {shown(classes)}.")
-    chosen = []
+def _chosen(classes: Any, said: Sequence[str], name: str) -> list[str]:
+    if isinstance(classes, str) or not isinstance(classes, Sequence) or len(classes) < 2:
+        raise InputError(
+            f"classes must be two labels or more, class 0 first; got {shown(classes)}."
+        )
+    chosen: list[str] = []
     for one in classes:
         number = _number(one) if isinstance(one, str | int | float) else None
         chosen.append(str(one).strip() if number is None else f"{number:.15g}")
@@ -121,20 +123,20 @@ def _chosen(classes: Any, said: Sequence[str], name: str) -> tuple[str, str]:
             raise InputError(
                 f"no label {shown(one)} in column {name!r}: it has {_listed(Counter(said))}."
             )
-    if chosen[0] == chosen[1]:
-        raise InputError(f"classes must be two different labels; got {shown(classes)}.")
-    return chosen[0], chosen[1]
+    if len(set(chosen)) < len(chosen):
+        raise InputError(f"classes must be different labels; got {shown(classes)}.")
+    return chosen
 
 
-def _two_of(
-    said: Sequence[str], pair: tuple[str, str], name: str, names: tuple[str, str] | None = None
+def _of_classes(
+    said: Sequence[str], chosen: Sequence[str], name: str, names: Sequence[str] | None = None
 ) -> Labels:
-    kept = [i for i, one in enumerate(said) if one in pair]
-    label = np.array([int(said[i] == pair[1]) for i in kept], dtype=np.int64)
+    """Rows of the chosen labels, class 0 first."""
+    kept = [i for i, one in enumerate(said) if one in chosen]
+    label = np.array([chosen.index(said[i]) for i in kept], dtype=np.int64)
     if names is None:
-        one, two = (f"{name} {one}" if _number(one) is not None else one for one in pair)
-        names = one, two
-    return Labels(np.array(kept, dtype=np.int64), label, None, names)
+        names = [f"{name} {one}" if _number(one) is not None else one for one in chosen]
+    return Labels(np.array(kept, dtype=np.int64), label, None, tuple(names))
 
 
 def _listed(counts: Counter[str]) -> str:

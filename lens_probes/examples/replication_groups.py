@@ -75,10 +75,10 @@ def set_aside(examples: Examples) -> dict[str, int]:
 
 def groups_per_class(
     examples: Examples, use: Bool[np.ndarray, " example"] | None = None
-) -> tuple[int, int]:
-    """Groups of class 0 and of class 1, of all examples or of some; 0 where none are known."""
+) -> tuple[int, ...]:
+    """Groups of each class, of all examples or of some; 0 where none are known."""
+    classes = range(len(examples.class_names))
     if examples.group is None:
-        return 0, 0
+        return tuple(0 for _ in classes)
     use = np.ones(len(examples), dtype=bool) if use is None else use
-    n0, n1 = (len(np.unique(examples.group[use & (examples.label == k)])) for k in (0, 1))
-    return n0, n1
+    return tuple(len(np.unique(examples.group[use & (examples.label == k)])) for k in classes)

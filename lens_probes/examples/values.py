@@ -95,6 +95,10 @@ class Values(Label):
             self.value, groups=group, n_permutations=n_permutations, alpha=alpha
         )
 
+    def token_log10_p(self, x: Array) -> Any:
+        """[unit] of r."""
+        return stats.correlation(x, self.value).log10_r_p
+
     def null(self, x: Array, group: Group, **options: Any) -> stats.NullShares:
         """Values shuffled over groups."""
         return stats.relabel_words_null_r(x, self.value, group, **options)

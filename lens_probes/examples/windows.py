@@ -113,7 +113,7 @@ def cut_windows(
     drawn: Sequence[Target],
     window: Window,
     *,
-    class_names: tuple[str, str],
+    class_names: tuple[str, ...],
     counts: Mapping[str, int],
     origin: Mapping[str, Any],
     bos_token_id: int | None = None,

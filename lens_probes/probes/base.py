@@ -41,7 +41,7 @@ class Probe(ABC):
     Attributes
     ----------
     name, question, class_names
-        What the probe is called, what it asks, and the names of class 0 and class 1.
+        What the probe is called, what it asks, and the names of its classes, class 0 first.
     control
         One line: what a unit could follow instead of the property; what `others` holds, if it
         gives examples.
@@ -55,7 +55,7 @@ class Probe(ABC):
 
     name: str
     question: str
-    class_names: tuple[str, str]
+    class_names: tuple[str, ...]
     control: str = "labels shuffled over word types"
     others_label: Literal[0] | None = None
     course_p: str = "wald_p"
@@ -209,7 +209,7 @@ class TextProbe(Probe):
         *,
         rule: Rule = "extended",
         unless: Exclusion | None = None,
-        classes: tuple[int, ...] = (0, 1),
+        classes: tuple[int, ...] | None = None,
         **origin: Any,
     ) -> Examples:
         """Examples of word types (-> class) in a text; see `examples.targets.find_targets`."""
@@ -230,7 +230,7 @@ class TextProbe(Probe):
         candidates: Callable[[Tokenised], Iterable[Candidate]],
         /,
         *,
-        classes: tuple[int, ...] = (0, 1),
+        classes: tuple[int, ...] | None = None,
         **origin: Any,
     ) -> Examples:
         """Examples of whatever `candidates` points at in each document of a text."""
@@ -244,12 +244,12 @@ class TextProbe(Probe):
         found: Targets,
         /,
         *,
-        classes: tuple[int, ...] = (0, 1),
+        classes: tuple[int, ...] | None = None,
         **origin: Any,
     ) -> Examples:
         """A sample of targets with their windows; an error if a class has fewer than two.
 
-        `classes` are those that must be there: both, but for a further negative set.
+        `classes` are those that must be there: all (None), but for a further negative set.
         """
         drawn, counts = draw_targets(
             found,
@@ -260,7 +260,7 @@ class TextProbe(Probe):
             documents=text.documents if self.balance_sources else None,
             seed=self.seed,
         )
-        for label in classes:
+        for label in range(len(self.class_names)) if classes is None else classes:
             n, name = sum(target.label == label for target in drawn), self.class_names[label]
             if n < 2:
                 said = "; ".join(f"{reason} {number}" for reason, number in counts.items())

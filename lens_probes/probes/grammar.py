@@ -1,4 +1,4 @@
-"""Nouns against verbs, as lone words or in running text (lessons L08, L09)."""
+"""Nouns against verbs, lone or in running text (lessons L08, L09); or all parts of speech."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
+from lens_probes.arrays import class_names_of
 from lens_probes.errors import InputError, at_least, flag, unknown
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.targets import Candidate
@@ -25,14 +26,17 @@ if TYPE_CHECKING:
 CLASSES = ("noun", "verb")
 TAGS = ("NOUN", "VERB")
 OTHER_TAGS = ("ADJ", "ADV", "ADP", "DET", "PRON", "CCONJ", "SCONJ")
+POS = ("ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "NOUN", "PRON", "PROPN", "SCONJ", "VERB")
+EVERY_TAG = (*POS, "INTJ", "NUM", "PART", "X")
 OTHERS_IN = 1_000_000
 _ONE_TAG = 0.9
 _AMBIGUOUS = "word type is a noun in some places and a verb in others"
+_SEVERAL = "word type is one part of speech in some places and another in others"
 
 
 @dataclass(frozen=True)
 class GrammarProbe(TextProbe):
-    """Which units tell a noun from a verb?
+    """Which units tell a noun from a verb, or parts of speech from one another?
 
     Parameters
     ----------
@@ -44,6 +48,11 @@ class GrammarProbe(TextProbe):
     tagger
         In a text: None looks for the words above; `"spacy"` or `"perceptron"` (optional extras)
         tags every word, and takes types that are one of the two in nine of ten places or more.
+    classes
+        None: nouns and verbs. `"pos"`: the universal parts of speech ADJ, ADP, ADV, AUX, CCONJ,
+        DET, NOUN, PRON, PROPN, SCONJ and VERB, each a class of its own; or some of the universal
+        tags, class 0 first. Needs a text; the tagger is `"spacy"` by default. More than two are
+        not drawn from the same sources (`balance_sources`).
     leading_space
         Lone words with a space before them: most words are one token then.
     characters
@@ -62,6 +71,7 @@ class GrammarProbe(TextProbe):
     tagger: TaggerName | None = None
     leading_space: bool = False
     characters: int | None = None
+    classes: Literal["pos"] | Sequence[str] | None = None
 
     name = "grammar"
     question = "Which units tell verbs from nouns?"
@@ -71,6 +81,8 @@ class GrammarProbe(TextProbe):
     course_options: ClassVar = {"read": "mean"}
 
     def __post_init__(self) -> None:
+        if self.classes is not None:
+            self._take_classes(self.classes)
         if self.tagger is not None and self.text is None:
             raise InputError("a tagger needs a text: give one, or leave the tagger out.")
         if isinstance(self.words, str) and self.words != "course":
@@ -85,6 +97,24 @@ class GrammarProbe(TextProbe):
             self._by_default(min_per_word=5, max_words=40, characters=400_000)
         super().__post_init__()
         word_classes(self._lists(), CLASSES)
+
+    def _take_classes(self, classes: Literal["pos"] | Sequence[str]) -> None:
+        """Universal tags as classes, by a tagger in a text."""
+        if isinstance(classes, str) and classes != "pos":
+            raise unknown("classes", classes, ("pos",))
+        tags = POS if isinstance(classes, str) else class_names_of(classes)
+        for tag in tags:
+            if tag not in EVERY_TAG:
+                raise unknown("universal tag", tag, EVERY_TAG)
+        if self.text is None:
+            raise InputError("classes of a tagger need a text: give one, or leave classes out.")
+        object.__setattr__(self, "class_names", tags)
+        object.__setattr__(self, "question", "Which units tell parts of speech apart?")
+        object.__setattr__(self, "control", "labels shuffled over word types")
+        object.__setattr__(self, "course_p", "F_p" if len(tags) > 2 else "t_p")
+        self._by_default(tagger="spacy")
+        if len(tags) > 2:
+            self._by_default(balance_sources=False)
 
     @property
     def window(self) -> Window:
@@ -101,10 +131,13 @@ class GrammarProbe(TextProbe):
         if self.tagger is None:
             classes = word_classes(lists, CLASSES)
             return self.from_words(model, text, classes, word_set=self._word_set)
-        return self._tagged(model, text, dict(zip(TAGS, (0, 1), strict=True)))
+        tags = TAGS if self.classes is None else self.class_names
+        return self._tagged(model, text, {tag: k for k, tag in enumerate(tags)})
 
     def others(self, model: LensModel) -> Examples | None:
-        """Adjectives, adverbs and function words, read in the same way."""
+        """Adjectives, adverbs and function words, read in the same way; none for other classes."""
+        if self.classes is not None:
+            raise InputError("other parts of speech are classes, or were left out")
         if self.text is not None and self.tagger is not None:
             text = some_documents(self.text, self.characters, self.seed)
             return self._tagged(model, text, dict.fromkeys(OTHER_TAGS, 0), classes=(0,))
@@ -141,7 +174,7 @@ class GrammarProbe(TextProbe):
         text: Text,
         labels: Mapping[str, int],
         *,
-        classes: tuple[int, ...] = (0, 1),
+        classes: tuple[int, ...] | None = None,
     ) -> Examples:
         assert self.tagger is not None
         tagger = load_tagger(self.tagger)
@@ -153,7 +186,8 @@ class GrammarProbe(TextProbe):
             for found in next(documents):
                 if found.pos in labels and found.text.isalpha():
                     word = found.text.lower()
-                    problem = None if (word, found.pos) in kept else _AMBIGUOUS
+                    reason = _AMBIGUOUS if self.classes is None else _SEVERAL
+                    problem = None if (word, found.pos) in kept else reason
                     yield Candidate(found.start, found.end, word, labels[found.pos], problem)
 
         return self.from_candidates(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class LabelledProbe(Probe):
-    """Which units tell the two labels of a table apart, or follow its numbers?
+    """Which units tell the labels of a table apart, or follow its numbers?
 
     Every row is an example; none is drawn or balanced. The rows are read when the probe is made,
     so that a mistake in them is told before a model is loaded.
@@ -34,11 +34,11 @@ class LabelledProbe(Probe):
         Column of the text, or of a list of words with a list of labels (one label a word, as in
         CoNLL): each word is an example then. [text, sentence, words or tokens]
     label
-        Column of the label: two different ones are classes; more numbers than two are a continuous
+        Column of the label: different ones are classes; more numbers than two are a continuous
         label. [label, class, sense, tag, labels or tags]
     classes
-        Two labels, class 0 first; rows of others are left out. By default the order is that of
-        numbers or letters.
+        Two labels or more, class 0 first; rows of others are left out. By default the order is
+        that of numbers or letters.
     start, end
         Columns of the target's first character, from 0, and of the one behind its last.
         [start and end]
@@ -88,8 +88,10 @@ class LabelledProbe(Probe):
         table = read_table(self.rows)
         columns = Columns(**names).found_in(table)
         texts, counts = labelled_rows(table, columns, self.classes)
-        class0, class1 = texts.names
-        question = f"Which units tell {class1} from {class0}?"
+        classes = texts.names
+        question = f"Which units tell {classes[1]} from {classes[0]}?"
+        if len(classes) > 2:
+            question = f"Which units tell {', '.join(classes[:-1])} and {classes[-1]} apart?"
         if texts.value is not None:
             object.__setattr__(self, "course_p", "r_p")
             question = f"Which units follow {texts.value_name}?"

@@ -64,6 +64,11 @@ def replicate(
     check_work(batch_size, progress, store, executor)
     at_least(1, n_permutations=n_permutations)
     given_as("again", again, Probe | Examples, "a Probe or Examples")
+    if len(classes := result.provenance["examples"]["class_names"]) > 2:
+        raise InputError(
+            f"the first sweep has {len(classes)} classes, and a replication compares two: sweep "
+            "two of them and replicate those."
+        )
     model = _same_model(result, None if model is None else check_model(model))
     read_sites = _same_sites(result, sites)
     examples = examples_of(model, again)

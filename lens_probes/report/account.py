@@ -9,7 +9,7 @@ import pandas as pd
 
 from lens_probes.drawing.frame import isolate
 from lens_probes.drawing.numbers import fixed, whole
-from lens_probes.report.ranking import value_name
+from lens_probes.report.ranking import class_names, listed, several_classes, value_name
 from lens_probes.result.result import SweepData
 from lens_probes.stats.relabel import MANY
 
@@ -41,6 +41,12 @@ _TESTS_OF_VALUES = {
     "p_family": "permutation of values over replication groups, largest studentised slope of the "
     "family (p_family)",
     "word_p": "slope over the means of replication groups, HC3 standard error (word_p)",
+}
+_TESTS_OF_CLASSES = {
+    "F_p": "one-way F test (F_p)",
+    "score_p": "score test of a one-predictor multinomial regression (score_p)",
+    "p_family": "permutation of classes over replication groups, largest normalised Welch F of the "
+    "family (p_family)",
 }
 _DECISION = (
     "preset",
@@ -78,19 +84,22 @@ _RULES = {
 def question(result: SweepData) -> str:
     """The question the probe asks, or one made from the class names."""
     examples = result.provenance["examples"]
-    class0, class1 = examples["class_names"]
+    names = class_names(result)
     asked = examples.get("origin", {}).get("question")
     value = value_name(result)
-    made = f"Which units tell {class1} from {class0}?"
+    made = f"Which units tell {names[1]} from {names[0]}?"
+    if several_classes(result):
+        made = f"Which units tell {listed(names)} apart?"
     return str(asked or (made if value is None else f"Which units follow {value}?"))
 
 
 def measured(result: SweepData) -> dict[str, object]:
     """What was read, from what, under which decision."""
     examples = result.provenance["examples"]
-    origin, (n0, n1) = examples.get("origin", {}), examples["n_per_class"]
-    words = examples.get("n_words_per_class", (0, 0))
-    groups = examples.get("n_groups_per_class", (0, 0))
+    origin, counts = examples.get("origin", {}), examples["n_per_class"]
+    nothing = [0 for _ in counts]
+    words = examples.get("n_words_per_class", nothing)
+    groups = examples.get("n_groups_per_class", nothing)
     facts: dict[str, object] = {}
     value = value_name(result)
     if value is not None:
@@ -102,7 +111,7 @@ def measured(result: SweepData) -> dict[str, object]:
             tokens = examples["n_read_tokens_per_class"][k]
             read = f" read at {whole(tokens)} tokens" if tokens else ""
             types += f"{read}: {whole(groups[k])} replication groups"
-        facts[f"{kind} {k}: {name}"] = f"{whole((n0, n1)[k])} examples{types}{_words(result, k)}"
+        facts[f"{kind} {k}: {name}"] = f"{whole(counts[k])} examples{types}{_words(result, k)}"
     if not all(words):
         independent = "groups" if any(groups) else "examples"
         facts["words"] = f"not given, so {independent} count as independent of each other"
@@ -196,6 +205,8 @@ def _value(key: str, value: object) -> object:
 
 def cautions(result: SweepData, *, intervened: bool) -> tuple[str, ...]:
     """What a reader has to know before quoting a number of this report."""
+    if several_classes(result):
+        return (*_cautions_of_classes(result), _use("differs between the classes", intervened))
     if value_name(result) is not None:
         return (*_cautions_of_values(result), _use("follows the value", intervened))
     decision, units = result.provenance["decision"], result.units
@@ -238,6 +249,27 @@ def _use(what: str, intervened: bool) -> str:
     return f"{said}: nothing here intervenes on it."
 
 
+def _cautions_of_classes(result: SweepData) -> tuple[str, ...]:
+    level = result.provenance["decision"].get("level", "token")
+    counted = (
+        "p-values are at the level of tokens: examples of one word are not independent, so a "
+        "difference between a few words passes as a difference between classes."
+        if level == "token"
+        else f"Significance is decided at the level of {level}s. The columns F, Welch F, score p, "
+        "eta squared and AUC describe tokens: their p-values count tokens, not words."
+    )
+    return (
+        counted,
+        "A significant F says that some classes differ, not which: a unit's class is the one it is "
+        "highest for, chosen on the same examples. A unit that is low for one class and equal for "
+        "the others is highest for any of them.",
+        "The score test and F are functions of each other, not independent confirmation: where one "
+        "is small the other is too.",
+        "Eta squared and AUC are in-sample unless marked held-out, and the units were chosen on "
+        "the same examples: new examples will give less.",
+    )
+
+
 def _cautions_of_values(result: SweepData) -> tuple[str, ...]:
     value, level = value_name(result), result.provenance["decision"].get("level", "token")
     if level == "token":
@@ -265,6 +297,8 @@ def _test(result: SweepData) -> str:
     p_column = str(result.provenance["decision"]["p_column"])
     if value_name(result) is not None and p_column in _TESTS_OF_VALUES:
         return _TESTS_OF_VALUES[p_column]
+    if several_classes(result) and p_column in _TESTS_OF_CLASSES:
+        return _TESTS_OF_CLASSES[p_column]
     return _TESTS.get(p_column, p_column)
 
 

@@ -13,7 +13,7 @@ from lens_probes.drawing.frame import frame, layer_axis, plain
 from lens_probes.drawing.numbers import fixed, percent, whole
 from lens_probes.drawing.palette import BLUE, GREEN, GREY, VERMILLION
 from lens_probes.drawing.tables import Column, Table, number_or_text
-from lens_probes.report.ranking import value_name
+from lens_probes.report.ranking import class_names, several_classes, value_name
 from lens_probes.result.result import SweepData
 
 HELD_OUT = {
@@ -80,17 +80,23 @@ def confound_table(result: SweepData) -> Table | None:
         {"confound": name.removeprefix("n_").replace("_", " "), **values}
         for name, values in confounds.items()
     ]
-    class0, class1 = result.provenance["examples"]["class_names"]
     columns = (
         Column("confound", ("confound",), str, number=False),
-        Column(f"mean, {class0}", ("mean0",), number_or_text),
-        Column(f"mean, {class1}", ("mean1",), number_or_text),
+        *(
+            Column(f"mean, {name}", (f"mean{k}",), number_or_text)
+            for k, name in enumerate(class_names(result))
+        ),
         Column("AUC by itself", ("auc",), lambda value: fixed(value, 3)),
         Column("not given to partial r: why", ("not_given",), str, number=False),
     )
     caption = "Confounds: what else differs between the classes (AUC 0.5: nothing)"
     if value_name(result) is not None:
         caption = "Confounds: what else differs between the groups of values (AUC 0.5: nothing)"
+    if several_classes(result):
+        caption = (
+            "Confounds: what else differs between the classes (AUC of the class that it tells best "
+            "from the rest, 0.5: nothing)"
+        )
     return Table.of(caption, pd.DataFrame(rows), columns) if rows else None
 
 
@@ -107,9 +113,14 @@ def notes(result: SweepData) -> tuple[str, ...]:
 def left_out(result: SweepData, *, replicated: bool, intervened: bool) -> tuple[str, ...]:
     """Checks that were not made for this result, so that their absence is not read as passed."""
     layers, said = result.layers, result.validation
-    held_out = has_held_out(result) or "best_r_heldout" in layers or "r_heldout" in result.units
+    held_out = (
+        has_held_out(result)
+        or said.get("nested_classes")
+        or "best_r_heldout" in layers
+        or "r_heldout" in result.units
+    )
     done = {
-        "held-out scores": held_out,
+        "held-out scores": bool(held_out),
         "nulls (shuffled labels)": bool(said.get("nulls")),
         "control task (random classes of words)": all(c in layers for c in CONTROL),
         "the same model with untrained weights": "untrained_share_significant" in layers,

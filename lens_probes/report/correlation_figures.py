@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -14,6 +11,7 @@ from plotly.subplots import make_subplots
 from lens_probes.drawing.frame import frame, layer_axis, plain
 from lens_probes.drawing.numbers import fixed, missing, percent, whole
 from lens_probes.drawing.palette import BLUE, GREY, VERMILLION
+from lens_probes.report.figures import best_map
 from lens_probes.report.ranking import value_name
 from lens_probes.result.result import SweepData
 
@@ -98,40 +96,12 @@ def correlation_map(result: SweepData) -> go.Figure:
 
 def best_correlation_map(result: SweepData) -> go.Figure:
     """|r| of the strongest unit of every layer and site, with its held-out r where known."""
-    table = result.layers
-    sites, layers = list(dict.fromkeys(table["site"])), sorted(set(table["layer"]))
-    grid = table.set_index(["site", "layer"]).reindex(
-        pd.MultiIndex.from_product([sites, layers], names=["site", "layer"])
-    )
-    strength = grid[BEST].abs().to_numpy(float).reshape(len(sites), len(layers))
-    details = [
-        [_describe(row) for row in grid.loc[site].to_dict("records")]
-        for site in sites
-    ]  # fmt: skip
-    figure = go.Figure(
-        go.Heatmap(
-            z=strength,
-            x=[str(layer) for layer in layers],
-            y=[plain(site) for site in sites],
-            customdata=details,
-            zmin=0,
-            zmax=1,
-            colorscale="Cividis",
-            colorbar={"title": {"text": "|r|", "font": {"size": 13}}, "thickness": 12},
-            xgap=1,
-            ygap=1,
-            hoverongaps=False,
-            hovertemplate="layer %{x}, %{y}<br>%{customdata}<extra></extra>",
-        )
-    )
-    figure.update_xaxes(title={"text": "layer (0 = first block)"}, type="category", showgrid=False)
-    figure.update_yaxes(title={"text": "site"}, type="category", autorange="reversed")
-    figure.update_yaxes(showgrid=False, automargin=True)
+    table = result.layers.assign(strength=result.layers[BEST].abs())
     caption = (
         "|r| of the strongest unit in each cell. It is the best of many on the same examples, so "
         "it lies above 0 even where nothing is tuned. Blank: no unit could be tested."
     )
-    return frame(figure, _best_title(table), caption, height=80 + 34 * len(sites))
+    return best_map(table, _best_title(table), caption, (0, 1), "|r|", _describe)
 
 
 def _counts(
@@ -187,7 +157,7 @@ def _layer_axes(figure: go.Figure, table: pd.DataFrame, n_panels: int) -> None:
         figure.update_xaxes(title=None, row=row, col=1)
 
 
-def _describe(row: Mapping[Hashable, Any]) -> str:
+def _describe(row: pd.Series) -> str:
     held_out = row.get(HELD_OUT)
     extra = "" if held_out is None or missing(held_out) else f" (held-out {fixed(held_out, 3)})"
     return (

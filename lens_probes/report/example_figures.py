@@ -13,14 +13,15 @@ from plotly.subplots import make_subplots
 
 from lens_probes.drawing.frame import evenly, frame, isolate, jitter, plain, short
 from lens_probes.drawing.numbers import fixed, percent, whole
-from lens_probes.drawing.palette import CLASS_COLOURS
+from lens_probes.drawing.palette import line_style
 from lens_probes.errors import unknown
-from lens_probes.report.ranking import strongest
+from lens_probes.report.ranking import class_names, listed, strongest
 from lens_probes.result.result import SweepData
 
 MAX_POINTS = 250
 MAX_POINTS_OF_WORD = 40
 MAX_WORDS = 12
+_AUC_OF = ("in the unit's own direction", "that of the class it is highest for, against the rest")
 ACTIVATION = "activation (the model's own units)"
 
 
@@ -45,7 +46,7 @@ def class_distributions(result: SweepData, n: int = 6, *, unit: str | None = Non
     """
     best = best_evidence(result, n, unit)
     rows = max(len(best), 1)
-    height = 50 + 120 * rows
+    height = 50 + (60 + 30 * len(class_names(result))) * rows
     figure = make_subplots(
         rows=rows,
         cols=1,
@@ -53,17 +54,19 @@ def class_distributions(result: SweepData, n: int = 6, *, unit: str | None = Non
         subplot_titles=[_panel_title(unit) for _, unit in best.iterrows()] or None,
     )
     label = result.examples["label"].to_numpy(int)
-    names = result.provenance["examples"]["class_names"]
+    names = class_names(result)
     strips = [
-        _Strip(k, str(names[k]), k, 0.7, np.flatnonzero(label == k), MAX_POINTS) for k in (0, 1)
+        _Strip(k, name, k, 0.7, np.flatnonzero(label == k), MAX_POINTS)
+        for k, name in enumerate(names)
     ]
     for row, name in enumerate(best["name"], start=1):
         values = result.evidence[name].to_numpy(float)
         for strip in strips:
             figure.add_trace(strip.points(values, result.examples), row=row, col=1)
             figure.add_trace(strip.mean(values), row=row, col=1)
-    ticks = [plain(short(str(name))) for name in names]
-    figure.update_yaxes(tickvals=[0, 1], ticktext=ticks, range=[-0.6, 1.6])
+    ticks = [plain(short(name)) for name in names]
+    places = list(range(len(names)))
+    figure.update_yaxes(tickvals=places, ticktext=ticks, range=[-0.6, len(names) - 0.4])
     _bare_lines(figure)
     figure.update_annotations(x=0, xanchor="left", font={"size": 12})
     if len(best):
@@ -72,7 +75,7 @@ def class_distributions(result: SweepData, n: int = 6, *, unit: str | None = Non
     caption = (
         f"Each point is one example ({whole(shown)} of {whole(len(label))} are drawn in every "
         "panel; panels have their own scales), each upright stroke the mean of a class over all "
-        "its examples. AUC is in the unit's own direction. Units were picked on these examples."
+        f"its examples. AUC is {_AUC_OF[len(names) > 2]}. Units were picked on these examples."
     )
     return frame(figure, _distributions_title(best, named=unit is not None), caption, height=height)
 
@@ -102,9 +105,12 @@ def word_distributions(result: SweepData, *, unit: str | None = None) -> go.Figu
     figure.update_yaxes(range=[-0.8, len(ticks) - 0.2])
     figure.update_xaxes(title={"text": f"activation of {plain(row['name'])}"})
     _bare_lines(figure)
-    names = result.provenance["examples"]["class_names"]
+    names = class_names(result)
+    of = f"Words of {names[1]} (squares) above words of {names[0]} (circles)"
+    if len(names) > 2:
+        of = f"Words of {listed(names)}, from below, each class in its colour"
     caption = (
-        f"Words of {names[1]} (squares) above words of {names[0]} (circles), ordered by their "
+        f"{of}, ordered by their "
         f"means (strokes); in brackets the number of examples. {len(drawn)} of {len(means)} words "
         "are shown, those with most examples. The words of a class are what a claim about the "
         "class has to hold for: one or two of them can make a unit significant."
@@ -142,8 +148,8 @@ class _Strip:
             showlegend=False,
             mode="markers",
             marker={
-                "color": CLASS_COLOURS[self.label],
-                "symbol": ("circle", "square")[self.label],
+                "color": line_style(self.label)[0],
+                "symbol": line_style(self.label)[1],
                 "size": 5,
                 "opacity": 0.7,
                 "line": {"width": 0},
@@ -159,7 +165,7 @@ class _Strip:
             marker={
                 "symbol": "line-ns",
                 "size": size,
-                "line": {"width": 3, "color": CLASS_COLOURS[self.label]},
+                "line": {"width": 3, "color": line_style(self.label)[0]},
             },
             name=plain(self.name),
             showlegend=False,
@@ -192,7 +198,14 @@ def _word_means(result: SweepData, values: NDArray[np.float64]) -> pd.DataFrame:
 
 def _panel_title(unit: pd.Series) -> str:
     status = "" if unit["status"] == "ok" else f", {unit['status']}".replace("_", " ")
-    return plain(f"{unit['name']}: AUC {fixed(max(unit['auc'], 1 - unit['auc']), 3)}{status}")
+    return plain(f"{unit['name']}: AUC {fixed(_own_auc(unit), 3)}{status}")
+
+
+def _own_auc(unit: pd.Series) -> float:
+    """In the unit's own direction; of several classes, of the one it is highest for."""
+    if "highest" in unit.index:
+        return float(unit[f"auc{max(int(unit['highest']), 0)}"])
+    return float(max(unit["auc"], 1 - unit["auc"]))
 
 
 def _distributions_title(best: pd.DataFrame, *, named: bool) -> str:
@@ -202,11 +215,22 @@ def _distributions_title(best: pd.DataFrame, *, named: bool) -> str:
     who = str(first["name"]) if named else f"{first['name']}, the strongest unit,"
     if first["status"] == "separated":
         return f"{who} separates the classes with no overlap"
-    share = percent(max(first["auc"], 1 - first["auc"]))
-    return f"{who} puts {share} of pairs of one example of each class in the same order"
+    share = percent(_own_auc(first))
+    pairs = "one example of its class and one of another" if "highest" in first.index else ""
+    return (
+        f"{who} puts {share} of pairs of {pairs or 'one example of each class'} in the same order"
+    )
 
 
-def _words_title(means: pd.DataFrame, unit: pd.Series, names: tuple[str, str]) -> str:
+def _words_title(means: pd.DataFrame, unit: pd.Series, names: tuple[str, ...]) -> str:
+    if len(names) > 2:
+        own = means["label"] == int(unit["highest"])
+        one, rest = (means.loc[rows, "mean"].to_numpy(float) for rows in (own, ~own))
+        share = (one[:, None] > rest[None, :]).mean() if len(one) and len(rest) else np.nan
+        return (
+            f"{unit['name']}: a word of {names[int(unit['highest'])]} has a higher mean than one "
+            f"another class in {percent(share, 0)} of pairs of words"
+        )
     sign = 1 if unit["direction"] > 0 else -1
     one, zero = (sign * means.loc[means["label"] == k, "mean"].to_numpy(float) for k in (1, 0))
     share = (one[:, None] > zero[None, :]).mean() if len(one) and len(zero) else np.nan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -99,45 +100,51 @@ def best_auc_map(result: SweepData) -> go.Figure:
     table = result.layers.assign(
         strength=np.maximum(result.layers["best_auc"], 1 - result.layers["best_auc"])
     )
-    sites, layers = list(dict.fromkeys(table["site"])), sorted(set(table["layer"]))
-    grid = table.set_index(["site", "layer"]).reindex(
-        pd.MultiIndex.from_product([sites, layers], names=["site", "layer"])
-    )
-    shape = (len(sites), len(layers))
-    details = [
-        [
-            (plain(row["best_unit"]), fixed(row["best_auc"], 3), whole(row["n_tested"]))
-            for _, row in grid.loc[site].iterrows()
-        ]
-        for site in sites
-    ]
-    figure = go.Figure(
-        go.Heatmap(
-            z=grid["strength"].to_numpy(float).reshape(shape),
-            x=[str(layer) for layer in layers],
-            y=[plain(site) for site in sites],
-            customdata=details,
-            zmin=0.5,
-            zmax=1,
-            colorscale="Cividis",
-            colorbar={"title": {"text": "AUC", "font": {"size": 13}}, "thickness": 12},
-            xgap=1,
-            ygap=1,
-            hoverongaps=False,
-            hovertemplate="layer %{x}, %{y}<br>%{customdata[0]}: AUC %{customdata[1]} (class 1 "
-            "higher where above 0.5)<br>best of %{customdata[2]} tested units<extra></extra>",
-        )
-    )
-    figure.update_xaxes(title={"text": "layer (0 = first block)"}, type="category", showgrid=False)
-    figure.update_yaxes(title={"text": "site"}, type="category", autorange="reversed")
-    figure.update_yaxes(showgrid=False, automargin=True)
     caption = (
         "AUC of the strongest unit in each cell, in its own direction (1 − AUC where class 0 is "
         "higher). It is the best of many on the same examples, so it lies above 0.5 even where "
         "nothing is tuned. Blank: no unit could be tested."
     )
-    height = 80 + 34 * len(sites)
-    return frame(figure, _auc_title(table), caption, height=height)
+    return best_map(
+        table, _auc_title(table), caption, (0.5, 1), "AUC",
+        lambda row: f"{plain(row['best_unit'])}: AUC {fixed(row['best_auc'], 3)} (class 1 higher "
+        f"where above 0.5)<br>best of {whole(row['n_tested'])} tested units",
+    )  # fmt: skip
+
+
+def best_map(
+    table: pd.DataFrame,
+    title: str,
+    caption: str,
+    ends: tuple[float, float],
+    what: str,
+    said: Callable[[pd.Series], str],
+) -> go.Figure:
+    """`strength` of the best unit of every layer and site; `said` of each row on hover."""
+    sites, layers = list(dict.fromkeys(table["site"])), sorted(set(table["layer"]))
+    grid = table.set_index(["site", "layer"]).reindex(
+        pd.MultiIndex.from_product([sites, layers], names=["site", "layer"])
+    )
+    figure = go.Figure(
+        go.Heatmap(
+            z=grid["strength"].to_numpy(float).reshape(len(sites), len(layers)),
+            x=[str(layer) for layer in layers],
+            y=[plain(site) for site in sites],
+            customdata=[[said(row) for _, row in grid.loc[site].iterrows()] for site in sites],
+            zmin=ends[0],
+            zmax=ends[1],
+            colorscale="Cividis",
+            colorbar={"title": {"text": what, "font": {"size": 13}}, "thickness": 12},
+            xgap=1,
+            ygap=1,
+            hoverongaps=False,
+            hovertemplate="layer %{x}, %{y}<br>%{customdata}<extra></extra>",
+        )
+    )
+    figure.update_xaxes(title={"text": "layer (0 = first block)"}, type="category", showgrid=False)
+    figure.update_yaxes(title={"text": "site"}, type="category", autorange="reversed")
+    figure.update_yaxes(showgrid=False, automargin=True)
+    return frame(figure, title, caption, height=80 + 34 * len(sites))
 
 
 def _profile(

@@ -17,6 +17,7 @@ from lens_probes.drawing.text_heatmap import best_scale, heatmap_html
 from lens_probes.report import (
     account,
     checks,
+    class_figures,
     correlation_figures,
     example_figures,
     figures,
@@ -27,7 +28,7 @@ from lens_probes.report import (
     value_figures,
 )
 from lens_probes.report.layer_table import layer_table
-from lens_probes.report.ranking import value_name
+from lens_probes.report.ranking import several_classes, value_name
 from lens_probes.report.replication_figures import (
     Replicated,
     replication_scatter,
@@ -115,9 +116,7 @@ def report_html(
         ),
         cautions=account.cautions(result, intervened=intervened),
         layer_charts=_layer_charts(result),
-        held_out=Chart.of("held-out", checks.unit_or_layer(result))
-        if checks.has_held_out(result)
-        else None,
+        held_out=_held_out(result),
         layers=layer_table(result),
         notes=checks.notes(result),
         not_done=checks.left_out(
@@ -130,7 +129,11 @@ def report_html(
         confounds=checks.confound_table(result),
         unit_charts=[
             Chart.of("effects", unit_figures.effect_and_significance(result)),
-            Chart.of("funnel", fit_figures.effect_and_precision(result)),
+            *(
+                []
+                if several_classes(result)
+                else [Chart.of("funnel", fit_figures.effect_and_precision(result))]
+            ),
             Chart.of("unit-map", map_figures.layer_unit_map(result)),
         ],
         browser=browser,
@@ -168,6 +171,11 @@ def report_html(
 def _layer_charts(result: SweepData) -> list[Chart]:
     """Two that stand side by side, then those that need the whole width."""
     share = Chart.of("share", figures.share_by_layer(result))
+    if several_classes(result):
+        charts = [share, Chart.of("best-eta", class_figures.best_eta_map(result))]
+        if result.validation.get("nested_classes"):
+            charts.append(Chart.of("confusion", class_figures.confusion(result)))
+        return charts
     if value_name(result) is None:
         return [
             share,
@@ -183,13 +191,20 @@ def _layer_charts(result: SweepData) -> list[Chart]:
     ]
 
 
+def _held_out(result: SweepData) -> Chart | None:
+    if class_figures.has_held_out(result):
+        return Chart.of("held-out", class_figures.class_accuracy_by_layer(result))
+    if checks.has_held_out(result):
+        return Chart.of("held-out", checks.unit_or_layer(result))
+    return None
+
+
 def _example_charts(result: SweepData) -> list[Chart]:
     words = example_figures.has_words(result)
     if value_name(result) is None:
-        charts = [
-            Chart.of("distributions", example_figures.class_distributions(result)),
-            Chart.of("fit", fit_figures.logistic_fit(result)),
-        ]
+        charts = [Chart.of("distributions", example_figures.class_distributions(result))]
+        if not several_classes(result):
+            charts.append(Chart.of("fit", fit_figures.logistic_fit(result)))
         if words:
             charts.append(Chart.of("words", example_figures.word_distributions(result)))
         return charts

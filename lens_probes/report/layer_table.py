@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from lens_probes.drawing.numbers import percent, power, whole
 from lens_probes.drawing.tables import Column, Table, auc, number_or_text
-from lens_probes.report.ranking import sides
+from lens_probes.report.ranking import class_names, several_classes, sides
 from lens_probes.result.result import SweepData
 
 
 def layer_table(result: SweepData) -> Table:
     """Every row and column of `result.layers`."""
+    said = (
+        "“highest” is the class with the largest AUC against the rest"
+        if several_classes(result)
+        else f"“positive” means {sides(result)[1]}"
+    )
     caption = (
         "Every layer and site: units tested and significant; shares are of the tested units, "
-        f"“positive” means {sides(result)[1]}"
+        f"{said}"
     )
-    return Table.of(caption, result.layers, [_layer_column(c) for c in result.layers.columns])
+    names = class_names(result)
+    return Table.of(caption, result.layers, [_column(c, names) for c in result.layers.columns])
+
+
+def _column(name: str, names: Sequence[str]) -> Column:
+    if name == "best_highest":
+        return Column("it is highest for", (name,), lambda k: names[int(k)], number=False)
+    if found := re.fullmatch(r"n_significant_highest(\d+)", name):
+        return Column(f"significant, highest for {names[int(found[1])]}", (name,), whole)
+    return _layer_column(name)
 
 
 _LAYER_HEADERS = {
@@ -55,6 +70,12 @@ _LAYER_HEADERS = {
     "share_mc_high": "share significant, other draws, high",
     "best_unit": "best unit",
     "best_auc": "its AUC",
+    "best_eta_squared": "its eta squared",
+    "median_eta_squared": "eta squared, median",
+    "mean_eta_squared_significant": "mean eta squared, significant",
+    "mean_auc_significant_heldout": "held-out mean AUC, significant",
+    "best_unit_balanced_accuracy_heldout": "held-out balanced accuracy, unit chosen in training",
+    "probe_balanced_accuracy_heldout": "held-out balanced accuracy, multinomial probe",
     "best_accuracy": "its accuracy",
     "best_auc_others": "its AUC against further negatives",
     "pair_similarity": "r of pairs",
@@ -75,6 +96,7 @@ def _layer_column(name: str) -> Column:
         return Column(header, (name,), whole)
     if (
         "auc" in name
+        or "eta_squared" in name
         or name == "selectivity"
         or "similarity" in name
         or re.search(r"_r(_|$)", name)

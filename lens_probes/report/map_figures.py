@@ -29,6 +29,7 @@ def layer_unit_map(result: SweepData, *, bins: int = MOST_BINS) -> go.Figure:
     units = result.units
     effect = next(column for column in EFFECTS if column in units)
     sites, layers = list(dict.fromkeys(units["site"])), sorted(set(units["layer"]))
+    signed = effect != "eta_squared"
     values = np.abs(units[effect].to_numpy(float))
     finite = values[np.isfinite(values)]
     limit = float(np.percentile(finite, SATURATED)) if len(finite) else 1.0
@@ -61,10 +62,13 @@ def layer_unit_map(result: SweepData, *, bins: int = MOST_BINS) -> go.Figure:
     bar = {"title": {"text": "effect", "font": {"size": 13}}, "thickness": 12}
     figure.update_layout(
         coloraxis={"colorscale": DIVERGING, "cmin": -limit, "cmax": limit, "colorbar": bar}
+        if signed
+        else {"colorscale": "Cividis", "cmin": 0, "cmax": limit, "colorbar": bar}
     )
     caption = (
         f"Each cell is an interval of unit indices; its colour is the largest {EFFECTS[effect]} in "
-        f"it, in size, with its sign. The colours end at ±{fixed(limit)} "
+        f"it{', in size, with its sign' if signed else ''}. The colours end at "
+        f"{'±' if signed else ''}{fixed(limit)} "
         f"({SATURATED:g}th percentile of the size). Neighbours in index are not neighbours in "
         "anything else; columns that run through all layers would be. Blank: nothing testable."
     )

@@ -1,6 +1,8 @@
-"""Two classes or a continuous label: what a result ranks its units by, and what that is called."""
+"""The kind of label of a result: what it ranks its units by, and what that is called."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -22,15 +24,30 @@ def strongest(units: pd.DataFrame, n: int) -> pd.DataFrame:
 
 
 def value_name(result: SweepData) -> str | None:
-    """Name and unit of a continuous label; None where the label is one of two classes."""
+    """Name and unit of a continuous label; None where the label is a class."""
     name = result.provenance["examples"].get("value_name")
     return None if name is None else str(name)
 
 
-def sides(result: SweepData) -> tuple[str, str]:
-    """What a unit of negative and of positive direction does, in words."""
+def class_names(result: SweepData) -> tuple[str, ...]:
+    """Names of the classes; with a continuous label those of its two sides."""
+    return tuple(str(name) for name in result.provenance["examples"]["class_names"])
+
+
+def several_classes(result: SweepData) -> bool:
+    """Whether there are more than two classes."""
+    return len(class_names(result)) > 2
+
+
+def listed(names: Sequence[str], last: str = "and") -> str:
+    """As "a, b and c"."""
+    return f"{', '.join(names[:-1])} {last} {names[-1]}" if len(names) > 1 else "".join(names)
+
+
+def sides(result: SweepData) -> tuple[str, ...]:
+    """What a unit of negative and of positive direction does, or one of each class, in words."""
     value = value_name(result)
     if value is not None:
         return f"falls with {value}", f"rises with {value}"
-    class0, class1 = result.provenance["examples"]["class_names"]
-    return f"higher for {class0}", f"higher for {class1}"
+    how = "highest" if several_classes(result) else "higher"
+    return tuple(f"{how} for {name}" for name in class_names(result))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from lens_probes.drawing.numbers import whole
 from lens_probes.drawing.tables import Table
-from lens_probes.report.ranking import rank_name, strongest
+from lens_probes.report.ranking import rank_name, several_classes, strongest
 from lens_probes.report.unit_columns import side_names, unit_columns
 from lens_probes.result.result import SweepData
 from lens_probes.units.decision import rank_column
@@ -36,7 +37,7 @@ class UnitBrowser:
     layers: tuple[int, ...]
     sites: tuple[str, ...]
     statuses: tuple[str, ...]
-    sides: tuple[str, str]
+    sides: Mapping[int, str]
 
 
 def unit_browser(result: SweepData, *, most: int = MOST, cards: frozenset[str]) -> UnitBrowser:
@@ -52,7 +53,10 @@ def unit_browser(result: SweepData, *, most: int = MOST, cards: frozenset[str]) 
         "smallest first"
     )
     present = [c for c in columns if all(need in units for need in c.needs)]
-    needed = dict.fromkeys(["layer", "site", *(need for c in present for need in c.needs)])
+    side_column = "highest" if several_classes(result) else "direction"
+    needed = dict.fromkeys(
+        ["layer", "site", side_column, *(need for c in present for need in c.needs)]
+    )
     names = ranked["name"].astype(str)
     data = {
         "n": len(ranked),
@@ -60,7 +64,8 @@ def unit_browser(result: SweepData, *, most: int = MOST, cards: frozenset[str]) 
             {"header": c.header, "kind": c.kind, "needs": c.needs, "number": c.number}
             for c in present
         ],
-        "sides": side_names(result),
+        "sides": {str(number): name for number, name in side_names(result).items()},
+        "side": side_column,
         "values": {need: pack(ranked[need]) for need in needed if need != "name"}
         | {"name": "\n".join(names)},
         "cards": [place for place, name in enumerate(names) if name in cards],

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from lens_probes.drawing.numbers import fixed, general
 from lens_probes.drawing.painting import ShownContext
 from lens_probes.drawing.tables import Column, Table, auc, text
-from lens_probes.report.ranking import value_name
+from lens_probes.report.ranking import several_classes, value_name
 from lens_probes.report.unit_columns import unit_columns
 from lens_probes.report.unit_figures import EFFECTS
 from lens_probes.result.result import SweepData
@@ -74,13 +74,14 @@ def _by_kind(details: UnitDetails, kinds: Sequence[str]) -> dict[str, Sequence[S
 
 def _summary(result: SweepData, row: pd.Series) -> str:
     columns = {c.kind: c for c in unit_columns(result) if c.kind in ("side", "status")}
-    side = columns["side"].cell(row["direction"])
+    side = columns["side"].cell(row[columns["side"].needs[0]])
     verdict = "significant" if row["significant"] else "not significant"
     if value_name(result) is not None:
         return f"{side} with {value_name(result)}, r = {fixed(row['r'], 3)}, {verdict}"
     effect = next(c for c in EFFECTS if c in row.index)
-    symbol = {"hedges_g": "g"}.get(effect, effect)
-    return f"higher for {side}, {symbol} = {fixed(row[effect])}, {verdict}"
+    symbol = {"hedges_g": "g"}.get(effect, effect.replace("_", " "))
+    how = "highest" if several_classes(result) else "higher"
+    return f"{how} for {side}, {symbol} = {fixed(row[effect])}, {verdict}"
 
 
 def _statistics(result: SweepData, row: pd.Series) -> Table:
@@ -98,8 +99,11 @@ def _statistics(result: SweepData, row: pd.Series) -> Table:
 def _examples(result: SweepData, name: str) -> Table:
     """Highest, lowest, middle, random and least typical examples, with their words."""
     x, examples = result.evidence[name].to_numpy(float), result.examples
-    direction = float(result.units.loc[result.units["name"] == name, "direction"].iloc[0])
-    chosen = choose(x, examples["label"].to_numpy(int), direction)
+    unit = result.units.loc[result.units["name"] == name].iloc[0]
+    label = examples["label"].to_numpy(int)
+    if several_classes(result):
+        label = (label == int(unit["highest"])).astype(int)
+    chosen = choose(x, label, float(unit["direction"]))
     rows = examples.iloc[[i for _, i in chosen]].assign(
         kind=[KIND_NAMES[kind] for kind, _ in chosen], activation=[float(x[i]) for _, i in chosen]
     )

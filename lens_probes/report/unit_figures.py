@@ -13,7 +13,7 @@ from plotly.subplots import make_subplots
 
 from lens_probes.drawing.frame import frame, plain
 from lens_probes.drawing.numbers import fixed, whole
-from lens_probes.drawing.palette import CLASS_COLOURS, GREY
+from lens_probes.drawing.palette import GREY, line_style
 from lens_probes.report.ranking import sides
 from lens_probes.result.result import SweepData
 from lens_probes.units.decision import token_column
@@ -22,13 +22,14 @@ EFFECTS: Mapping[str, str] = {
     "hedges_g": "Hedges' g (pooled standard deviations)",
     "t": "Student t",
     "r": "correlation r",
+    "eta_squared": "eta squared (share of the variance between classes)",
 }
 DRAW_ALL = 2000
 STRONGEST = 500
 EXTREMES = 50
 GRID = (160, 90)
 BINS = 60
-_FUNCTIONS_OF_T = ("score_p", "t_p", "r_p")
+_FUNCTIONS_OF_T = ("score_p", "t_p", "r_p", "F_p")
 
 
 def effect_and_significance(result: SweepData) -> go.Figure:
@@ -63,7 +64,7 @@ def effect_and_significance(result: SweepData) -> go.Figure:
     figure.update_xaxes(title={"text": f"effect: {EFFECTS[effect]}"}, row=2, col=1)
     figure.update_yaxes(title={"text": "units"}, type="log", dtick=1, row=1, col=1)
     figure.update_yaxes(title={"text": f"−log10 {p_column}"}, rangemode="tozero", row=2, col=1)
-    caption = _volcano_caption(len(drawn), len(known), len(units), p_column)
+    caption = _volcano_caption(len(drawn), len(known), len(units), p_column, effect)
     if n := int(zero[known].sum()):
         caption += f" Units with p exactly 0, drawn as triangles at the top edge: {whole(n)}."
     if p_column != decision["p_column"]:
@@ -86,7 +87,9 @@ def _shown_p(units: pd.DataFrame, decision: Mapping[str, Any]) -> str:
 
 
 def _group(units: pd.DataFrame) -> NDArray[np.int64]:
-    """0: not significant; 1: significant, class 0 higher; 2: significant, class 1 higher."""
+    """0: not significant; 1: significant, class 0 higher; 2: class 1 higher, and so on."""
+    if "highest" in units:
+        return np.where(units["significant"].to_numpy(bool), 1 + units["highest"].to_numpy(int), 0)
     direction = units["direction"].to_numpy(float) if "direction" in units else 1
     return np.where(units["significant"].to_numpy(bool), np.where(direction > 0, 2, 1), 0)
 
@@ -138,6 +141,8 @@ def _points(
 ) -> go.Scatter:
     apart = _apart(rows)
     measure, word = ("auc", "AUC") if "auc" in rows else ("word_r", "r of words")
+    if "highest" in rows:
+        measure, word = "auc_heldout", "held-out AUC"
     shown = rows.get(measure, pd.Series(np.nan, rows.index))
     details: list[Any] = [
         [plain(name), fixed(value, 3), status, "0" if none else f"10^(−{height:.1f})"]
@@ -145,7 +150,8 @@ def _points(
             rows["name"], shown, rows["status"], zero, y, strict=True
         )
     ]
-    symbol = np.where(apart, "diamond-open", ("circle", "circle", "square")[code])
+    colour, of_class = (GREY, "circle") if code == 0 else line_style(code - 1)[:2]
+    symbol = np.where(apart, "diamond-open", of_class)
     return go.Scatter(
         x=x,
         y=y,
@@ -153,7 +159,7 @@ def _points(
         name=plain(label),
         mode="markers",
         marker={
-            "color": (GREY, *CLASS_COLOURS)[code],
+            "color": colour,
             "symbol": np.where(zero, "triangle-up", symbol),
             "size": np.where(apart | zero, 9, 5),
             "opacity": 0.75,
@@ -172,14 +178,14 @@ def _volcano_title(
         return "No unit has both an effect and a p-value"
     # Of all units: a separated one has no Wald p, and may well have the largest.
     largest = int(np.argmax(np.where(np.isfinite(x), np.abs(x), -1)))
-    symbol = {"hedges_g": "g", "t": "t"}.get(effect, "r")
+    symbol = {"hedges_g": "g", "t": "t", "eta_squared": "eta squared"}.get(effect, "r")
     return (
         f"{whole(significant)} of {whole(len(units))} units are significant; the largest effect is "
         f"{symbol} = {fixed(x[largest])} ({units['name'].iloc[largest]})"
     )
 
 
-def _volcano_caption(drawn: int, known: int, total: int, p_column: str) -> str:
+def _volcano_caption(drawn: int, known: int, total: int, p_column: str, effect: str) -> str:
     parts = [f"Points: {whole(drawn)} of {whole(total)} units"]
     if drawn < known:
         parts[0] += (
@@ -190,11 +196,12 @@ def _volcano_caption(drawn: int, known: int, total: int, p_column: str) -> str:
     text = "; ".join(parts) + "."
     if known < total:
         text += f" {whole(total - known)} units have no {p_column} (constant, or not fitted)."
-    if p_column != "r_p":
+    if p_column != "r_p" and effect != "eta_squared":
         text += " Open diamonds: the unit separates the classes."
     if p_column in _FUNCTIONS_OF_T:
+        of = "F" if effect == "eta_squared" else "t"
         text += (
-            " At equal n this p and this effect are both functions of t, so points lie on one "
+            f" At equal n this p and this effect are both functions of {of}, so points lie on one "
             "curve: the height adds no evidence to the width."
         )
     return text

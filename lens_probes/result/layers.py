@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,10 @@ def summarise_layers(units: pd.DataFrame) -> pd.DataFrame:
         n_tested = len(group) - n_constant
         ranked = group.dropna(subset=rank)
         best = ranked.iloc[int(ranked[rank].argmin())] if len(ranked) else None
+        of_side = {
+            "n_significant_positive": len(positive),
+            "share_significant_positive": _share(len(positive), n_tested),
+        }
         counts = {
             "n_units": len(group),
             "n_tested": n_tested,
@@ -31,13 +36,36 @@ def summarise_layers(units: pd.DataFrame) -> pd.DataFrame:
             "share_significant_token_level": _share(
                 int(group["significant_token_level"].sum()), n_tested
             ),
-            "n_significant_positive": len(positive),
-            "share_significant_positive": _share(len(positive), n_tested),
+            **({} if "highest" in group else of_side),
             "best_unit": None if best is None else best["name"],
         }
-        special = _two_class if "auc" in group else _continuous
-        rows.append({"layer": layer, "site": site} | counts | special(group, best))
+        rows.append({"layer": layer, "site": site} | counts | _special(group, best))
     return pd.DataFrame(rows)
+
+
+def _special(group: pd.DataFrame, best: pd.Series | None) -> dict[str, Any]:
+    """What is summarised of one kind of label alone."""
+    if "eta_squared" in group:
+        return _several_classes(group, best)
+    return _two_class(group, best) if "auc" in group else _continuous(group, best)
+
+
+def _several_classes(group: pd.DataFrame, best: pd.Series | None) -> dict[str, Any]:
+    """Significant units by the class that they are highest for, and the best unit's effect."""
+    found = group[group["significant"]]
+    classes = [str(name)[3:] for name in group if re.fullmatch(r"auc\d+", str(name))]
+    said: dict[str, Any] = {
+        f"n_significant_highest{k}": int((found["highest"] == int(k)).sum()) for k in classes
+    }
+    said |= {
+        "median_eta_squared": group["eta_squared"].median(),
+        "mean_eta_squared_significant": found["eta_squared"].mean(),
+        "best_eta_squared": np.nan if best is None else best["eta_squared"],
+        "best_highest": np.nan if best is None else best["highest"],
+    }
+    if "auc_heldout" in group:
+        said["mean_auc_significant_heldout"] = found["auc_heldout"].mean()
+    return said
 
 
 def _two_class(group: pd.DataFrame, best: pd.Series | None) -> dict[str, Any]:

@@ -19,14 +19,15 @@ def provenance_of(
     decided: dict[str, Any],
 ) -> dict[str, Any]:
     """What units are of (`source`), examples, layers and sites, and the decision; plain values."""
+    classes = range(len(examples.class_names))
     n_words = [
         0 if examples.word is None else len(set(examples.word[examples.label == label]))
-        for label in (0, 1)
+        for label in classes
     ]
-    n_tokens = [0, 0]
+    n_tokens = [0 for _ in classes]
     if examples.knows_tokens:
         read = examples.read_tokens
-        n_tokens = [len(np.unique(read[examples.label == label])) for label in (0, 1)]
+        n_tokens = [len(np.unique(read[examples.label == label])) for label in classes]
     return {
         **source,
         "examples": {

@@ -11,6 +11,8 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from lens_probes import stats
+from lens_probes.errors import InputError
+from lens_probes.examples.classes import Classes
 from lens_probes.examples.confounds import adjustment
 from lens_probes.examples.examples import Examples
 from lens_probes.stats.inputs import several_arrays
@@ -35,6 +37,8 @@ class Adjustment:
     @classmethod
     def of(cls, examples: Examples, tokenizer: Any) -> Adjustment:
         """From the examples' own covariates, or from all confounds that can be known."""
+        if isinstance(examples.contrast, Classes):
+            return cls(None, np.zeros((len(examples), 0)), ())
         fixed, table = None, pd.DataFrame(dict(examples.covariates or {}))
         left_out: dict[str, str] = {}
         if examples.covariates is None and tokenizer is not None:
@@ -60,6 +64,8 @@ class Adjustment:
 
         Raises ValueError where these effects determine the label, or groups are too few.
         """
+        if isinstance(examples.contrast, Classes):
+            raise InputError("the test given confounds takes two classes or a value")
         label, group, use = groups_tested(examples, decision.min_per_group, rows)
         columns = self.columns[use]
         return stats.adjusted_test(

@@ -37,7 +37,7 @@ def paint_best(model: LensModel, examples: Examples, units: pd.DataFrame) -> tup
     best = ranked.iloc[int(ranked[rank].argmin())]
     rows: list[int] = []
     n_ctx = int(model.cfg.n_ctx)
-    for label in (0, 1):
+    for label in range(len(examples.class_names)):
         of_class = np.flatnonzero(examples.label == label)
         spread = np.linspace(0, len(of_class) - 1, min(PAINTED_PER_CLASS, len(of_class)))
         rows += of_class[np.unique(spread.astype(int))].tolist()

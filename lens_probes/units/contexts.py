@@ -69,7 +69,10 @@ def unit_details(
 def _of_examples(
     model: LensModel, examples: Examples, x: NDArray[np.float64], unit: pd.Series
 ) -> Iterable[TokenContext]:
-    for kind, i in choose(x, examples.label, float(unit["direction"])):
+    label = examples.label
+    if "highest" in unit.index:  # of several classes: its own against the rest
+        label = (label == int(unit["highest"])).astype(np.int64)
+    for kind, i in choose(x, label, float(unit["direction"])):
         end = int(examples.position[i])
         first = end if examples.first is None else int(examples.first[i])
         parts = _around(model, examples.tokens[i], first, end)

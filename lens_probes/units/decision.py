@@ -11,6 +11,7 @@ import pandas as pd
 from jaxtyping import Bool, Int
 
 from lens_probes.errors import InputError, unknown
+from lens_probes.examples.classes import Classes
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.label import Label
 from lens_probes.examples.replication_groups import mixed_examples
@@ -195,6 +196,8 @@ def _problem(decision: Decision, examples: Examples) -> tuple[str, str]:
     if decision.method not in OF_GROUPS and pairs:
         line = f"{said}: paired t of their means, {decision.method}"
         return ("", line) if enough and n >= 3 else (f"{said}, too few to test", "")
+    if decision.method == "max_adjusted" and isinstance(label, Classes):
+        return "max_adjusted takes two classes or a value: use method max_t or bh", ""
     if decision.method == "max_adjusted":
         smallest = max(0.5 ** (n - 1), 1 / (1 + decision.n_permutations))
         line = f"{said}: scores given the confounds; the smallest p is {smallest:.3g}"

@@ -10,6 +10,8 @@ import pandas as pd
 from lens_probes import stats
 from lens_probes.activations.collect import Activations
 from lens_probes.examples.examples import Examples
+from lens_probes.examples.label import Pairs, TwoClasses
+from lens_probes.examples.values import Values
 from lens_probes.units.decision import Decision, tested_rows
 
 MOST_ZEROS = 0.5
@@ -32,8 +34,10 @@ def with_presence(
     if not n:
         return units, []
     said = f"{n:,} units are zero in more than half of the examples, and not in all"
-    if examples.value is not None or examples.pair is not None:
-        why = "a continuous label" if examples.value is not None else "pairs"
+    if type(examples.contrast) is not TwoClasses:
+        why = {Values: "a continuous label", Pairs: "pairs"}.get(
+            type(examples.contrast), "several classes"
+        )
         return units.assign(share_zero=share), [f"{said}: with {why} the mean alone is tested"]
     groups, use = None, np.ones(len(examples), dtype=bool)
     if decision.level == "word":

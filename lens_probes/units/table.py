@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from lens_probes import stats
 from lens_probes.activations.collect import Activations
 from lens_probes.errors import InputError
+from lens_probes.examples.classes import Classes
 from lens_probes.examples.confounds import confound_table, independent_covariates
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.folds import Folds
-from lens_probes.units.decision import testable_groups, tested_rows
+from lens_probes.units.statistics import group_statistics, statistics_of
 
 SHRUNK = ("g_group_shrunk", "g_group_shrunk_low", "g_group_shrunk_high")
-_EFFECTS = ("g", "auc", "accuracy")
 
 
 def in_turn(
@@ -65,14 +65,8 @@ def unit_table(
     layer, site = key
     x = activations[key]
     try:
-        if examples.value is not None:
-            columns = correlation_statistics(x, examples, covariates, folds)
-        else:
-            columns = unit_statistics(x, examples.label)
-            if examples.pair is not None:
-                columns |= _columns(stats.paired(x, examples.label, examples.pair), x.shape[1])
-            if folds is not None:
-                columns |= rigorous_statistics(x, examples, folds, covariates)
+        given = _usable(covariates, len(examples))
+        columns = statistics_of(examples.contrast, x, folds, given)
         if min_per_group is not None:
             columns |= group_statistics(x, examples, min_per_group)
     except ValueError as error:
@@ -87,93 +81,6 @@ def _remedy(x: Any) -> str:
     if not np.isinf(x).any():
         return ""
     return ". Is the model in float16 (up to 65,504)? Load it in float32 or bfloat16 (--dtype)"
-
-
-def unit_statistics(
-    x: Float[np.ndarray, "example unit"], y: Int[np.ndarray, " example"]
-) -> dict[str, Any]:
-    """Every token-level statistic of the units of one layer and site, by column name."""
-    columns: dict[str, Any] = {}
-    for part in (stats.moments, stats.ttest, stats.logistic, stats.auc):
-        columns |= vars(part(x, y))
-    return columns
-
-
-def correlation_statistics(
-    x: Float[np.ndarray, "example unit"],
-    examples: Examples,
-    covariates: pd.DataFrame | None,
-    folds: Folds | None,
-) -> dict[str, Any]:
-    """With a continuous label: r and partial r in place of the two-class columns."""
-    assert examples.value is not None
-    mean = x.mean(0, dtype=np.float64)
-    r = stats.correlation(x, examples.value, covariates=_usable(covariates, len(examples)))
-    columns = {
-        "n": len(x),
-        "mean": mean,
-        "sd": np.sqrt(np.square(x - mean).sum(0) / (len(x) - 1)),
-        "n_distinct": stats.count_distinct(x),
-        "direction": np.nan_to_num(np.sign(r.r)),
-        **vars(r),
-        "status": np.where(np.isnan(r.r), "constant", "ok"),
-    }
-    if folds is not None:
-        columns["r_heldout"] = (
-            np.nan
-            if folds.main is None
-            else stats.heldout_r(x, examples.value, folds.main).r_heldout
-        )
-    return columns
-
-
-def rigorous_statistics(
-    x: Float[np.ndarray, "example unit"],
-    examples: Examples,
-    folds: Folds,
-    covariates: pd.DataFrame | None,
-) -> dict[str, Any]:
-    """What the rigorous preset adds for each unit: Firth, held-out scores, partial r."""
-    y, fits = examples.label, stats.firth(x, examples.label)
-    columns: dict[str, Any] = {"firth_p": fits.firth_p, "log10_firth_p": fits.log10_firth_p}
-    for suffix, fold in (("heldout", folds.main), ("heldout_passage", folds.passage)):
-        scores = None if fold is None else stats.heldout_direction(x, y, fold)
-        for name in ("accuracy", "auc"):
-            columns[f"{name}_{suffix}"] = (
-                np.nan if scores is None else getattr(scores, f"{name}_heldout")
-            )
-    given = _usable(covariates, len(y))
-    if given is not None:
-        partial = stats.correlation(x, y, covariates=given)
-        for name in ("partial_r", "partial_r_p", "log10_partial_r_p"):
-            columns[name] = getattr(partial, name)
-    return columns
-
-
-def group_statistics(
-    x: Float[np.ndarray, "example unit"], examples: Examples, min_per_group: int
-) -> dict[str, Any]:
-    """The tests over replication groups by column name; NaN where groups cannot be tested."""
-    names = ["word_t", "word_dof", "word_p", "log10_word_p"]
-    pairs, value = examples.own_control, examples.value
-    if value is not None:
-        names = ["word_r"]  # its t has no exact tail where values are skewed
-    elif not pairs:
-        names += ["icc", "effective_n", "word_sd0", "word_sd1", "word_skew"]
-        names += [f"{name}_group{end}" for name in _EFFECTS for end in ("", "_low", "_high")]
-    if not testable_groups(examples, min_per_group):
-        return dict.fromkeys(names, np.nan)
-    assert examples.group is not None
-    use = tested_rows(examples, min_per_group)
-    part, y, group = x[use], examples.label[use], examples.group[use]
-    if pairs:
-        found = vars(stats.word_level_paired(part, y, group))
-    elif value is not None:
-        found = vars(stats.word_level_r(part, value[use], group, min_per_word=min_per_group))
-    else:
-        found = vars(stats.word_level(part, y, group, min_per_word=min_per_group))
-        found = found | vars(stats.group_effects(part, y, group))
-    return {name: found[name] for name in names}
 
 
 def with_shrunk_effects(units: pd.DataFrame) -> pd.DataFrame:
@@ -195,8 +102,11 @@ def with_shrunk_effects(units: pd.DataFrame) -> pd.DataFrame:
 
 
 def covariates_of(examples: Examples, tokenizer: Any) -> pd.DataFrame | None:
-    """Confounds that partial effects are controlled for; None without a tokenizer."""
+    """Confounds that partial effects are controlled for; None without a tokenizer, and for several
+    classes, which have no partial correlation."""
     label = examples.contrast.numbers
+    if isinstance(examples.contrast, Classes):
+        return None
     if examples.covariates is not None:
         return independent_covariates(pd.DataFrame(dict(examples.covariates)), label)
     if tokenizer is None:
@@ -208,12 +118,3 @@ def _usable(covariates: pd.DataFrame | None, n: int) -> Float[np.ndarray, "examp
     if covariates is None or not 0 < len(covariates.columns) <= n - 3:
         return None
     return covariates.to_numpy(float)
-
-
-def _columns(result: Any, n_units: int) -> dict[str, Any]:
-    """Fields of a frozen result that have one value for each unit."""
-    return {
-        name: values
-        for name, values in vars(result).items()
-        if isinstance(values, np.ndarray) and values.shape == (n_units,)
-    }

@@ -113,7 +113,7 @@ def test_auc_map_is_the_best_auc_in_its_own_direction(result):
     assert cells.z[1][2] == 1
     assert table["q", 3] == 0
     assert title(best_auc_map(result)).endswith("in layer 3 of q: AUC 1.000")
-    assert cells.customdata[1][2][0] == SEPARATED
+    assert cells.customdata[1][2].startswith(f"{SEPARATED}: AUC ")
 
 
 def test_a_layer_and_site_that_was_not_read_is_blank(result):

@@ -65,7 +65,7 @@
     interval: (v, low, high) => `${fixed(v)} [${fixed(low)}, ${fixed(high)}]`,
     plus_minus: (v, error) => `${fixed(v, 3)} ± ${fixed(error, 3)}`,
     yes: (v) => (v ? "yes" : "no"),
-    side: (v) => (v ? data.sides[v > 0 ? 1 : 0] : NONE),
+    side: (v) => data.sides[v] ?? NONE,
   };
   function write(column, i) {
     const [first] = column.needs;
@@ -103,7 +103,7 @@
       if (text && !values.name[i].toLowerCase().includes(text)) continue;
       if (layer && values.layer[i] !== Number(layer)) continue;
       if (site && label("site", i) !== site) continue;
-      if (side && Math.sign(values.direction[i]) !== Number(side)) continue;
+      if (side && values[data.side][i] !== Number(side)) continue;
       if (state_ && label("status", i) !== state_) continue;
       if (fields.significant.checked && !values.significant[i]) continue;
       keep.push(i);

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lens_probes.checks.level import LIKE_ALPHA
+from lens_probes.report.ranking import class_names, listed, several_classes
 from lens_probes.report.words.word_identity import conditions, verdict
 from lens_probes.result.result import SweepData
 from lens_probes.units.decision import VARIES
@@ -19,14 +20,18 @@ from lens_probes.units.decision import VARIES
 
 def answer(result: SweepData) -> tuple[str, ...]:
     """A few lines for a reader who has not seen the tables."""
-    continuous = "r" in result.units
+    best, across = _best_unit, _accuracy
+    if "r" in result.units:
+        best, across = _best_correlation, _correlations
+    elif several_classes(result):
+        best, across = _best_of_classes, _by_class
     lines = (
         _what_was_measured(result),
         _independent(result),
         _significant(result),
         _how_many_are_tuned(result),
-        _best_correlation(result) if continuous else _best_unit(result),
-        _correlations(result) if continuous else _accuracy(result),
+        best(result),
+        across(result),
         conditions(result),
         verdict(result),
         _caution(result),
@@ -39,15 +44,19 @@ def _what_was_measured(result: SweepData) -> str:
     units = f"{len(result.units):,} units"
     units += " of given activations" if model is None else f" of model {model['source']!r}"
     origin = examples["origin"]
-    (n0, n1), (class0, class1) = examples["n_per_class"], examples["class_names"]
+    counts, names = examples["n_per_class"], class_names(result)
     text = f" from {origin['text']['name']!r}" if "text" in origin else ""
     n_layers, sites = len(result.provenance["layers"]), result.provenance["sites"]
-    question = origin.get("question", f"Which units tell {class1} from {class0}?")
+    question = origin.get("question", f"Which units tell {names[1]} from {names[0]}?")
     if "r" in result.units:
         rows = "examples" if model is None else "tokens"
-        counted = f"{n0 + n1:,} {rows}{text}, label {examples['value_name']}"
+        counted = f"{sum(counts):,} {rows}{text}, label {examples['value_name']}"
+    elif several_classes(result):
+        question = origin.get("question", f"Which units tell {listed(names)} apart?")
+        named = listed([f"{n} of {name}" for n, name in zip(counts, names, strict=True)])
+        counted = f"{sum(counts):,} examples{text}: {named}"
     else:
-        counted = f"{n1} examples of {class1} against {n0} of {class0}{text}"
+        counted = f"{counts[1]} examples of {names[1]} against {counts[0]} of {names[0]}{text}"
     return f"{question} {counted}. {units} in {n_layers} layer{_s(n_layers)} ({', '.join(sites)})."
 
 
@@ -142,6 +151,37 @@ def _best_unit(result: SweepData) -> str:
         f"{said} Whichever unit training folds choose has AUC {unit} on held-out "
         f"{_held_out_by(result)}. A logistic probe on the layer that they choose has {probe}."
     )
+
+
+def _best_of_classes(result: SweepData) -> str:
+    """The strongest unit of several classes, and what units and layers are worth held out."""
+    top = result.top(1)
+    if top.empty:
+        return "No unit could be tested: all are constant."
+    best, names = top.iloc[0], class_names(result)
+    k = int(best["highest"])
+    said = (
+        f"Strongest unit: {best['name']}, highest for {names[k]}: in sample its eta squared is "
+        f"{best['eta_squared']:.2f}, its AUC against the rest {best[f'auc{k}']:.3f}."
+    )
+    nested = result.validation.get("nested_classes")
+    if not nested:
+        return said
+    return (
+        f"{said} Whichever unit training folds choose names {nested['unit']:.0%} of held-out "
+        f"{_held_out_by(result)} rightly (balanced; chance {nested['chance']:.0%}). A multinomial "
+        f"probe on the layer that they choose names {nested['probe']:.0%}."
+    )
+
+
+def _by_class(result: SweepData) -> str:
+    """Significant units by the class that they are highest for."""
+    units = result.units
+    if not units["significant"].any():
+        return ""
+    counts = units.loc[units["significant"], "highest"].value_counts()
+    named = [f"{name} {counts.get(k, 0):,}" for k, name in enumerate(class_names(result))]
+    return f"Significant units by the class they are highest for: {listed(named)}."
 
 
 def _in_sample(best: pd.Series) -> str:

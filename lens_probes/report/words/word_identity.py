@@ -54,8 +54,8 @@ def verdict(result: SweepData) -> str:
         *decision["n_words_tested"], n_permutations=decision["n_permutations"], n_relabellings=n
     )
     if least > (needed or half):
-        w1, w0 = reversed(decision["n_words_tested"])
-        return f"Verdict: undecided, {w1} v {w0} groups are too few to tell. {evidence}"
+        groups = " v ".join(map(str, reversed(decision["n_words_tested"])))
+        return f"Verdict: undecided, {groups} groups are too few to tell. {evidence}"
     said = f"Verdict: not shown to be more than word identity. {evidence}"
     if (result.validation.get("tuned") or {}).get("at_least"):
         said += " The bound on tuned units looks once, at alpha."

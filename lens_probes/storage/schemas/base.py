@@ -18,7 +18,8 @@ from lens_probes.storage.integrity import read_file
 Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
 Number = float | None  # finite (see Saved): JSON has no NaN
 Pair = Annotated[list[int], Field(min_length=2, max_length=2)]
-Names = Annotated[list[str], Field(min_length=2, max_length=2)]
+Names = Annotated[list[str], Field(min_length=2)]
+OfClasses = Annotated[list[int], Field(min_length=2)]  # one number for each class
 
 
 class Saved(BaseModel):

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from lens_probes.storage.schemas.base import Names, Number, Pair, Saved, Sha256
+from lens_probes.storage.schemas.base import Names, Number, OfClasses, Pair, Saved, Sha256
 from lens_probes.storage.schemas.one_painting import OnePainting
 
-Groups = Annotated[list[int], Field(min_length=1, max_length=2)]
+Groups = Annotated[list[int], Field(min_length=1)]
 # The probes of this package, whose options a replication is made with; others keep what they like.
 _SHIPPED = ("grammar", "proper_noun", "negation", "category", "token_length", "context", "labelled")
 
@@ -102,10 +102,10 @@ class SomeExamples(Saved):
     """The examples of a sweep."""
 
     class_names: Names
-    n_per_class: Pair
-    n_words_per_class: Pair
-    n_read_tokens_per_class: Pair
-    n_groups_per_class: Pair
+    n_per_class: OfClasses
+    n_words_per_class: OfClasses
+    n_read_tokens_per_class: OfClasses
+    n_groups_per_class: OfClasses
     set_aside: dict[str, int]
     n_sources: int
     by_source: list[OneSource]
@@ -254,6 +254,17 @@ class Nested(Saved):
     chosen_array: list[tuple[int, str]]
 
 
+class NestedClasses(Saved):
+    """The same of several classes."""
+
+    unit: Number
+    probe: Number
+    chance: float
+    confusion: list[list[int]]
+    chosen_unit: list[str]
+    chosen_array: list[tuple[int, str]]
+
+
 class Others(Saved):
     """A further negative set."""
 
@@ -274,6 +285,7 @@ class Validation(Saved):
     tuned: Tuned | None = None
     nested_best: Nested | None = None
     nested_best_r: float | None = None
+    nested_classes: NestedClasses | None = None
     others: Others | None = None
 
 
