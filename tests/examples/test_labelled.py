@@ -189,8 +189,12 @@ def test_numbers_are_a_continuous_label(tiny_model: LensModel) -> None:
 
 def test_two_classes_are_chosen_among_several(tiny_model: LensModel) -> None:
     rows = {"text": FEW["text"] * 2, "class": ["b", "a", "c", "b", "a", "c", "a", "b"]}
-    with pytest.raises(lp.InputError, match="several classes are not supported yet: choose two"):
-        lp.LabelledProbe(rows)
+    every = lp.LabelledProbe(rows)
+    assert every.class_names == ("a", "b", "c")
+    assert every.examples(tiny_model).n_per_class == (3, 3, 2)
+    lone = rows | {"class": ["b", "a", "c", "b", "a", "b", "a", "b"]}
+    with pytest.raises(lp.InputError, match="only 'c': several classes need 2 examples or more"):
+        lp.LabelledProbe(lone)
     examples = lp.LabelledProbe(rows, classes=("c", "a")).examples(tiny_model)
     assert examples.class_names == ("c", "a")
     assert examples.n_per_class == (2, 3)

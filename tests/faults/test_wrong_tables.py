@@ -53,7 +53,7 @@ WRONG: dict[str, tuple[bytes, str, str]] = {
     "end before start": (table("We can,6,3,yes"), "row 8, columns 'start' and 'end'", ""),
     "nothing between": (table("We can,3,3,yes"), "row 8, columns 'start' and 'end'", ""),
     "white space": (table("We can,2,3,yes"), "row 8, columns 'start' and 'end': characters 2", ""),
-    "a third class": (table("We can,3,6,yess"), "the first 'yess' is in ", ""),
+    "a third class": (table("We can,3,6,yess"), "row 8, column 'label' is the only 'yess'", ""),
     "a number among names": (table("We can,3,6,1"), "row 8, column 'label' is '1', a number", ""),
     "a name among numbers": (
         b"text,label\n" + b"We go.,1\nThey go.,0\n" * 4 + b"I go.,x\n",
@@ -65,8 +65,9 @@ WRONG: dict[str, tuple[bytes, str, str]] = {
     ),
     "one class": (b"text,label\nWe go.,yes\nI go.,yes\n", "two classes are needed", ""),
     "no such class": (table(), "no label 'maybe' in column 'label'", "--classes yes,maybe"),
-    "three classes": (table(), "classes must be two labels", "--classes yes,no,maybe"),
-    "one class twice": (table(), "two different labels", "--classes yes,yes"),
+    "a class too many": (table(), "no label 'maybe' in column", "--classes yes,no,maybe"),
+    "one class asked for": (table(), "must be two labels or more", "--classes yes"),
+    "one class twice": (table(), "must be different labels", "--classes yes,yes"),
     "the word is not there": (
         b"text,word,label\nWe can go.,can,yes\nWe cannot go.,not,no\n",
         "row 3, column 'word' is 'not', which the row's text holds nowhere as a whole word", "",
