@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from transformers import AutoModelForCausalLM
 
-from lens_probes.model.backends import Processing
 from lens_probes.model.load import LensModel, _shapes
+from lens_probes.model.options import Processing
 
 
 def hooked_tiny(folder: Path, *, processing: Processing) -> LensModel:

@@ -13,9 +13,8 @@ import importlib.metadata
 import io
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import huggingface_hub
 import torch
@@ -26,25 +25,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from lens_probes.errors import InputError, one_line
 from lens_probes.model.check import Reference, check_logits, reference_of, refusal
 from lens_probes.model.gguf import check_blocks, check_weights
+from lens_probes.model.offload import bring_by_block, check_parts, loading_map, take_over
+from lens_probes.model.options import Options, Processing
 from lens_probes.model.state import ending_after, weights_dtype
 
 BUNDLED = "bundled"
 HAS_HOOKED_TRANSFORMER = importlib.metadata.version("transformer-lens").split(".")[0] == "3"
 # transformers types `from_pretrained` without `output_loading_info`, `from_config` not at all.
 auto_model: Any = AutoModelForCausalLM
-# `as given`: of a model in memory, whatever was done to it.
-Processing = Literal["none", "standard", "as given"]
-
-
-@dataclass(frozen=True)
-class Options:
-    """Device, dtype and weight processing, checked by `load_model`."""
-
-    device: str
-    dtype: torch.dtype
-    processing: Processing
-
-
 Loaded = tuple[Any, Any, Callable[[int], Any], Reference | None]
 
 
@@ -61,7 +49,7 @@ def from_hub(name: str, options: Options) -> Loaded:
     official = _official_name(name)
     try:
         _ask_hub(official or name)
-        if official:
+        if official and not _placement(options):
             return _hooked_from_hub(official, options)
         return bridge(name, options)
     except InputError:
@@ -135,7 +123,7 @@ def hooked_llama(folder: Path, options: Options) -> Loaded:
         convert_llama_weights,
     )
 
-    hf, tokenizer = _hugging_face(folder, options.dtype)
+    hf, tokenizer = _hugging_face(folder, options)
     wanted = reference_of(hf.eval().to(options.device))
     c = hf.config
     cfg = transformer_lens.HookedTransformerConfig(
@@ -165,19 +153,34 @@ def hooked_llama(folder: Path, options: Options) -> Loaded:
 
 def bridge(source: Path | str, options: Options) -> Loaded:
     """TransformerBridge of a Hugging Face folder (a Path) or of a name on the hub."""
-    hf, tokenizer = _hugging_face(source, options.dtype)
+    hf, tokenizer = _hugging_face(source, options)
+    check_parts(hf, options.device_map)
     boot = functools.partial(_boot, str(source), tokenizer, options)
 
     def fresh(seed: int) -> Any:
+        if options.device_map is not None:
+            raise InputError(
+                "a model that is spread over devices or on disk has no untrained twin: give "
+                "untrained=False."
+            )
         return boot(auto_model.from_config(hf.config, dtype=options.dtype))
 
     try:
-        wanted = reference_of(hf.eval().to(options.device))
+        placed = hf if options.device_map is not None else hf.to(options.device)
+        wanted = reference_of(placed.eval())
+        offloaded = options.device_map and take_over(hf, options.device_map)
         tl = boot(hf)
+        if offloaded:
+            bring_by_block(tl, offloaded)
         check_logits(tl, source, wanted)
     except InputError:
         raise
     except Exception as error:  # whatever an adapter raises on what it was not made for
+        if "meta device" in str(error):
+            raise InputError(
+                f"a {type(hf).__name__} cannot be kept on disk or in other memory: its bridge "
+                "makes other weights of those; load it whole."
+            ) from error
         raise refusal(source, hf, error) from error
     return tl, tokenizer, fresh, wanted
 
@@ -195,8 +198,9 @@ def fresh_bridge(tl: Any) -> Any:
 
 
 def _boot(name: str, tokenizer: Any, options: Options, hf: Any) -> Any:
+    device = options.device if options.device_map is None else None
     tl = TransformerBridge.boot_transformers(
-        name, hf_model=hf.eval(), tokenizer=tokenizer, device=options.device, dtype=options.dtype
+        name, hf_model=hf.eval(), tokenizer=tokenizer, device=device, dtype=options.dtype
     )
     if options.processing == "standard":
         tl.enable_compatibility_mode()
@@ -254,18 +258,29 @@ def _skipped(blocks: list[Any]) -> Iterator[None]:
             object.__delattr__(block, "forward")
 
 
-def _hugging_face(source: Path | str, dtype: torch.dtype) -> tuple[Any, Any]:
+def _placement(options: Options) -> dict[str, Any]:
+    """What transformers is told of devices and revision."""
+    said: dict[str, Any] = {} if options.revision is None else {"revision": options.revision}
+    if options.device_map is not None:
+        given = loading_map(options.device_map)
+        said["device_map"] = given if isinstance(given, str) else dict(given)
+        if options.max_memory is not None:
+            said["max_memory"] = dict(options.max_memory)
+    return said
+
+
+def _hugging_face(source: Path | str, options: Options) -> tuple[Any, Any]:
     local = isinstance(source, Path)
     try:
         if local:
             check_blocks(Path(source))
         # The bridge's hooks on attention scores need the eager implementation.
         model, report = auto_model.from_pretrained(
-            source, dtype=dtype, attn_implementation="eager", output_loading_info=True,
-            local_files_only=local, trust_remote_code=False,
+            source, dtype=options.dtype, attn_implementation="eager", output_loading_info=True,
+            local_files_only=local, trust_remote_code=False, **_placement(options),
         )  # fmt: skip
         tokenizer = AutoTokenizer.from_pretrained(
-            source, local_files_only=local, trust_remote_code=False
+            source, local_files_only=local, trust_remote_code=False, revision=options.revision
         )
     except InputError:
         raise

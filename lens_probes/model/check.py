@@ -75,12 +75,13 @@ class Reference:
 
 def reference_of(hf: Any) -> Reference:
     """Run two rows of tokens through a Hugging Face model and keep what hooks see."""
-    tokens = two_rows(hf.config.get_text_config()).to(hf.device)
+    device = torch.device("cpu") if hf.device.type == "meta" else hf.device  # meta: it is on disk
+    tokens = two_rows(hf.config.get_text_config()).to(device)
     rows = (len(tokens), tokens.shape[1])
     with contextlib.ExitStack() as stack:
         seen = stack.enter_context(recording(hf, rows))
         stack.enter_context(torch.inference_mode())
-        stack.enter_context(torch.autocast(hf.device.type, enabled=False))
+        stack.enter_context(torch.autocast(device.type, enabled=False))
         logits = hf(tokens, use_cache=False).logits
     return Reference(tokens, logits, seen)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from lens_probes.model.offload import whole_weight
 from lens_probes.storage.integrity import sha256_of
 
 _NOT_COMPUTED = frozenset({
@@ -23,7 +24,8 @@ _NOT_COMPUTED = frozenset({
     "tokenizer_appends_eos", "id2label", "label2id", "use_cache", "return_dict",
     "output_attentions", "output_hidden_states",
 })  # fmt: skip
-_LIBRARIES = ("transformer_lens", "transformers", "torch", "accelerate")
+# The last one brings weights (`offload`), and has no hooks of its own between passes.
+_LIBRARIES = ("transformer_lens", "transformers", "torch", "accelerate", "lens_probes")
 
 
 def weights_digest(tl: Any) -> str:
@@ -35,7 +37,9 @@ def weights_digest(tl: Any) -> str:
     held = _saved_buffers(tl) if hasattr(tl, "original_model") else ()
     for name, tensor in [*sorted(tl.named_parameters()), *sorted(held)]:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        flat: Any = (
+            whole_weight(tl, tensor).detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        )
         digest.update(memoryview(flat.numpy()))
     return digest.hexdigest()
 

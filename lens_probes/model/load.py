@@ -16,12 +16,10 @@ from typing import Any
 
 import torch
 
-from lens_probes.errors import InputError, choice, given_as, one_line, place_of, shown, unknown
+from lens_probes.errors import InputError, place_of, shown
 from lens_probes.model.backends import (
     BUNDLED,
     HAS_HOOKED_TRANSFORMER,
-    Options,
-    Processing,
     bridge,
     from_hub,
     hooked_llama,
@@ -30,18 +28,14 @@ from lens_probes.model.check import mid_is_whole
 from lens_probes.model.check import site_shapes as _shapes
 from lens_probes.model.digest import config_digest, foreign_hook, weights_digest
 from lens_probes.model.gguf import bundled_gguf, converted_gguf
+from lens_probes.model.offload import is_offloaded
+from lens_probes.model.options import DeviceMap, Processing, options_of
 from lens_probes.model.parts import Hook, ModelParts
 from lens_probes.model.processed import weight_processing
 from lens_probes.model.recipe import AS_GIVEN, IN_MEMORY, ModelRecipe, source_and_seed, untrained
 from lens_probes.sites import SITES, Site, SiteShapes
 from lens_probes.storage.paths import user_path
 
-DTYPES = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-    "float64": torch.float64,
-}
 _TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "spiece.model", "vocab.json",
     "vocab.txt",
@@ -142,6 +136,8 @@ class LensModel(ModelParts):
         InputError
             A model in memory.
         """
+        if is_offloaded(self.tl):
+            raise InputError("a model with weights on disk is one for this process: no executor.")
         if self.processing == AS_GIVEN:
             raise InputError(
                 f"{self!r} is in the memory of this process alone: save it to a folder and give "
@@ -190,7 +186,7 @@ class LensModel(ModelParts):
         InputError
             A model in memory that is not what its configuration says (a patched one).
         """
-        if self.processing == AS_GIVEN:
+        if self.processing == AS_GIVEN or is_offloaded(self.tl):
             self.reinitialised(0)
 
     def reinitialised(self, seed: int) -> LensModel:
@@ -216,6 +212,9 @@ def load_model(
     device: str = "auto",
     dtype: str | torch.dtype = torch.float32,
     processing: Processing = "none",
+    device_map: DeviceMap | None = None,
+    max_memory: Mapping[str | int, str | int] | None = None,
+    revision: str | None = None,
 ) -> LensModel:
     """Load a language model.
 
@@ -232,6 +231,12 @@ def load_model(
         `"none"`: weights as trained, so that every site equals what a PyTorch hook on the Hugging
         Face model sees. `"standard"`: the folding and centring that TransformerLens does by
         default; it changes `mlp_out`, `v` and the residual stream.
+    device_map, max_memory
+        For a model larger than one device, as transformers takes them: `"auto"`, or parts of the
+        model -> device, `"cpu"` or `"disk"`; device -> `"20GiB"`. Needs accelerate. Blocks on disk
+        or in other memory are brought one at a time, for every pass.
+    revision
+        Branch, tag or commit of a name on the hub.
 
     Raises
     ------
@@ -245,16 +250,13 @@ def load_model(
             f"model {name!r} was in memory and cannot be loaded again: give the model itself from "
             "Python, or save it to a folder and start from there."
         )
-    if isinstance(dtype, str) and dtype in DTYPES:
-        dtype = DTYPES[dtype]
-    if not isinstance(dtype, torch.dtype) or dtype not in DTYPES.values():
-        raise unknown("dtype", dtype, DTYPES)
-    choice("processing", processing, ("none", "standard"))
-    options = Options(_device(device), dtype, processing)
+    options = options_of(device, dtype, processing, device_map, max_memory, revision)
     path = user_path(source)
+    if revision is not None and (name == BUNDLED or path.exists()):
+        raise InputError(f"revision is of a name on the model hub, and {name!r} is here.")
     if name == BUNDLED:
         folder = converted_gguf(bundled_gguf())
-        if HAS_HOOKED_TRANSFORMER:
+        if HAS_HOOKED_TRANSFORMER and device_map is None:
             tl, tokenizer, fresh, reference = hooked_llama(folder, options)
         else:
             tl, tokenizer, fresh, reference = bridge(folder, options)
@@ -295,14 +297,3 @@ def _version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _device(name: str) -> str:
-    given_as("device", name, str, "auto, cpu, cuda or another torch device by its name")
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"cannot use device {name!r}: {one_line(error, 120)}.") from error
-    return name

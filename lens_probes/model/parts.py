@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from lens_probes.errors import InputError
 from lens_probes.model.backends import run_blocks
+from lens_probes.model.offload import block_here
 from lens_probes.model.state import computing, weights_dtype
 from lens_probes.sites import SITES, check_layers
 
@@ -149,7 +150,8 @@ class ModelParts:
             No such layer, or a layer whose MLP has no single output matrix (a mixture of experts).
         """
         (layer,) = check_layers(layer, self.n_layers)
-        weight = getattr(self.tl.blocks[layer].mlp, "W_out", None)
+        with block_here(self.tl, layer) as block:
+            weight = getattr(block.mlp, "W_out", None)
         if not isinstance(weight, torch.Tensor) or weight.ndim != 2:
             raise InputError(
                 f"layer {layer} of this model has no single MLP output matrix (a mixture of "
@@ -169,7 +171,8 @@ class ModelParts:
             No such layer, or a layer whose attention has no output matrix by heads.
         """
         (layer,) = check_layers(layer, self.n_layers)
-        weight = getattr(self.tl.blocks[layer].attn, "W_O", None)
+        with block_here(self.tl, layer) as block:
+            weight = getattr(block.attn, "W_O", None)
         if not isinstance(weight, torch.Tensor) or weight.ndim != 3:
             raise InputError(
                 f"layer {layer} of this model has no attention output matrix by heads: choose "

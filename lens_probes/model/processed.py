@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from lens_probes.model.offload import block_here
+
 # Means of rows are about rms / sqrt(d_model) where weights are as trained, rounding where centred.
 _CENTRED = 0.05
 _WRITTEN = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out")
@@ -26,16 +28,19 @@ def weight_processing(tl: Any) -> dict[str, Any]:
     -------
     Plain values; `differs_at` are the sites that are not those of the Hugging Face model.
     """
-    blocks = list(tl.blocks)
-    written = [_weight(block, "mlp", "W_out") for block in blocks]
-    written += [_weight(block, "attn", "W_O") for block in blocks]
-    centred = _centred([tl.W_E, *(one for one in written if one is not None)])
-    folded_values = _value_biases_folded(blocks)
+    centred, has_q, has_v = _centred(tl.W_E), False, False
+    for layer in range(len(tl.blocks)):
+        with block_here(tl, layer) as block:
+            for written in (_weight(block, "mlp", "W_out"), _weight(block, "attn", "W_O")):
+                centred = centred and (written is None or _centred(written))
+            has_q |= _has(block, "b_Q", missing=False)
+            has_v |= _has(block, "b_V", missing=True)
+    folded_values = has_q and not has_v
     differs = [*(_WRITTEN if centred else ()), *(("v", "z") if folded_values else ())]
     return {
         "norms_folded": _norms_folded(tl),
         "writing_weights_centred": centred,
-        "unembedding_centred": _centred([tl.W_U]),
+        "unembedding_centred": _centred(tl.W_U),
         "value_biases_folded": folded_values,
         "differs_at": differs,
     }
@@ -49,26 +54,18 @@ def _norms_folded(tl: Any) -> bool:
     return plain and bool(getattr(tl, "_weights_processed", False))
 
 
-def _centred(weights: list[torch.Tensor]) -> bool:
+def _centred(weight: torch.Tensor) -> bool:
     """Whether every row has the mean 0, as far as its numbers allow."""
-    for weight in weights:
-        weight, wide = weight.detach(), torch.float32
-        rms = float(torch.linalg.vector_norm(weight, dtype=wide)) / weight.numel() ** 0.5
-        largest = float(weight.mean(-1, dtype=wide).abs().max())
-        if not rms or largest > _CENTRED * rms / weight.shape[-1] ** 0.5:
-            return False
-    return True
+    weight, wide = weight.detach(), torch.float32
+    rms = float(torch.linalg.vector_norm(weight, dtype=wide)) / weight.numel() ** 0.5
+    largest = float(weight.mean(-1, dtype=wide).abs().max())
+    return bool(rms) and largest <= _CENTRED * rms / weight.shape[-1] ** 0.5
 
 
-def _value_biases_folded(blocks: list[Any]) -> bool:
-    """Queries have biases and values have none."""
-
-    def has(name: str) -> bool:
-        biases = [_weight(block, "attn", name) for block in blocks]
-        return any(bool(one.any()) for one in biases if one is not None)
-
-    there = all(_weight(block, "attn", "b_V") is not None for block in blocks)
-    return there and has("b_Q") and not has("b_V")
+def _has(block: Any, name: str, *, missing: bool) -> bool:
+    """Whether biases of an attention are there and not 0; `missing` where it has none."""
+    bias = _weight(block, "attn", name)
+    return missing if bias is None else bool(bias.any())
 
 
 def _weight(block: Any, part: str, name: str) -> torch.Tensor | None:

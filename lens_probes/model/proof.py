@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from transformers.activations import ACT2FN
 
+from lens_probes.model.offload import block_here
 from lens_probes.model.raw_hooks import sample
 
 PROVED, EQUAL, UNPROVED = "proved", "equal to a hook", "unproved"
@@ -49,13 +50,13 @@ class _Layer:
     block: Any
     values: Mapping[str, torch.Tensor]
     cache: Cache
-    prefix: str
+    number: int
 
     def __getitem__(self, site: str) -> torch.Tensor:
         return self.values[site]
 
     def hook(self, name: str) -> torch.Tensor:
-        return self.cache[self.prefix + name]
+        return self.cache[f"blocks.{self.number}.{name}"]
 
 
 def identities(tl: Any, cache: Cache, hooks: Mapping[str, str], logits: Any) -> list[Identity]:
@@ -72,7 +73,7 @@ def identities(tl: Any, cache: Cache, hooks: Mapping[str, str], logits: Any) -> 
     for i, block in enumerate(tl.blocks):
         prefix = f"blocks.{i}."
         values = {site: cache[prefix + hook] for site, hook in hooks.items()}
-        layers.append(_Layer(tl, block, values, cache, prefix))
+        layers.append(_Layer(tl, block, values, cache, i))
     found = []
     if "resid_mid" in hooks:
         found += [
@@ -108,7 +109,8 @@ def _of(
     worst, where = -1.0, 0
     for number, one in enumerate(layers):
         try:
-            both = sides(one)
+            with block_here(one.tl, one.number):
+                both = sides(one)
         except Exception:  # a part that this block has not, or not in this form
             return Identity(text, sites, None)
         if both is None or both[0].shape != both[1].shape:

@@ -69,7 +69,7 @@ def recording(hf: Any, rows: tuple[int, int]) -> Iterator[Seen]:
         seen.keep(layer, f"{place} input", given, rows)
         seen.keep(layer, f"{place} output", output, rows)
 
-    for layer, block in enumerate(_blocks(hf)):
+    for layer, block in enumerate(blocks_of(hf)):
         for path, module in _modules(block):
             weight = getattr(module, "weight", None)
             place = path or "block"
@@ -175,7 +175,7 @@ def _column(site: torch.Tensor, raw: torch.Tensor | None, name: str, close: floa
     return None
 
 
-def _blocks(hf: Any) -> list[Any]:
+def blocks_of(hf: Any) -> list[Any]:
     """The blocks of a Hugging Face model: its list of as many modules as it has layers."""
     n = hf.config.get_text_config().num_hidden_layers
     lists = [

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from lens_probes.errors import InputError
-from lens_probes.model.backends import Processing
+from lens_probes.model.options import Processing
 
 # What a model is called that nobody can load again, and its processing.
 IN_MEMORY = "in memory: "

@@ -22,8 +22,9 @@ import lens_probes as lp
 from lens_probes.activations import forward, passes, store
 from lens_probes.activations.forward import Reader
 from lens_probes.activations.passes import Batch
-from lens_probes.model.backends import HAS_HOOKED_TRANSFORMER, Options, hooked_llama
+from lens_probes.model.backends import HAS_HOOKED_TRANSFORMER, hooked_llama
 from lens_probes.model.load import LensModel, _shapes
+from lens_probes.model.options import Options
 from lens_probes.result.verify import verify
 from lens_probes.storage import integrity
 

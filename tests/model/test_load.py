@@ -19,8 +19,9 @@ from transformers import AutoModelForCausalLM, BertConfig, BertForMaskedLM
 
 import lens_probes as lp
 from lens_probes.model import gguf as gguf_file
-from lens_probes.model.backends import HAS_HOOKED_TRANSFORMER, Options, hooked_llama
+from lens_probes.model.backends import HAS_HOOKED_TRANSFORMER, hooked_llama
 from lens_probes.model.load import LensModel
+from lens_probes.model.options import Options
 
 pytestmark = pytest.mark.model
 TOKENS = torch.arange(3, 15)[None]

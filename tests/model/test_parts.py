@@ -13,8 +13,9 @@ from tiny_models import CONFIGS
 from transformers import AutoModelForCausalLM
 
 import lens_probes as lp
-from lens_probes.model.backends import HAS_HOOKED_TRANSFORMER, Processing
+from lens_probes.model.backends import HAS_HOOKED_TRANSFORMER
 from lens_probes.model.load import LensModel
+from lens_probes.model.options import Processing
 
 pytestmark = pytest.mark.model
 TOKENS = torch.randint(3, 390, (2, 11), generator=torch.Generator().manual_seed(0))

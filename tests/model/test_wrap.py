@@ -66,8 +66,9 @@ def test_a_bridge_made_by_hand_gives_the_numbers_of_load_model(
 def test_a_hooked_transformer_made_by_hand_gives_the_numbers_of_load_model(
     tiny_folders: dict[str, Path],
 ) -> None:
-    from lens_probes.model.backends import Options, hooked_llama
+    from lens_probes.model.backends import hooked_llama
     from lens_probes.model.load import _shapes
+    from lens_probes.model.options import Options
 
     options = Options("cpu", torch.float32, "none")
     tl, tokenizer, fresh, _ = hooked_llama(tiny_folders["llama"], options)
