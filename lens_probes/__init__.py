@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from lens_probes.replication.replicate import replicate
     from lens_probes.result.compare import compare
     from lens_probes.result.concat import concat
-    from lens_probes.screen import Screen, screen
+    from lens_probes.screen import Screen, SmallestSet, screen, smallest_set
     from lens_probes.sites import SITES, Site
     from lens_probes.sweep_result import SweepResult
     from lens_probes.texts.load import Document, Text, load_text
@@ -57,6 +57,7 @@ _WHERE = {
     "SITES": "sites",
     "Screen": "screen",
     "Site": "sites",
+    "SmallestSet": "screen",
     "SweepResult": "sweep_result",
     "Text": "texts.load",
     "TextProbe": "probes",
@@ -73,6 +74,7 @@ _WHERE = {
     "replicate": "replication.replicate",
     "residual": "",
     "screen": "screen",
+    "smallest_set": "screen",
     "stats": "",
     "sweep": "_sweep",
     "sweep_activations": "_sweep_activations",
@@ -97,6 +99,7 @@ __all__ = [
     "ProperNounProbe",
     "Screen",
     "Site",
+    "SmallestSet",
     "SweepResult",
     "Text",
     "TextProbe",
@@ -113,6 +116,7 @@ __all__ = [
     "replicate",
     "residual",
     "screen",
+    "smallest_set",
     "stats",
     "sweep",
     "sweep_activations",

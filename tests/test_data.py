@@ -13,7 +13,14 @@ import pytest
 from scipy.stats import mannwhitneyu
 from wordfreq import zipf_frequency
 
-FILES = ["grammar.toml", "categories.toml", "context.toml", "negation.toml"]
+FILES = [
+    "grammar.toml",
+    "categories.toml",
+    "context.toml",
+    "negation.toml",
+    "agreement.toml",
+    "polarity.toml",
+]
 FORMS = ["a", "an", "mass", "plural"]
 COUNTABLE_ARTICLE = {"a": "a", "an": "an"}
 LETTERS = re.compile(r"[a-z]+")

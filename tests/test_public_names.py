@@ -12,9 +12,9 @@ from lens_probes import maximize, probes, report, residual, stats
 
 NAMES = """
 Activations CategoryProbe CausalCard ContextProbe Document Examples GrammarProbe InputError
-LensModel NegationProbe Probe ProperNounProbe SITES Screen Site SweepResult Text TextProbe
-TokenLengthProbe ablate collect compare concat load_model load_sae load_text maximize paint
-replicate residual screen stats sweep sweep_activations units wrap_model
+LensModel NegationProbe Probe ProperNounProbe SITES Screen Site SmallestSet SweepResult Text
+TextProbe TokenLengthProbe ablate collect compare concat load_model load_sae load_text maximize
+paint replicate residual screen smallest_set stats sweep sweep_activations units wrap_model
 """
 OF_MODULES: dict[ModuleType, str] = {
     stats: """

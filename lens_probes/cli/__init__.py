@@ -20,6 +20,7 @@ from lens_probes.cli.replicate import replicate
 from lens_probes.cli.reproduce import reproduce
 from lens_probes.cli.residual import residual
 from lens_probes.cli.screen import screen
+from lens_probes.cli.smallest_set import smallest_set
 from lens_probes.cli.sweep import command_line, sweep_app
 from lens_probes.errors import InputError, one_line
 
@@ -38,6 +39,7 @@ app.command(maximize)
 app.command(replicate)
 app.command(residual)
 app.command(screen)
+app.command(smallest_set)
 for command in (
     runs.export,
     runs.report,

@@ -2,5 +2,6 @@
 
 from lens_probes.screen.run import screen
 from lens_probes.screen.saved import Screen
+from lens_probes.screen.sets import SmallestSet, smallest_set
 
-__all__ = ["Screen", "screen"]
+__all__ = ["Screen", "SmallestSet", "screen", "smallest_set"]
