@@ -74,6 +74,7 @@ def class_accuracy_by_layer(result: SweepData) -> go.Figure:
             figure.add_trace(line, row=row, col=1)
         label = {"text": f"{plain(site)}: balanced accuracy"}
         figure.update_yaxes(title=label, tickformat=".0%", row=row, col=1)
+    figure.update_yaxes(range=[0, 1.02])
     chance = 1 / len(class_names(result))
     figure.add_hline(y=chance, line={"width": 1, "dash": "dot", "color": GREY})
     figure.update_xaxes(**layer_axis(sorted(set(table["layer"]))))

@@ -168,9 +168,10 @@ def _best_of_classes(result: SweepData) -> str:
     if not nested:
         return said
     return (
-        f"{said} Whichever unit training folds choose names {nested['unit']:.0%} of held-out "
-        f"{_held_out_by(result)} rightly (balanced; chance {nested['chance']:.0%}). A multinomial "
-        f"probe on the layer that they choose names {nested['probe']:.0%}."
+        f"{said} Whichever unit training folds choose names {nested['unit']:.0%} of examples of "
+        f"held-out {_held_out_by(result)} rightly (mean over classes; chance "
+        f"{nested['chance']:.0%}). A multinomial probe on the layer that they choose names "
+        f"{nested['probe']:.0%}."
     )
 
 
