@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from lens_probes.cli import main
 
@@ -109,6 +112,45 @@ def test_the_page_on_several_classes_runs(
     assert names["examples"].contrast.describe() == "animal (6) v colour (6) v food (6)"
     assert names["probe"].class_names == ("NOUN", "VERB", "ADJ", "PRON")
     assert (tmp_path / "runs" / "things" / "report.html").stat().st_size > 1e6
+
+
+@pytest.mark.bundled
+def test_the_page_on_own_units_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "own-units.md").read_text()
+    blocks = re.findall(r"```(\w*)\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 7
+    _save_dictionary(tmp_path / "sae", width=576)
+    names: dict[str, Any] = {}
+    for language, block in blocks:
+        if language == "python":
+            smaller = block.replace('["resid_post", ', "[")
+            smaller = smaller.replace("layers=i", 'layers=[i], sites=["z"]')
+            exec(smaller.replace("untrained=False", "untrained=False, n_permutations=40"), names)
+        else:
+            for line in block.splitlines():
+                assert main(line.split()[1:]) == 0
+    assert names["mine"].top(1)["name"][0] == "L0.units.7"
+    assert names["result"].provenance["own_sites"]["pca"]["sha256"] == names["fn"].digest
+    assert names["x"].shape == (len(names["result"].examples), 10)
+    assert set(names["directions"]["kind"]) == {"mean_difference", "logistic_probe"}
+    assert names["both"].same_units
+    assert names["features"].layers["site"].tolist() == ["sae", "sae_random"]
+    assert names["joined"].layers["layer"].tolist() == [0, 10]
+    assert (tmp_path / "runs" / "joined" / "units.tex").read_text().count("L") >= 10
+
+
+def _save_dictionary(folder: Path, width: int) -> None:
+    """A folder as sae-lens saves one, of random features that are zero on most tokens."""
+    drawn = torch.Generator().manual_seed(0)
+    weights = {"W_enc": torch.randn(width, 40, generator=drawn), "b_dec": torch.zeros(width)}
+    folder.mkdir()
+    save_file({**weights, "b_enc": torch.zeros(40)}, folder / "sae_weights.safetensors")
+    hook = {"hook_name": "blocks.10.hook_resid_post", "sae_lens_version": "6.54.12"}
+    said = {"architecture": "topk", "k": 8, "d_in": width, "d_sae": 40, "metadata": hook}
+    (folder / "cfg.json").write_text(json.dumps(said))
 
 
 def test_no_page_has_a_gap() -> None:

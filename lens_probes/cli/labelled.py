@@ -41,7 +41,7 @@ def labelled(
     Parameters
     ----------
     file
-        A table with a header: .csv, .tsv, .jsonl, .ndjson or .parquet.
+        A table with a header (.csv, .tsv, .jsonl, .ndjson, .parquet), or .conll, .conllu.
     text
         Column of the text, or of lists of words with a list of labels, one a word.
         [default: text, sentence, words or tokens]

@@ -18,11 +18,12 @@ from lens_probes.storage.integrity import read_file, sha256_of
 from lens_probes.storage.paths import user_path
 from lens_probes.texts.load import utf8_text
 
-KINDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+KINDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".conll", ".conllu")
 _HOW = (
-    "rows must be a file (.csv, .tsv, .jsonl, .ndjson, .parquet), a data frame, a dict of columns "
-    "or a list of dicts"
+    f"rows must be a file ({', '.join(KINDS)}), a data frame, a dict of columns or a list of dicts"
 )
+# Columns of CoNLL-U behind the number of a word.
+_CONLLU = ("words", "lemma", "tags", "xpos", "feats", "head", "deprel", "deps", "misc")
 IN_MEMORY = "rows given in memory"
 _DELIMITERS = ",;\t"
 _NAMED = 30
@@ -111,7 +112,7 @@ def _of_file(given: str | Path) -> UserTable:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}.") from error
     readers: dict[str, Callable[[Path], tuple[dict[str, list[Any]], Sequence[int]]]] = {
-        ".csv": _csv, ".tsv": _csv, ".parquet": _parquet,
+        ".csv": _csv, ".tsv": _csv, ".parquet": _parquet, ".conll": _conll, ".conllu": _conll,
     }  # fmt: skip
     columns, numbers = readers.get(path.suffix.lower(), _json_lines)(path)
     return _made(columns, numbers, str(path), digest)
@@ -146,6 +147,39 @@ def _csv(path: Path) -> tuple[dict[str, list[Any]], Sequence[int]]:
     except csv.Error as error:
         raise InputError(f"{path}, row {number + 1} is no CSV: {one_line(error)}.") from error
     return {name: [row[i] for row in cells] for i, name in enumerate(header)}, numbers
+
+
+def _conll(path: Path) -> tuple[dict[str, list[Any]], Sequence[int]]:
+    """A row a sentence, with lists of words and of labels; its number is that of its first line.
+
+    Sentences end at empty lines. CoNLL-U has ten columns between tabs, of which the universal tags
+    are `tags`; elsewhere the first column is the word, the last one its label.
+    """
+    universal = path.suffix.lower() == ".conllu"
+    sentences: list[list[list[str]]] = [[]]
+    numbers: list[int] = []
+    width = 0
+    for number, line in enumerate(utf8_text(path).split("\n"), start=1):
+        if not line.strip():
+            sentences += [[]] if sentences[-1] else []
+            continue
+        if line.startswith("-DOCSTART-") or (
+            line.startswith("#") and (universal or "\t" not in line)
+        ):
+            continue
+        cells = [cell.strip() for cell in line.split("\t" if universal or "\t" in line else None)]
+        width = width or len(cells)
+        if len(cells) != width or width < 2 or (universal and width != 1 + len(_CONLLU)):
+            wanted = 1 + len(_CONLLU) if universal else max(width, 2)
+            raise InputError(f"{path}, row {number} has {len(cells)} columns, not {wanted}.")
+        if universal and not cells[0].isdigit():
+            continue  # a word that is written as several, or one that is not written
+        numbers += [] if sentences[-1] else [number]
+        sentences[-1].append(cells[1:] if universal else [cells[0], cells[-1]])
+    names = _CONLLU if universal else ("words", "tags")
+    found = [one for one in sentences if one]
+    columns = {name: [[word[i] for word in one] for one in found] for i, name in enumerate(names)}
+    return columns, numbers
 
 
 def _json_lines(path: Path) -> tuple[dict[str, list[Any]], Sequence[int]]:

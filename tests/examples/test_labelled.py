@@ -203,6 +203,47 @@ def test_two_classes_are_chosen_among_several(tiny_model: LensModel) -> None:
     assert lp.LabelledProbe(codes, classes=(3, 1)).class_names == ("class 3", "class 1")
 
 
+def test_files_of_one_word_a_line(tiny_model: LensModel, tmp_path: Path) -> None:
+    lines = [
+        "-DOCSTART- -X- O",
+        "",
+        "We PRP X",
+        "go VBP V",
+        "",
+        "They PRP X",
+        "see VBP V",
+        "it PRP N",
+    ]
+    (tmp_path / "a.conll").write_text("\n".join(lines) + "\n\n")
+    universal = [
+        f"{i}\t{word}\t_\t{tag}\t_\t_\t0\troot\t_\t_"
+        for i, (word, tag) in enumerate([("We", "X"), ("go", "V")], 1)
+    ]
+    more = [universal[0].replace("We", "They"), universal[1].replace("go", "see"),
+            universal[1].replace("2\tgo", "3\tit").replace("V", "N")]  # fmt: skip
+    noise = universal[0].replace("1\t", "1-2\t")
+    text = "\n".join(["# text = We go", noise, *universal, "", *more])
+    (tmp_path / "a.conllu").write_text(text)
+    lists = {"words": [["We", "go"], ["They", "see", "it"]], "tags": [["X", "V"], ["X", "V", "N"]]}
+    made = [
+        lp.LabelledProbe(rows, classes=("X", "V")).examples(tiny_model)
+        for rows in (tmp_path / "a.conll", tmp_path / "a.conllu", lists)
+    ]
+    assert len({one.digest for one in made}) == 1
+    assert list(made[0].word) == ["we", "go", "they", "see"]
+    table = read_table(tmp_path / "a.conll")
+    assert table.rows == [3, 6]
+    (tmp_path / "b.conll").write_text("We X\ngo\n")
+    with pytest.raises(lp.InputError, match=r"b.conll, row 2 has 1 columns, not 2"):
+        lp.LabelledProbe(tmp_path / "b.conll")
+    (tmp_path / "b.conllu").write_text("We\tX\n")
+    with pytest.raises(lp.InputError, match=r"row 1 has 2 columns, not 10"):
+        lp.LabelledProbe(tmp_path / "b.conllu")
+    (tmp_path / "c.conll").write_text("\n\n")
+    with pytest.raises(lp.InputError, match=r"no rows|is empty"):
+        lp.LabelledProbe(tmp_path / "c.conll")
+
+
 def test_lists_of_words_and_tags(tiny_model: LensModel, tmp_path: Path) -> None:
     file = tmp_path / "tags.jsonl"
     file.write_text(
