@@ -181,3 +181,5 @@ def test_units_that_are_mostly_zero_are_tested_on_their_own_terms() -> None:
     assert "share_zero" not in dense.units
     value = lp.sweep_activations(sparse, X[:, 5], group=range(N), **FEW)
     assert "the mean alone is tested" in value.validation["notes"][1]
+    classes = lp.sweep_activations(sparse, list("abcd") * 20, group=range(N), **FEW)
+    assert any("with several classes the mean alone" in n for n in classes.validation["notes"])

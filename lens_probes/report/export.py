@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -103,15 +103,14 @@ def _latex(result: SweepData, units: pd.DataFrame) -> str:
     """Name, side, effect, held-out score and corrected p of the strongest units."""
     columns: dict[str, tuple[str, int]] = {
         "g_group": ("$g$", 2), "hedges_g": ("$g$ (tokens)", 2), "r": ("$r$", 3),
-        "auc": ("AUC", 3), "auc_heldout": ("AUC held out", 3),
+        "eta_squared": (r"$\eta^2$", 3), "auc": ("AUC", 3), "auc_heldout": ("AUC held out", 3),
     }  # fmt: skip
     kept = {name: said for name, said in columns.items() if name in units}
-    sides = side_names(result)
     head = ["unit", "higher for", *(title for title, _ in kept.values()), "corrected $p$"]
     lines = [rf"\begin{{tabular}}{{ll{'r' * (len(head) - 2)}}}", r"\toprule",
              " & ".join(head) + r" \\", r"\midrule"]  # fmt: skip
     for row in units.to_dict("records"):
-        side = sides[int(row["direction"] > 0)] if row["direction"] else ""
+        side = _side(result, row)
         cells = [_escaped(row["name"]), _escaped(side)]
         cells += [_number(row[name], digits) for name, (_, digits) in kept.items()]
         cells.append(_p(row["log10_p_corrected"]) + ("*" if row["significant"] else ""))
@@ -119,6 +118,12 @@ def _latex(result: SweepData, units: pd.DataFrame) -> str:
     alpha = result.provenance["decision"]["alpha"]
     note = f"% * significant at alpha = {alpha:g}, corrected; {len(units)} strongest units"
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", note, ""])
+
+
+def _side(result: SweepData, row: dict[Hashable, Any]) -> str:
+    """What a unit is higher for: a class, or how it goes with a value; "" for neither."""
+    side = row["highest" if "highest" in row else "direction"]
+    return "" if pd.isna(side) else str(side_names(result).get(int(side), ""))
 
 
 def _number(value: Any, digits: int) -> str:
@@ -139,15 +144,17 @@ def _escaped(text: Any) -> str:
 
 
 def _neuronpedia(result: SweepData, top: int, model_id: str | None, source: str | None) -> str:
-    model, sides = result.provenance["model"], side_names(result)
+    model = result.provenance["model"]
     name = model_id or (Path(str(model["source"])).name if model else "model")
     items = []
     for row in result.top(top).to_dict("records"):
         if "r" in row:
             said = f"r = {row['r']:.3f}"
+        elif "eta_squared" in row:
+            said = f"highest for {_side(result, row)}, eta squared {row['eta_squared']:.3f}"
         else:
-            side = sides[int(row["direction"] > 0)]
-            said = f"higher for {side}, AUC {max(row['auc'], 1 - row['auc']):.3f}"
+            auc = max(row["auc"], 1 - row["auc"])
+            said = f"higher for {_side(result, row)}, AUC {auc:.3f}"
         corrected = 10 ** row["log10_p_corrected"]
         items.append(
             {

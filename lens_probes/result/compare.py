@@ -10,7 +10,7 @@ import pandas as pd
 from lens_probes.errors import given_as
 from lens_probes.result.result import SweepData
 
-_EFFECTS = ("g_group", "hedges_g", "r")
+_EFFECTS = ("g_group", "hedges_g", "r", "eta_squared")
 _UNIT = ["layer", "site", "unit", "name"]
 _LAYER = ("n_tested", "n_significant", "share_significant", "best_unit", "best_auc", "best_r")
 

@@ -74,3 +74,15 @@ def test_a_mistake_is_one_line(run: Path, tmp_path: Path) -> None:
         result.export(tmp_path / "a", format="xls")
     with pytest.raises(lp.InputError, match="top must be 1 or more"):
         result.export(tmp_path / "a", top=0)
+
+
+def test_several_classes_and_values_have_their_own_words(tmp_path: Path) -> None:
+    names = np.repeat(["a", "b", "c", "d"], 20)
+    classes = swept([(0, "a"), (2, "a")], names, word=None, group=range(80))
+    latex = classes.export(tmp_path / "c.tex", format="latex").read_text()
+    assert r"$\eta^2$" in latex
+    items = json.loads(classes.export(tmp_path / "c.json", format="neuronpedia").read_text())
+    assert "highest for " in items[0]["description"]
+    value = swept([(0, "a")], np.arange(80) / 7, word=None, group=range(80))
+    items = json.loads(value.export(tmp_path / "v.json", format="neuronpedia").read_text())
+    assert "r = " in items[0]["description"]
