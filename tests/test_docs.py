@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from architectures import ARCHITECTURES, OTHERS
 import torch
 from safetensors.torch import save_file
 
@@ -151,6 +152,39 @@ def _save_dictionary(folder: Path, width: int) -> None:
     hook = {"hook_name": "blocks.10.hook_resid_post", "sae_lens_version": "6.54.12"}
     said = {"architecture": "topk", "k": 8, "d_in": width, "d_sae": 40, "metadata": hook}
     (folder / "cfg.json").write_text(json.dumps(said))
+
+
+@pytest.mark.bundled
+def test_the_page_on_own_models_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "own-model.md").read_text()
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(block, names)
+    assert capsys.readouterr().out.startswith("in memory: ")
+    assert set(names["model"].proof) == set(names["model"].shapes)
+    assert names["model"].provenance["weights"]["differs_at"] == []
+
+
+def test_the_table_of_architectures_is_of_both_lines() -> None:
+    """As `benchmarks/architectures.py` writes it: versions, a date, a row for each architecture."""
+    page = (ROOT / "docs" / "models.md").read_text()
+    for line in "34":
+        (table,) = re.findall(
+            rf"<!-- architectures {line} -->\n(.*?)<!-- end of architectures {line} -->",
+            page, re.DOTALL,
+        )  # fmt: skip
+        first, *rows = [text for text in table.splitlines() if text]
+        assert re.fullmatch(
+            rf"transformer-lens {line}\.\S+, transformers \S+, torch \S+; \d{{4}}-\d\d-\d\d", first
+        )
+        cells = [text.strip("|").split("|") for text in rows[2:]]
+        assert [one[0].strip() for one in cells] == [*ARCHITECTURES, *OTHERS]
+        for name, proved, other, off in cells:
+            if "refused: " in proved:
+                continue
+            assert name.strip() not in OTHERS
+            assert "unproved" not in other
+            assert float(off) < 1e-5
 
 
 def test_no_page_has_a_gap() -> None:

@@ -50,8 +50,17 @@ def audit(*, seeds: int = 10) -> int:
     return 1 if broken else 0
 
 
-def models() -> None:
-    """What can be loaded, and the bundled model's state on this machine."""
+def models(source: str | None = None, /) -> None:
+    """What can be loaded; of one model, how large it is, without loading its weights.
+
+    Parameters
+    ----------
+    source
+        `bundled`, a Hugging Face folder, a .gguf file, or a hub name.
+    """
+    if source is not None:
+        _size(source)
+        return
     from lens_probes.model.gguf import BUNDLED_WHEEL, bundled_gguf
     from lens_probes.storage.cache import cache_folder
 
@@ -67,6 +76,23 @@ def models() -> None:
         "                  gpt2-medium, gpt2-large, EleutherAI/gpt-neo-125M, "
         "EleutherAI/gpt-neo-1.3B\n"
         f"converted models are kept in {cache_folder()} (set LENS_PROBES_CACHE to change it)"
+    )
+
+
+def _size(source: str) -> None:
+    from lens_probes.model.size import model_size
+
+    size = model_size(source)
+    disk = "not on this machine" if size.on_disk is None else f"{size.on_disk / 2**20:,.0f} MiB"
+    print(
+        f"{source}: {size.kind}, {size.n_layers} layers, width {size.d_model}\n"
+        f"parameters        {size.n_parameters:,}\n"
+        f"weights on disk   {disk}\n"
+        + "".join(
+            f"in {dtype:<14} {size.in_memory(dtype) / 2**20:,.0f} MiB of memory\n"
+            for dtype in ("float32", "bfloat16")
+        )
+        + f"free now          {size.free / 2**20:,.0f} MiB; passes and activations come on top"
     )
 
 
