@@ -9,6 +9,7 @@ Every model is a tiny random one of `tests/architectures.py`, saved to a folder 
 from __future__ import annotations
 
 import datetime
+import importlib
 import importlib.metadata
 import re
 import sys
@@ -20,10 +21,11 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "model")]
 
 import numpy as np  # noqa: E402
 from architectures import ARCHITECTURES, OTHERS, save  # noqa: E402
-from test_architectures import IDS, raw_model, raw_sites  # noqa: E402
 from transformers.utils import logging  # noqa: E402
 
 import lens_probes as lp  # noqa: E402
+
+raw = importlib.import_module("test_architectures")  # hooks on raw models, as the tests have them
 
 
 def row(name: str, folder: Path) -> str:
@@ -32,13 +34,13 @@ def row(name: str, folder: Path) -> str:
     try:
         model = lp.load_model(folder)
     except lp.InputError as error:
-        said = re.sub(r"model \S+ ", "", str(error)).replace("|", "/")
+        said = re.sub(r"model /\S+ ", "", str(error)).replace("|", "/")
         return f"| {name} | refused: {said[:110].rpartition(' ')[0]} ... | | |"
-    raw = raw_sites(raw_model(folder), ARCHITECTURES[name])
-    examples = lp.Examples.from_tokens(IDS.numpy(), -1, [0, 1])
+    seen = raw.raw_sites(raw.raw_model(folder), ARCHITECTURES[name])
+    examples = lp.Examples.from_tokens(raw.IDS.numpy(), -1, [0, 1])
     found = lp.collect(model, examples, sites=list(model.shapes))
     off = max(
-        float(np.abs(values - raw[key][:, -1].numpy()).max() / np.abs(values).max())
+        float(np.abs(values - seen[key][:, -1].numpy()).max() / np.abs(values).max())
         for key, values in found.arrays.items()
     )
     proved = [site for site, how in model.proof.items() if how == "proved"]
