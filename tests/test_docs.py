@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from architectures import ARCHITECTURES, OTHERS
 import torch
+from architectures import ARCHITECTURES, OTHERS
 from safetensors.torch import save_file
 
 from lens_probes.cli import main
