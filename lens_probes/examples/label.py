@@ -62,6 +62,10 @@ class Label(ABC):
         """What it is, in a few words."""
 
     @abstractmethod
+    def of(self, example: int) -> str:
+        """The label of one example, in words."""
+
+    @abstractmethod
     def course_p(self, asked: str) -> str:
         """The p-value of a lesson that asks for `asked`."""
 
@@ -144,6 +148,10 @@ class ClassLabel(Label):
         """As "a (10) v b (12)"."""
         counted = zip(self.names, self.sizes, strict=True)
         return " v ".join(f"{name} ({n})" for name, n in counted)
+
+    def of(self, example: int) -> str:
+        """The name of its class."""
+        return self.names[int(self.y[example])]
 
     def course_p(self, asked: str) -> str:
         """Without pairs t_p takes the place of paired_p."""

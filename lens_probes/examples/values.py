@@ -50,6 +50,10 @@ class Values(Label):
         """As "length (1 to 12)"."""
         return f"{self.name} ({self.value.min():g} to {self.value.max():g})"
 
+    def of(self, example: int) -> str:
+        """As "length 7"."""
+        return f"{self.name} {self.value[example]:g}"
+
     def course_p(self, asked: str) -> str:
         """Values have one test."""
         return "r_p"

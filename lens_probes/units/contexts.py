@@ -76,9 +76,7 @@ def _of_examples(
         end = int(examples.position[i])
         first = end if examples.first is None else int(examples.first[i])
         parts = _around(model, examples.tokens[i], first, end)
-        said = [examples.class_names[examples.label[i]]]
-        if examples.value is not None:
-            said = [f"{examples.value_name} {examples.value[i]:g}"]
+        said = [examples.contrast.of(i)]
         if examples.source is not None:
             said.append(str(examples.source[i]))
         yield TokenContext(kind, float(x[i]), *parts, source=", ".join(said))

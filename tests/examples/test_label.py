@@ -31,11 +31,13 @@ def test_examples_say_what_is_asked_of_the_units() -> None:
     two = given(label=WORD % 2, class_names=("even", "odd"))
     assert type(two.contrast) is TwoClasses
     assert two.contrast.describe() == "even (12) v odd (12)"
+    assert two.contrast.of(4) == "odd"
     assert two.contrast.token_p == "score_p"
     assert not two.own_control
     values = given(value=WORD * 1.5, value_name="size")
     assert type(values.contrast) is Values
     assert values.contrast.describe() == "size (0 to 10.5)"
+    assert values.contrast.of(4) == "size 1.5"
     assert values.contrast.course_p("wald_p") == values.contrast.token_p == "r_p"
     label = np.tile([0, 1], N // 2)
     pairs = replace(given(label=label, group=WORD // 2), pair=np.repeat(np.arange(N // 2), 2))
