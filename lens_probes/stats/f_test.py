@@ -22,6 +22,7 @@ from lens_probes.stats.inputs import (
     check_units,
     chunks,
     refuse_nonfinite,
+    to_numpy,
 )
 from lens_probes.stats.tails import chi2_tail, f_tail
 from lens_probes.stats.ttest import ttest
@@ -73,7 +74,7 @@ def f_test(x: Units, y: Labels) -> FTest:
         if not np.isfinite(part).all():
             refuse_nonfinite(part, first)
         units = slice(first, first + part.shape[1])
-        values, scale = centred_scaled(part), _scale(part)
+        values, scale = centred_scaled(part), scale_of(part)
         mean, squares = class_sums(values, classes, sizes)
         means[:, units] = part[0].astype(np.float64) + mean * scale
         sds[:, units] = np.sqrt(squares / (sizes - 1)[:, None]) * scale
@@ -154,7 +155,7 @@ def _differ(mean: Floats, variance: Floats) -> npt.NDArray[np.bool_]:
     return differ
 
 
-def _scale(part: npt.NDArray[Any]) -> Floats:
+def scale_of(part: npt.NDArray[Any]) -> Floats:
     """What `centred_scaled` divides by [unit]."""
     moved = part.astype(np.float64)
     widest = np.abs(moved - moved[:1]).max(axis=0, initial=0.0)
@@ -193,7 +194,7 @@ def pairwise_g(x: Units, y: Labels) -> Float64[np.ndarray, "class class unit"]:
 
     Raises ValueError as f_test does.
     """
-    values = np.asarray(check_units(x))
+    values = to_numpy(check_units(x), "x")
     classes = check_classes(y, len(values))
     k = int(classes.max()) + 1
     g = np.zeros((k, k, values.shape[1]))

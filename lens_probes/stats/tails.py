@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from lens_probes.errors import InputError
+from lens_probes.errors import MOST, InputError, whole
 from lens_probes.stats._compile import EXACT, compiled
 from lens_probes.stats.inputs import Floats, Numbers, numbers
 
@@ -178,8 +178,9 @@ def _log_chi2_all(s: Floats, m: float, out: Floats) -> None:
 
 def f_tail(f: Numbers, dof1: Numbers, dof2: Numbers) -> tuple[Floats, Floats]:
     """Upper p and log10 p of F; both degrees of freedom may be fractional, and are broadcast."""
-    values, given = numbers(f, "f"), (numbers(dof1, "dof1"), numbers(dof2, "dof2"))
-    values, m, v = np.broadcast_arrays(values, *given)
+    values, m = _together(numbers(f, "f"), numbers(dof1, "dof1"))
+    values, v = _together(values, numbers(dof2, "dof2"))
+    values, m = _together(values, m)
     log_p = np.empty(values.shape)
     _log_f_all(values.ravel(), m.ravel(), v.ravel(), log_p.reshape(-1))
     return np.exp(log_p), log_p / LN10
@@ -187,7 +188,7 @@ def f_tail(f: Numbers, dof1: Numbers, dof2: Numbers) -> tuple[Floats, Floats]:
 
 def chi2_tail(statistic: Numbers, dof: int = 1) -> tuple[Floats, Floats]:
     """Upper p and log10 p of a chi-square with `dof` degrees of freedom; NaN below zero."""
-    given = numbers(statistic, "statistic")
+    given, dof = numbers(statistic, "statistic"), whole("dof", dof, least=1, most=MOST)
     if dof == 1:
         with np.errstate(invalid="ignore"):
             return normal_tail(np.sqrt(given))
@@ -208,6 +209,6 @@ def _together(t: Floats, dof: Floats) -> tuple[Floats, Floats]:
         one, other = np.broadcast_arrays(t, dof)
     except ValueError as error:
         raise InputError(
-            f"t has shape {t.shape} and dof {dof.shape}: give one dof, or one for each t"
+            f"the statistic has shape {t.shape} and dof {dof.shape}: give one dof, or one for each"
         ) from error
     return one, other

@@ -10,7 +10,7 @@ from jaxtyping import Float64
 
 from lens_probes.errors import InputError
 from lens_probes.stats.auc import class_auc
-from lens_probes.stats.f_test import f_test
+from lens_probes.stats.f_test import f_test, scale_of
 from lens_probes.stats.groups import centred_scaled, group_examples, group_values
 from lens_probes.stats.heldout import fold_ids
 from lens_probes.stats.inputs import (
@@ -53,14 +53,13 @@ def word_level_f(x: Units, y: Labels, word: Any) -> WordLevelF:
     classes = check_classes(y, int(x.shape[0]))
     words = group_examples(word, len(classes), what="word")
     labels = group_values(words, classes.astype(np.float64)).astype(np.int64)
-    means = np.empty((len(words.sizes), int(x.shape[1])))
+    means, scale = np.empty((len(words.sizes), int(x.shape[1]))), np.empty(int(x.shape[1]))
     for first, part in chunks(x, max_units=512):
         if not np.isfinite(part).all():
             refuse_nonfinite(part, first)
-        values = part.astype(np.float64)
-        gaps = values - values[:1]
-        here = words.sums(gaps) / words.sizes[:, None]
-        means[:, first : first + part.shape[1]] = values[0] + here
+        units = slice(first, first + part.shape[1])
+        means[:, units] = words.sums(centred_scaled(part)) / words.sizes[:, None]
+        scale[units] = scale_of(part)
     found = f_test(means, labels)
     rest = (means - found.means[labels]) / np.where(found.sds > 0, found.sds, np.inf)[labels]
     skew = np.where(np.isnan(found.F), np.nan, (rest**3).mean(axis=0))
@@ -71,7 +70,7 @@ def word_level_f(x: Units, y: Labels, word: Any) -> WordLevelF:
         word_p=found.welch_F_p,
         log10_word_p=found.log10_welch_F_p,
         word_eta_squared=found.eta_squared,
-        word_sds=found.sds,
+        word_sds=found.sds * scale,
         word_skew=skew / np.where(size > 0, size, np.nan),
     )
 
