@@ -35,8 +35,8 @@ def depths(layers: pd.DataFrame) -> Found:
 
 def ends(accuracy: pd.Series) -> Found:
     """Accuracy in the low layers, and in the last."""
-    return {"low_layers": accuracy.head(max(1, len(accuracy) // 3)).mean(),
-            "highest": accuracy.iloc[-1]}  # fmt: skip
+    low = accuracy.head(max(1, len(accuracy) // 3))
+    return {"low_layers": low.mean(), "highest": accuracy.iloc[-1]}
 
 
 def shares_and_accuracy(data: Data) -> Found:
@@ -63,8 +63,10 @@ def run(setting: Setting) -> Outcome:
         words, draws=setting.few_draws, anew=False,
     )  # fmt: skip
 
-    t = lp.stats.ttest(words.only("mlp_pre", layer=layer).x, words.examples.label).t
-    unit = int(np.nanargmax(t))
+    here = words.only("mlp_pre", layer=layer)
+    tested = setting.over_groups(here)
+    z = tested[True].units["value"] if tested else lp.stats.ttest(here.x, here.label).t
+    unit = int(np.nanargmax(z))
     decay = setting.read(lp.CategoryProbe(DECAY, max_per_class=None), ["mlp_pre"], [layer])
     lack = setting.measure(
         lambda part: {"auc": lp.stats.auc(part.x[:, [unit]], part.examples.label).auc[0]},
@@ -72,10 +74,9 @@ def run(setting: Setting) -> Outcome:
     )  # fmt: skip
 
     layers, bare = course(data), course(data.untrained)
-    share = layers["share_significant"]
     return Outcome(
         (
-            lack.claim("L22.a", "both", how=f"L{layer}.mlp_pre.{unit}, most higher for negation"),
+            lack.claim("L22.a", "both", how=f"L{layer}.mlp_pre.{unit}, strongest over groups"),
             tokens.claim("L22.b", "course", "early", "late", how=f"Wald p, Bonferroni; {DEPTH}"),
             groups.claim("L22.b", "rigorous", how=f"max-T over groups and all layers; {DEPTH}"),
             tokens.claim("L22.c", "course", "low_layers", "highest", how=f"in sample; {LOW}"),
@@ -83,9 +84,9 @@ def run(setting: Setting) -> Outcome:
         ),
         {
             "share": lines(
-                {"trained": (layers["layer"], share),
-                 "untrained": (bare["layer"], bare["share_significant"])},
-                title=f"Significant units: at most {share.max():.0%} of a layer", x="layer",
+                {name: (one["layer"], one["share_significant"])
+                 for name, one in (("trained", layers), ("untrained", bare))},
+                title=f"At most {layers['share_significant'].max():.0%} of a layer", x="layer",
                 y="share of tested units", caption=data.counted, percent=True,
             )
         },
@@ -108,8 +109,7 @@ def no_negation(data: Data, seed: int) -> Doubt:
     """A contrast among the affirmations, beside negation at the same n."""
     affirms = data.rows(np.isin(data.word, ["can", "could", "may", "will"]) & (data.label == 0))
     control = affirms.relabelled(np.isin(affirms.word, ["may", "will"]).astype(int))
-    n = min(*control.examples.n_per_class, *data.examples.n_per_class)
-    said = "too few affirmations"
+    n, said = min(*control.examples.n_per_class, *data.examples.n_per_class), "too few of them"
     if n >= 5:
         most = [course(d.balanced(n, seed))["share_significant"].max() for d in (control, data)]
         said = f"{n} a class, at most {most[0]:.0%} of a layer; negation at that n {most[1]:.0%}"

@@ -57,8 +57,8 @@ class Activations:
     def __len__(self) -> int:
         return len(self.arrays)
 
-    def some(self, rows: Bool[np.ndarray, " example"]) -> Activations:
-        """The same layers and sites, of some examples; cut when they are asked for."""
+    def some(self, rows: Bool[np.ndarray, " example"] | Int[np.ndarray, " row"]) -> Activations:
+        """The same layers and sites, of some examples (or indices); cut when asked for."""
         return Activations(_SomeRows(self.arrays, rows), self.shapes, names=self.names)
 
     def unit_names(self, key: tuple[int, str]) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ class Activations:
 @dataclass(frozen=True, eq=False)
 class _SomeRows(Mapping[tuple[int, str], Float[np.ndarray, "example unit"]]):
     arrays: Mapping[tuple[int, str], Float[np.ndarray, "example unit"]]
-    rows: Bool[np.ndarray, " example"]
+    rows: Bool[np.ndarray, " example"] | Int[np.ndarray, " row"]
 
     def __getitem__(self, key: tuple[int, str]) -> Float[np.ndarray, "example unit"]:
         chosen: Float[np.ndarray, "example unit"] = self.arrays[key][self.rows]

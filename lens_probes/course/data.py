@@ -112,10 +112,8 @@ class Data:
             examples = replace(examples, pair=pair)
         elif group is not None:
             examples = replace(examples, own_group=group.astype(str).astype(object))
-        arrays = {key: self.activations[key][rows] for key in self.activations}
         bare = None if self.bare is None else self.bare.rows(rows, group)
-        part = Activations(arrays, self.activations.shapes)
-        return replace(self, examples=examples, activations=part, bare=bare)
+        return replace(self, examples=examples, activations=self.activations.some(rows), bare=bare)
 
     def relabelled(self, label: NDArray[Any]) -> Data:
         """The same rows with other labels."""

@@ -78,13 +78,13 @@ def measure(
     anew
         See `half_data`.
     """
-    pairs = data.examples.pair is not None
+    pairs, alone = data.examples.pair is not None, replace(data, bare=None)
     n_null = draws if null_draws is None else null_draws
-    drawn = half_data(data, data.group if ids is None else ids, draws, seed, anew=anew)
+    drawn = half_data(alone, data.group if ids is None else ids, draws, seed, anew=anew)
     return _numbers(
         number(data),
         drawn=[_some(number, half) for half in drawn],
-        null=[_some(number, other) for other in shuffled_data(data, n_null, seed)],
+        null=[_some(number, other) for other in shuffled_data(alone, n_null, seed)],
         bare={} if data.bare is None else number(data.bare),
         n=data.counted,
         interval_is=ERROR.format(n=draws) + ("the pairs" if pairs else ids_are),
@@ -114,17 +114,14 @@ def measure_over_groups(
         lambda one: number(one, design.tested(one)), design.data, draws=draws,
         null_draws=null_draws, seed=seed,
     )  # fmt: skip
-    limit = design.limit[True]
-    return replace(found, n=f"{found.n}; {why}; |z| beyond {limit:.3g}")
+    return replace(found, n=f"{found.n}; max-T: |z| beyond {design.limit[True]:.3g}")
 
 
 def over_groups(data: Data, *, seed: int = 0, least: int | None = None) -> dict[bool, OverGroups]:
     """The test of all groups, by whether the weights are trained; none where groups are few."""
     design, _ = _group_design(data, seed, least)
-    if design is None:
-        return {}
-    both = (design.data, design.data.bare)
-    return {one.is_trained: design.tested(one) for one in both if one is not None}
+    both = () if design is None else (design.data, design.data.bare)
+    return {one.is_trained: design.tested(one) for one in both if design and one is not None}
 
 
 @dataclass(frozen=True)
@@ -141,15 +138,15 @@ class _GroupDesign:
 
 
 def _group_design(data: Data, seed: int, least: int | None) -> tuple[_GroupDesign | None, str]:
-    """The design, and what it can resolve; or None, and why no test over groups can reject."""
+    """The design; or None, and why no test over groups can reject."""
     asked = preset_decision("rigorous", seed=seed)
-    decision, said = resolve(asked, data.examples, min_per_group=least)
+    decision, _ = resolve(asked, data.examples, min_per_group=least)
     if decision.level != "word":
         return None, f"{decision.why}: no test over groups can reject"
     part = data.rows(np.flatnonzero(tested_rows(data.examples, decision.min_per_group)))
     both = [one for one in (part, part.bare) if one is not None]
     limit = {one.is_trained: float(_test(one, decision).threshold.max()) for one in both}
-    return _GroupDesign(part, decision, limit), said
+    return _GroupDesign(part, decision, limit), ""
 
 
 def measure_items(
