@@ -72,6 +72,8 @@ class Dealt:
         """
         if kind not in KINDS:
             raise InputError(f"kind is {kind!r}: it must be 'class', 'value' or 'pair'")
+        if n_permutations < 1:
+            raise InputError(f"n_permutations must be 1 or more; got {n_permutations}")
         y, n = one_each(y, "y"), n_examples
         grouped = group_examples(groups, n, what="group")
         k, weight = len(grouped.sizes), 1.0 / grouped.sizes[grouped.index]

@@ -211,4 +211,4 @@ def _together(t: Floats, dof: Floats) -> tuple[Floats, Floats]:
         raise InputError(
             f"the statistic has shape {t.shape} and dof {dof.shape}: give one dof, or one for each"
         ) from error
-    return one, other
+    return one.copy(), other.copy()
