@@ -72,6 +72,7 @@ def main() -> int:
         ("a whole screen, with 300 exact ablations and verdicts", whole),
     ):
         say(f"| {name} | {took:.1f} | {took / forward:.2f} |\n")
+    sys.stdout.flush()
     say(f"\n{chr(10).join(found.text_lines())}\n\n{found.null.groupby('site').sum()}\n\n")
     many = lp.screen(
         model, examples, sites=SITES, n_windows=given.windows, n_exact=given.exact, seed=1
