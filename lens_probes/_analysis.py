@@ -14,6 +14,13 @@ from lens_probes.activations.collect import Activations
 from lens_probes.checks.directions import directions_of
 from lens_probes.checks.hard_negatives import FurtherNegatives, auc_others
 from lens_probes.checks.level import errors_at_this_design
+from lens_probes.checks.sets import (
+    UnitSets,
+    check_sets,
+    sizes_of_sets,
+    unit_sets,
+    with_untrained,
+)
 from lens_probes.checks.sweep_checks import (
     layer_checks,
     significant_units,
@@ -76,6 +83,7 @@ class Request:
     min_per_group: int | None
     n_permutations: int
     seed: int
+    sets: Any = False
 
     def __post_init__(self) -> None:
         n = whole("n_permutations", self.n_permutations, least=1, most=MOST_PERMUTATIONS)
@@ -89,6 +97,7 @@ class Request:
         if self.min_per_group is not None:
             least = whole("min_per_group", self.min_per_group, least=1)
             object.__setattr__(self, "min_per_group", least)
+        object.__setattr__(self, "sets", sizes_of_sets(self.sets))
 
     @property
     def rigorous(self) -> bool:
@@ -114,6 +123,8 @@ class Request:
             course_p=course_p(examples),
         )
         _check_labels(examples)
+        if self.sets:
+            check_sets(examples)
         insist = self.level == "word" or (self.method is not None and self.level is None)
         decision, resolution = resolve(
             asked, examples, insist=insist, min_per_group=self.min_per_group
@@ -199,6 +210,10 @@ def analyse(
             units["auc_others"] = auc_others(activations, read, examples, units, others.label)
             validation["others"] = others.described()
     per_layer = summarise_layers(units)
+    sets: UnitSets | None = None
+    if request.sets:
+        with stages.stage("sets of units"):
+            sets = unit_sets(activations, examples, request.sets, folds, seed=request.seed)
     directions: pd.DataFrame | None = None
     if adjustment is not None:
         checks = _Checks(activations, design, units, folds, adjustment)
@@ -214,6 +229,9 @@ def analyse(
             with stages.stage("statistics, untrained"):
                 counts = untrained_counts(in_turn(again, activations), checks.choose)
                 per_layer = per_layer.join(counts)
+                if sets is not None:
+                    bare = unit_sets(again, examples, request.sets, folds, seed=request.seed)
+                    sets = with_untrained(sets, bare)
     with stages.stage("paintings and unit cards"):
         evidence = evidence_of(activations, units)
         paintings = () if model is None else paint_best(model, examples, units)
@@ -231,6 +249,8 @@ def analyse(
         details=details,
         timings=stages.seconds,
         direction_table=directions,
+        sets=None if sets is None else sets.table,
+        set_members=None if sets is None else sets.members,
         activations=activations,
     )
 

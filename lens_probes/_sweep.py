@@ -36,6 +36,7 @@ def sweep(
     min_per_group: int | None = None,
     n_permutations: int = 1000,
     untrained: bool = True,
+    sets: bool | Iterable[int] = False,
     seed: int = 0,
     batch_size: int | None = None,
     progress: bool = False,
@@ -75,6 +76,9 @@ def sweep(
         Of the permutation test; the seed also draws folds, nulls and the untrained weights.
     untrained
         Repeat the rigorous sweep on untrained weights: a second round of forward passes.
+    sets
+        True: probes on 1, 2, 4, ... 256 units of each layer and site (`lp.stats.sparse_probe`),
+        and the sets that halves of the groups agree on; or numbers of units of your own.
     store, executor
         Folder that keeps activations, so that a stopped sweep goes on where it was, and who
         computes them; see `collect`.
@@ -91,7 +95,9 @@ def sweep(
     untrained = flag("untrained", untrained)
     model, names = with_sites(model, sites)
     wanted = names, check_layers(layers, model.n_layers)
-    request = Request(preset, alpha, method, level, scope, min_per_group, n_permutations, seed)
+    request = Request(
+        preset, alpha, method, level, scope, min_per_group, n_permutations, seed, sets
+    )
     if preset == "rigorous" and untrained:
         model.check_reinitialised()
     stages = Stages(shown=progress)

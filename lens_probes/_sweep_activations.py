@@ -43,6 +43,7 @@ def sweep_activations(
     scope: Scope | None = None,
     min_per_group: int | None = None,
     n_permutations: int = 1000,
+    sets: bool | Iterable[int] = False,
     seed: int = 0,
     progress: bool = False,
 ) -> SweepResult:
@@ -69,7 +70,7 @@ def sweep_activations(
         [example] numbers by name that partial effects and the adjusted test are given.
     label_name
         What a continuous label is called.
-    preset, alpha, method, level, scope, min_per_group, n_permutations, seed, progress
+    preset, alpha, method, level, scope, min_per_group, n_permutations, sets, seed, progress
         As in `sweep`.
 
     Raises
@@ -77,7 +78,9 @@ def sweep_activations(
     InputError
         A shape, length, name or number that is wrong, in one line.
     """
-    request = Request(preset, alpha, method, level, scope, min_per_group, n_permutations, seed)
+    request = Request(
+        preset, alpha, method, level, scope, min_per_group, n_permutations, seed, sets
+    )
     stages = Stages(shown=flag("progress", progress))
     with stages.stage("examples", bar=False):
         given = given_activations(activations, names)

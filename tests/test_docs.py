@@ -204,3 +204,14 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert len(links) > 5
     for page, link in links:
         assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+@pytest.mark.bundled
+def test_the_page_on_sets_runs() -> None:
+    page = (ROOT / "docs" / "sets.md").read_text()
+    sweep, joint = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(sweep.replace("layers=[0, 14]", "layers=[0]").replace("=150", "=120"), names)
+    assert set(names["result"].sets["k"]) == {1, 2, 4, 8, 16, 32, 64, 128, 256}
+    exec(joint.replace("layers=14)[14,", "layers=1)[1,"), names)
+    assert names["joint"].k == (1, 4, 16)

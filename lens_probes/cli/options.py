@@ -113,6 +113,9 @@ class SweepOptions(WorkOptions):
     untrained: bool = True
     """Repeat a rigorous sweep on untrained weights (doubles the forward passes)."""
 
+    sets: bool = False
+    """How many units does it take: probes on 1, 2, 4, ... 256 units of each layer and site."""
+
 
 @Parameter(name="*")
 @dataclass(frozen=True)

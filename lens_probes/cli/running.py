@@ -70,6 +70,7 @@ def run_sweep(
                 min_per_group=options.min_per_group,
                 n_permutations=options.permutations,
                 untrained=options.untrained,
+                sets=options.sets,
                 batch_size=options.batch_size,
                 progress=not model_options.quiet,
                 store=options.store,

@@ -41,6 +41,7 @@ from lens_probes.report.screen_map import (
     use_lines,
     with_use,
 )
+from lens_probes.report.set_figures import set_figure, set_table
 from lens_probes.report.since import saved_card, saved_replication, verdict_line, with_findings
 from lens_probes.report.unit_browser import unit_browser
 from lens_probes.report.unit_card import UnitCard, marked, unit_card
@@ -118,6 +119,9 @@ def report_html(
         layer_charts=_layer_charts(result),
         held_out=_held_out(result),
         layers=layer_table(result),
+        sets=None
+        if result.sets is None
+        else (Chart.of("set-sizes", set_figure(result)), set_table(result)),
         notes=checks.notes(result),
         not_done=checks.left_out(
             result,

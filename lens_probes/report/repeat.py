@@ -23,6 +23,7 @@ def python_lines(result: SweepData) -> str:
         f"    scope={decision['scope']!r},",
         *(f"    {k}={decision[k]!r}," for k in ("n_permutations", "seed") if k in decision),
         *(["    untrained=False,"] if _without_untrained(result) else []),
+        *([] if result.sets is None else [f"    sets={tuple(sorted(set(result.sets['k'])))},"]),
         ")",
     ]
     return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -70,15 +70,14 @@ def concat(parts: Sequence[Result]) -> Result:
     for name in ("simes_level", "p_beyond", "evidence_level", "simes_factor"):
         said.pop(name, None)
     best = min(parts, key=lambda part: _strength(part, units))
-    tables = [part.direction_table for part in parts]
     return replace(
         first,
         units=units,
         layers=_layers(parts, units),
         evidence=pd.concat([part.evidence for part in parts], axis=1),
-        direction_table=None
-        if any(t is None for t in tables)
-        else pd.concat(tables, ignore_index=True),
+        direction_table=_all(part.direction_table for part in parts),
+        sets=_of_layers(_all(part.sets for part in parts)),
+        set_members=_of_layers(_all(part.set_members for part in parts)),
         provenance=_joined(parts, said),
         validation=_validation(parts),
         paintings=best.paintings,
@@ -89,6 +88,18 @@ def concat(parts: Sequence[Result]) -> Result:
         activations=None,
         folder=None,
     )
+
+
+def _all(tables: Iterable[pd.DataFrame | None]) -> pd.DataFrame | None:
+    """The parts' tables as one; None where a part has none."""
+    given = list(tables)
+    known = [table for table in given if table is not None]
+    return pd.concat(known, ignore_index=True) if len(known) == len(given) else None
+
+
+def _of_layers(table: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Without the rows of a whole sweep, which were of one part's layers."""
+    return None if table is None else table[table["layer"] >= 0].reset_index(drop=True)
 
 
 def _check_same(parts: Sequence[SweepData]) -> None:

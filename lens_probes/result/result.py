@@ -26,7 +26,8 @@ CAUSAL, SCREEN = "causal", "screen"
 FORMAT = 3
 TIMINGS = "timings"
 _TABLES = ("units", "layers", "examples", "evidence")
-_DIRECTIONS = "directions"
+# Tables that a result may have: name of the file, and of the field.
+_OPTIONAL = {"directions": "direction_table", "sets": "sets", "set_members": "set_members"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,11 @@ class SweepData:
         Where it was loaded from; None where it was not.
     direction_table
         What `directions` gives; None where the sweep made none.
+    sets
+        One row per layer, site and k: held-out AUC and accuracy of a probe on the k units that
+        training chose; layer -1 and site `all` for the whole sweep. None where none were asked for.
+    set_members
+        Units that halves of the groups agree on, with the share that does, by layer and site.
     activations
         What was swept, in memory or in a store, for `matrix`; not saved.
     """
@@ -72,6 +78,8 @@ class SweepData:
     timings: Mapping[str, float] = field(default_factory=dict)
     folder: Path | None = None
     direction_table: pd.DataFrame | None = None
+    sets: pd.DataFrame | None = None
+    set_members: pd.DataFrame | None = None
     activations: Activations | None = field(default=None, repr=False)
 
     def top(
@@ -201,8 +209,11 @@ class SweepData:
     def write_files(self, folder: Path) -> None:
         """Write tables and manifest into a folder that is there already."""
         tables = {name: getattr(self, name) for name in _TABLES}
-        if self.direction_table is not None:
-            tables[_DIRECTIONS] = self.direction_table
+        tables |= {
+            name: getattr(self, field_name)
+            for name, field_name in _OPTIONAL.items()
+            if getattr(self, field_name) is not None
+        }
         files = write_tables(folder, tables)
         manifest = {
             "format": FORMAT,
@@ -236,8 +247,8 @@ class SweepData:
         said = checked(
             unseal(data, manifest, apart=TIMINGS), ResultManifest, manifest, newest=FORMAT
         )
-        tables: dict[str, Any] = read_tables(path, said["files"], _TABLES, (_DIRECTIONS,))
-        directions = tables.pop(_DIRECTIONS, None)
+        tables: dict[str, Any] = read_tables(path, said["files"], _TABLES, _OPTIONAL)
+        optional = {name: tables.pop(table, None) for table, name in _OPTIONAL.items()}
         paintings = tuple(
             Painting(**p | {"pieces": tuple(p["pieces"]), "values": tuple(p["values"])})
             for p in said["paintings"]
@@ -250,5 +261,5 @@ class SweepData:
             details=from_plain(said["details"]),
             timings=said[TIMINGS]["seconds"],
             folder=path,
-            direction_table=directions,
+            **optional,
         )

@@ -44,7 +44,8 @@ class SparseProbe:
     accuracy at probability 1/2, the mean of both classes. random_auc [k]: the same with k units
     drawn at random; shuffled_auc [k]: chosen and fitted with labels permuted over the training
     groups. NaN where k is more than the number of units. auc_all, auc_all_se: a probe on all units
-    and its standard error. smallest_k: the smallest k within that of auc_all, None if no k is.
+    and its standard error. smallest_k: the smallest k whose auc is within that of auc_all; None if
+    no k is, or if auc_all is not above 1/2 by two standard errors.
 
     chosen [fold, unit]: the units that each fold's training took, first the first; -1 where it
     took no more. stability [unit]: the share of random halves of the groups in which the unit is
@@ -84,7 +85,7 @@ def sparse_probe(
     seed: int = 0,
     fold: Any = None,
     l2: float = 0.01,
-    n_stable: int = 16,
+    n_stable: int | None = None,
     threshold: float = 0.9,
 ) -> SparseProbe:
     """Probes on the k units of x [example, unit] that tell labels y [example] apart best.
@@ -113,7 +114,8 @@ def sparse_probe(
         Penalty: l2 / 2 times the sum of squared coefficients beside the mean loss.
     n_stable, threshold
         A unit is in the set if it is among the first `n_stable` in a share `threshold` (above 1/2)
-        of 100 random halves of the groups, drawn as 50 pairs that complement each other.
+        of 100 random halves of the groups, drawn as 50 pairs that complement each other. None: 16,
+        or as many as keep `expected_false` at 1/2 or less.
 
     Raises
     ------
@@ -121,11 +123,10 @@ def sparse_probe(
         Other shapes and labels, a group with both labels or too few groups, an activation that is
         not finite, no increasing k, more units asked for than there are.
     """
-    ks = _numbers_of_units(k)
+    ks = numbers_of_units(k)
     choice("selector", selector, SELECTORS)
     l2 = number("l2", l2, least=1e-9, most=1e9)
     threshold = number("threshold", threshold, least=0.5, most=1.0)
-    n_stable = whole("n_stable", n_stable, least=1)
     arrays = several_arrays(x)
     n, width = arrays.n_examples, sum(arrays.widths)
     if len(arrays) > 1 and selector not in ALONE:
@@ -142,7 +143,10 @@ def sparse_probe(
         else check_fold(fold, positive)
     )
     drawn = TrainingDraws(design, folds, seed, width, min(ks[-1], width))
-    most_stable = min(n_stable, width)
+    if n_stable is None:
+        fit = [q for q in range(1, 17) if expected_false(q, width, threshold) <= 0.5]
+        n_stable = max(fit, default=1)
+    most_stable = min(whole("n_stable", n_stable, least=1), width)
     stability = Halves(design, selector, most_stable, seed)
     for first, part in _checked(arrays):
         drawn.read(first, part, selector)
@@ -151,7 +155,8 @@ def sparse_probe(
     scored = drawn.scored(ks, l2)
     auc_all = heldout_auc(drawn.all_units[:, None], positive, design.groups.index, folds)
     se = float(auc_all.auc_heldout_high[0] - auc_all.auc_heldout_low[0]) / (2 * 1.96)
-    enough = scored["auc"] >= float(auc_all.auc_heldout[0]) - se
+    above = auc_all.auc_heldout[0] - 2 * se > 0.5
+    enough = above & (scored["auc"] >= float(auc_all.auc_heldout[0]) - se)
     return SparseProbe(
         k=ks,
         **scored,
@@ -179,7 +184,8 @@ def _checked(arrays: InTurn) -> Iterator[tuple[int, Floats]]:
         first += part.shape[1]
 
 
-def _numbers_of_units(k: Any) -> tuple[int, ...]:
+def numbers_of_units(k: Any) -> tuple[int, ...]:
+    """Numbers of units from small to large, each once, or a ValueError."""
     given = [k] if isinstance(k, int) else list(k) if isinstance(k, Iterable) else None
     if not given or isinstance(k, str | bytes):
         raise InputError(f"k must be numbers of units, such as 1, 4, 16; got {shown(k)}")
