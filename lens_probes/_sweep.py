@@ -7,7 +7,8 @@ from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 
-from lens_probes._analysis import Request, WithModel, analyse
+from lens_probes._analysis import WithModel, analyse
+from lens_probes._request import Request
 from lens_probes.activations.collect import check_work, collect
 from lens_probes.checks.hard_negatives import further_negatives
 from lens_probes.errors import flag

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from lens_probes._analysis import Request, analyse
+from lens_probes._analysis import analyse
+from lens_probes._request import Request
 from lens_probes.activations.given import Given, given_activations
 from lens_probes.errors import InputError, flag
 from lens_probes.examples.examples import Examples
