@@ -182,6 +182,10 @@ STATS: dict[str, dict[str, Any]] = {
     "effect_agreement": {
         **_TWO, "groups": PURE, "effect": [0.5, 1.0, -1.0], "n_permutations": 19, "seed": 0,
     },
+    "sparse_probe": {
+        **_TWO, "groups": np.arange(N), "k": (1, 2), "selector": "t", "n_folds": 2, "seed": 0,
+        "fold": None, "l2": 0.01, "n_stable": 2, "threshold": 0.9,
+    },
     "spline_columns": {"values": VALUE, "n_knots": 4},
     "split_test": {**_TWO, "word": PURE, **ROUNDS},
     "student_tail": {"t": [1.0, 2.0], "dof": [3.0, 4.0]},

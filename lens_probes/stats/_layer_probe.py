@@ -16,8 +16,10 @@ def layer_probe(gram: Floats, y: npt.NDArray[np.generic], train: Bools) -> Float
     The units are standardised by the training examples and divided by the square root of their
     number, so that the strength of the penalty, 1, does not depend on the width of the layer. An
     L2 penalty does not see rotations, so the regression runs in the span of the training examples,
-    far smaller than a wide layer.
+    far smaller than a wide layer. 0 where no unit varies.
     """
+    if not gram.any():  # no unit varies
+        return np.zeros(int((~train).sum()))
     factor, model = fitted_probe(gram[np.ix_(train, train)], y[train])
     projected = solve_triangular(factor, gram[np.ix_(train, ~train)], lower=True).T
     scores: Floats = model.decision_function(projected)

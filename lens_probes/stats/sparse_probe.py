@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lens_probes.arrays import check_scale
 from lens_probes.errors import InputError, choice, number, shown, whole
 from lens_probes.stats._group_design import GroupDesign
 from lens_probes.stats._options import checked_options
@@ -155,12 +156,12 @@ def sparse_probe(
     scored = drawn.scored(ks, l2)
     auc_all = heldout_auc(drawn.all_units[:, None], positive, design.groups.index, folds)
     se = float(auc_all.auc_heldout_high[0] - auc_all.auc_heldout_low[0]) / (2 * 1.96)
-    above = auc_all.auc_heldout[0] - 2 * se > 0.5
-    enough = above & (scored["auc"] >= float(auc_all.auc_heldout[0]) - se)
+    every = float(np.nan_to_num(auc_all.auc_heldout[0], nan=0.5))
+    enough = (every - 2 * se > 0.5) & (scored["auc"] >= every - se)
     return SparseProbe(
         k=ks,
         **scored,
-        auc_all=float(auc_all.auc_heldout[0]),
+        auc_all=every,
         auc_all_se=se,
         smallest_k=ks[int(np.argmax(enough))] if enough.any() else None,
         chosen=drawn.chosen(),
@@ -180,12 +181,15 @@ def _checked(arrays: InTurn) -> Iterator[tuple[int, Floats]]:
         if not np.isfinite(part).all():
             refuse_nonfinite(part, first)
         values = part.astype(np.float64)
+        check_scale("x", values)
         yield first, values - values[:1]
         first += part.shape[1]
 
 
 def numbers_of_units(k: Any) -> tuple[int, ...]:
     """Numbers of units from small to large, each once, or a ValueError."""
+    if isinstance(k, np.ndarray):
+        k = k.tolist()
     given = [k] if isinstance(k, int) else list(k) if isinstance(k, Iterable) else None
     if not given or isinstance(k, str | bytes):
         raise InputError(f"k must be numbers of units, such as 1, 4, 16; got {shown(k)}")
