@@ -15,7 +15,8 @@ from caption_claims import CLAIMS, FIXED
 import lens_probes as lp
 from lens_probes.checks.toy import toy_model
 from lens_probes.drawing.chart import Chart
-from lens_probes.report import account, checks, fit_figures, html, map_figures, unit_figures
+from lens_probes.report import checks, fit_figures, html, map_figures, methods, unit_figures
+from lens_probes.report.cautions import cautions
 from lens_probes.report.replication_figures import replication_scatter
 
 pytestmark = pytest.mark.model
@@ -99,9 +100,9 @@ def test_every_number_of_a_caution_a_note_or_a_fact_is_that_of_its_column(
     said, tokens = set(), toy_examples(12).tokens
     claims = note_claims.CLAIMS | note_claims.FACTS
     for result in results.values():
-        facts = account.measured(result) | account.decided(result)
+        facts = methods.measured(result) | methods.decided(result)
         lines = [
-            *account.cautions(result, intervened=False),
+            *cautions(result, intervened=False),
             *checks.notes(result),
             *(
                 f"{name}: {value}"

@@ -14,20 +14,13 @@ import pandas as pd
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike, NDArray
 
-from lens_probes.arrays import finite_values, names_of
-from lens_probes.errors import InputError, given_as, unknown
-from lens_probes.examples.checks import (
-    COLUMNS,
-    checked,
-    classes_in,
-    names_for,
-    positions_in,
-    token_rows,
-)
+from lens_probes.errors import unknown
+from lens_probes.examples.checks import COLUMNS, checked
 from lens_probes.examples.classes import Classes
+from lens_probes.examples.given_tokens import from_tokens
 from lens_probes.examples.joined_ids import joined, numbered
 from lens_probes.examples.label import Label, Pairs, TwoClasses
-from lens_probes.examples.labels import above_median, median_names
+from lens_probes.examples.source_counts import counts_by_source
 from lens_probes.examples.values import Values
 
 if TYPE_CHECKING:
@@ -141,31 +134,10 @@ class Examples:
             Shapes that do not fit, ids that are not whole numbers >= 0, a position outside its
             window, a label that is no class, names that are missing or of no order.
         """
-        rows, length = token_rows(tokens)
-        n = len(rows)
-        values = None
-        given_as("value_name", value_name, str, "a text")
-        if value is not None and label is None:
-            values = finite_values("value", value, n)
-            labels = above_median(values)
-            names = median_names(value_name) if class_names is None else names_for((), class_names)
-        elif label is not None and value is None:
-            names = names_for(label, class_names)
-            labels = classes_in(label, n, len(names))
-        else:
-            raise InputError("give label (0 or 1) or value (a continuous label), one of the two.")
-        return cls(
-            rows,
-            positions_in(position, length),
-            labels,
-            word=names_of("word", word, n),
-            source=names_of("source", source, n),
-            own_group=names_of("group", group, n),
-            value=values,
-            value_name="" if values is None else value_name,
-            class_names=names,
-            origin={"kind": "tokens given by the user"},
+        given = from_tokens(
+            tokens, position, label, word, source, group, value, value_name, class_names
         )
+        return cls(**given)
 
     @classmethod
     def from_texts(
@@ -301,21 +273,7 @@ class Examples:
 
     def by_source(self) -> pd.DataFrame:
         """Examples and word types of each class by source, most examples first."""
-        if self.source is None:
-            return pd.DataFrame(columns=["source", "n0", "n1", "n_types0", "n_types1"])
-        table = pd.DataFrame({"source": self.source})
-        classes = range(len(self.class_names))
-        for label in classes:
-            table[f"n{label}"] = (self.label == label).astype(np.int64)
-        table = table.groupby("source", sort=False).sum()
-        for label in classes:
-            here = self.label == label
-            words = None if self.word is None else pd.Series(self.word[here])
-            types = 0 if words is None else words.groupby(self.source[here]).nunique()
-            table[f"n_types{label}"] = types
-        table = table.fillna(0).astype(np.int64).reset_index()
-        order = (-table[[f"n{k}" for k in classes]].sum(axis=1)).argsort(kind="stable")
-        return table.iloc[order].reset_index(drop=True)
+        return counts_by_source(self.source, self.label, self.word, len(self.class_names))
 
     def table(self) -> pd.DataFrame:
         """One row an example, without its tokens: `window` is the digest of those it was read from.

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from lens_probes.drawing.frame import frame, layer_axis, plain
 from lens_probes.drawing.numbers import fixed, percent, whole
 from lens_probes.drawing.palette import line_style
-from lens_probes.report.account import METHODS
+from lens_probes.report.methods import METHODS
 from lens_probes.result.result import SweepData
 
 UNTRAINED = "untrained_share_significant"

@@ -15,7 +15,6 @@ from lens_probes.drawing.numbers import seconds
 from lens_probes.drawing.page import flat, page_environment, page_file
 from lens_probes.drawing.text_heatmap import best_scale, heatmap_html
 from lens_probes.report import (
-    account,
     checks,
     class_figures,
     correlation_figures,
@@ -23,10 +22,12 @@ from lens_probes.report import (
     figures,
     fit_figures,
     map_figures,
+    methods,
     repeat,
     unit_figures,
     value_figures,
 )
+from lens_probes.report.cautions import cautions
 from lens_probes.report.layer_table import layer_table
 from lens_probes.report.ranking import several_classes, value_name
 from lens_probes.report.replication_figures import (
@@ -100,22 +101,22 @@ def report_html(
     browser = unit_browser(result, cards=frozenset(card.name for card, _ in cards))
     counts = examples.get("counts") or {"examples given": sum(examples["n_per_class"])}
     return environment.get_template("report.html.j2").render(
-        question=account.question(result),
+        question=methods.question(result),
         answer=(
             *answer(result),
             *(() if causal is None else (verdict_line(causal),)),
             *(() if screen is None else screen.text_lines()),
         ),
         measured=tables.fact_table(
-            "Examples and what was read", account.measured(result), ("what", "value")
+            "Examples and what was read", methods.measured(result), ("what", "value")
         ),
         counts=tables.fact_table(
             "Targets found, dropped and drawn", counts, ("what happened", "number")
         ),
         decision=tables.fact_table(
-            "How significance was decided", account.decided(result), ("what", "value")
+            "How significance was decided", methods.decided(result), ("what", "value")
         ),
-        cautions=account.cautions(result, intervened=intervened),
+        cautions=cautions(result, intervened=intervened),
         layer_charts=_layer_charts(result),
         held_out=_held_out(result),
         layers=layer_table(result),

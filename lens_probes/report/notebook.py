@@ -7,7 +7,7 @@ from importlib import resources
 from jinja2 import Environment
 
 from lens_probes.drawing.tables import Table
-from lens_probes.report.account import question
+from lens_probes.report.methods import question
 from lens_probes.report.ranking import rank_name, strongest
 from lens_probes.report.unit_columns import unit_columns
 from lens_probes.report.words.summary import answer

@@ -20,7 +20,7 @@ from lens_probes.model.check import reference_of, site_shapes
 from lens_probes.model.load import LensModel
 from lens_probes.model.proof import EQUAL, PROVED, UNPROVED
 from lens_probes.model.wrap import wrap_model
-from lens_probes.report.account import measured
+from lens_probes.report.methods import measured
 from lens_probes.sites import SITES
 
 pytestmark = pytest.mark.model

@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from lens_probes.checks.level import LIKE_ALPHA
 from lens_probes.report.ranking import class_names, listed, several_classes
+from lens_probes.report.words.strongest_unit import (
+    best_correlation,
+    best_of_classes,
+    best_unit,
+)
 from lens_probes.report.words.word_identity import conditions, verdict
 from lens_probes.result.result import SweepData
 from lens_probes.units.decision import VARIES
@@ -20,11 +24,11 @@ from lens_probes.units.decision import VARIES
 
 def answer(result: SweepData) -> tuple[str, ...]:
     """A few lines for a reader who has not seen the tables."""
-    best, across = _best_unit, _accuracy
+    best, across = best_unit, _accuracy
     if "r" in result.units:
-        best, across = _best_correlation, _correlations
+        best, across = best_correlation, _correlations
     elif several_classes(result):
-        best, across = _best_of_classes, _by_class
+        best, across = best_of_classes, _by_class
     lines = (
         _what_was_measured(result),
         _independent(result),
@@ -128,53 +132,6 @@ def _units(n: int) -> str:
     return f"{n:,} unit{_s(n)}"
 
 
-def _best_unit(result: SweepData) -> str:
-    top = result.top(1)
-    if top.empty:
-        return "No unit could be tested: all are constant."
-    best = top.iloc[0]
-    class0, class1 = result.provenance["examples"]["class_names"]
-    higher = class1 if best["direction"] > 0 else class0
-    said = f"Strongest unit: {best['name']}, higher for {higher}."
-    if np.isfinite(best.get("g_group_shrunk", np.nan)):
-        g, low, high = (best[f"g_group_shrunk{end}"] for end in ("", "_low", "_high"))
-        said += (
-            f" Its effect, shrunk, is g = {g:.2f} ({low:.2f} to {high:.2f})."
-            if low < high
-            else " Its effect, shrunk, cannot be told from none."
-        )
-    nested = result.validation.get("nested_best")
-    if not nested or nested["unit"]["auc"] is None:
-        return f"{said} {_in_sample(best)}"
-    unit, probe = (_estimate(nested[name]) for name in ("unit", "logistic_probe"))
-    return (
-        f"{said} Whichever unit training folds choose has AUC {unit} on held-out "
-        f"{_held_out_by(result)}. A logistic probe on the layer that they choose has {probe}."
-    )
-
-
-def _best_of_classes(result: SweepData) -> str:
-    """The strongest unit of several classes, and what units and layers are worth held out."""
-    top = result.top(1)
-    if top.empty:
-        return "No unit could be tested: all are constant."
-    best, names = top.iloc[0], class_names(result)
-    k = int(best["highest"])
-    said = (
-        f"Strongest unit: {best['name']}, highest for {names[k]}: in sample its eta squared is "
-        f"{best['eta_squared']:.2f}, its AUC against the rest {best[f'auc{k}']:.3f}."
-    )
-    nested = result.validation.get("nested_classes")
-    if not nested:
-        return said
-    return (
-        f"{said} Whichever unit training folds choose names {nested['unit']:.0%} of examples of "
-        f"held-out {_held_out_by(result)} rightly (mean over classes; chance "
-        f"{nested['chance']:.0%}). A multinomial probe on the layer that they choose names "
-        f"{nested['probe']:.0%}."
-    )
-
-
 def _by_class(result: SweepData) -> str:
     """Significant units by the class that they are highest for."""
     units = result.units
@@ -183,22 +140,6 @@ def _by_class(result: SweepData) -> str:
     counts = units.loc[units["significant"], "highest"].value_counts()
     named = [f"{name} {counts.get(k, 0):,}" for k, name in enumerate(class_names(result))]
     return f"Significant units by the class they are highest for: {listed(named)}."
-
-
-def _in_sample(best: pd.Series) -> str:
-    if not np.isfinite(best.get("auc_group_low", np.nan)):
-        return f"Its in-sample AUC is {max(best['auc'], 1 - best['auc']):.3f}."
-    auc, *ends = (best[f"auc_group{end}"] for end in ("", "_low", "_high"))
-    low, high = sorted(ends if auc >= 0.5 else (1 - end for end in ends))
-    found = _estimate({"auc": max(auc, 1 - auc), "low": low, "high": high})
-    return f"Its in-sample AUC over groups is {found}."
-
-
-def _estimate(found: Mapping[str, float | None]) -> str:
-    """An AUC with its interval, where there is one."""
-    if found["low"] is None:
-        return f"{found['auc']:.3f}"
-    return f"{found['auc']:.3f} ({found['low']:.2f} to {found['high']:.2f})"
 
 
 def _accuracy(result: SweepData) -> str:
@@ -214,24 +155,6 @@ def _accuracy(result: SweepData) -> str:
         f"Units higher for {class1} {found} have {how} {known.median():.0%} (median over layers "
         "and sites)."
     )
-
-
-def _best_correlation(result: SweepData) -> str:
-    top = result.top(1)
-    if top.empty:
-        return "No unit could be tested: all are constant."
-    best = top.iloc[0]
-    name = result.provenance["examples"]["value_name"]
-    said = f"Strongest unit: {best['name']}, r = {best['r']:+.3f} with {name}"
-    if np.isfinite(best["partial_r"]):
-        said += f", {best['partial_r']:+.3f} given the covariates"
-    said += "."
-    if (nested := result.validation.get("nested_best_r")) is not None:
-        said += (
-            f" Whichever unit training folds choose has r = {nested:+.3f} on held-out "
-            f"{_held_out_by(result)}."
-        )
-    return said
 
 
 def _correlations(result: SweepData) -> str:
@@ -315,12 +238,6 @@ def _test(decision: Mapping[str, Any]) -> str:
         return f"max-T permutation {'within' if decision['level'] == 'pair' else 'of'} groups"
     what = "groups" if decision["level"] != "token" else "tokens"
     return f"{decision['p_column']} of {what}, {decision['method']}"
-
-
-def _held_out_by(result: SweepData) -> str:
-    """What was held out whole; examples, where a result does not say."""
-    by = result.validation.get("held_out_by") or "example"
-    return "groups of words" if by == "word" else f"{by}s"
 
 
 def _s(n: int) -> str:
