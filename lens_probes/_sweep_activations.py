@@ -29,10 +29,10 @@ _WITHOUT_MODEL = (
 def sweep_activations(
     activations: Any,
     examples: Any,
-    *,
     names: Any = None,
     word: Iterable[str | int] | None = None,
     group: Iterable[str | int] | None = None,
+    *,
     source: Iterable[str | int] | None = None,
     pair: Iterable[str | int] | None = None,
     covariates: Mapping[str, ArrayLike] | None = None,

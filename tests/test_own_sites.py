@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -133,6 +134,10 @@ def test_a_function_that_writes_into_its_tensor_changes_nothing_else(
         ([3], "a site must be a name, or a Site"),
         ([lp.Site.from_function("f", "mlp_pre_linear", halves)], "no site 'mlp_pre_linear'"),
         ([lp.Site.from_function("f", "mlp_pre", lambda x: x.sum())], "must give .*it gives"),
+        ([lp.Site.from_function("f", "mlp_pre", lambda x: np.full((len(x), 2), "a"))],
+         "must give a tensor of numbers; it gives a ndarray"),
+        ([lp.Site.from_function("f", "mlp_pre", lambda x: pd.DataFrame(x.numpy()))],
+         "must give a tensor of numbers; it gives a DataFrame"),
         ([lp.Site.from_function("f", "mlp_pre", lambda x: x[:1])], "for 8 examples; it gives"),
         ([lp.Site.from_function("f", "mlp_pre", lambda x: x - x.mean(0))], "when it comes alone"),
         ([lp.Site.from_function("f", "mlp_pre", lambda x: x @ x)], "fails on a tensor"),

@@ -183,3 +183,9 @@ def test_units_that_are_mostly_zero_are_tested_on_their_own_terms() -> None:
     assert "the mean alone is tested" in value.validation["notes"][1]
     classes = lp.sweep_activations(sparse, list("abcd") * 20, group=range(N), **FEW)
     assert any("with several classes the mean alone" in n for n in classes.validation["notes"])
+
+
+def test_names_words_and_groups_are_given_by_place_too() -> None:
+    by_place = lp.sweep_activations(X, LABEL, list("abcdef"), WORD, WORD, **FEW)
+    by_name = lp.sweep_activations(X, LABEL, names=list("abcdef"), word=WORD, group=WORD, **FEW)
+    assert by_place.units.equals(by_name.units)

@@ -170,9 +170,10 @@ def _config(path: Path) -> dict[str, Any]:
     kwargs = config.get("activation_fn_kwargs")
     if config.get("activation_fn") == "topk" and isinstance(kwargs, dict) and "k" in kwargs:
         config |= {"architecture": "topk", "k": kwargs["k"]}
-    if config["architecture"] not in _KINDS:
+    kind = config["architecture"]
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise InputError(
-            f"{path}: a dictionary of the architecture {shown(config['architecture'])} cannot be "
+            f"{path}: a dictionary of the architecture {shown(kind)} cannot be "
             f"read: {', '.join(_KINDS)} can."
         )
     if config.get("activation_fn", "relu") not in ("relu", "topk"):

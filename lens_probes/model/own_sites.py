@@ -108,7 +108,13 @@ def _called(site: Site, rows: torch.Tensor) -> Float[np.ndarray, "example unit"]
             f"the function of site {site.name!r} must give [example, unit] for {len(rows)} "
             f"examples; it gives {got}."
         )
-    tensor = torch.as_tensor(found)
+    try:
+        tensor = torch.as_tensor(found)
+    except Exception as error:  # texts, objects, a data frame
+        raise InputError(
+            f"the function of site {site.name!r} must give a tensor of numbers; it gives a "
+            f"{type(found).__name__}."
+        ) from error
     if tensor.is_complex() or tensor.is_sparse:
         raise InputError(f"the function of site {site.name!r} must give real, dense numbers.")
     values: Float[np.ndarray, "example unit"] = tensor.detach().float().cpu().numpy()

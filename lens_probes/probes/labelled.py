@@ -66,10 +66,10 @@ class LabelledProbe(Probe):
     end: str | None = None
     word: str | None = None
     group: str | None = None
+    read: Read = "last"
     pair: str | None = None
     source: str | None = None
     classes: Sequence[str | int] | None = None
-    read: Read = "last"
     context: Context = "text"
     before: int = 90
     after: int = 10

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from lens_probes.drawing.numbers import fixed
-from lens_probes.errors import InputError, choice, whole
+from lens_probes.errors import InputError, choice, place_of, whole
 from lens_probes.report.unit_columns import side_names
 from lens_probes.result.result import SweepData
 from lens_probes.storage.folders import write_folder
@@ -62,7 +62,7 @@ def export(
     choice("format", format, FORMATS)
     if top is not None:
         whole("top", top, least=1)
-    target = output_path(path)
+    target = output_path(place_of("path", path))
     if target.exists() or target.is_symlink():
         raise InputError(f"{target} is there already: name another place, so that nothing is lost.")
     if format == "parquet":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -110,7 +110,7 @@ def _check_same(parts: Sequence[SweepData]) -> None:
         now, other = part.provenance, ""
         if now["examples"]["sha256"] != first["examples"]["sha256"]:
             other = "examples"
-        elif now["model"] != first["model"]:
+        elif _without_proof(now["model"]) != _without_proof(first["model"]):
             other = "model, or read on another device or with other versions"
         elif any(now["decision"][name] != first["decision"][name] for name in chosen):
             other = "decision (preset, method, scope, alpha, level, seed, permutations)"
@@ -121,6 +121,11 @@ def _check_same(parts: Sequence[SweepData]) -> None:
             layer, site = min(both)
             raise InputError(f"layer {layer}, site {site} is in two parts: give each once.")
         seen |= keys
+
+
+def _without_proof(model: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The model itself: what is proved of sites grows with the sites of one's own of a part."""
+    return None if model is None else {k: v for k, v in model.items() if k != "proof"}
 
 
 def _corrected(units: pd.DataFrame, decision: Decision, family: Any) -> pd.DataFrame:
@@ -169,6 +174,9 @@ def _joined(parts: Sequence[SweepData], decision: dict[str, Any]) -> dict[str, A
     said["sites"] = list(dict.fromkeys(s for part in parts for s in part.provenance["sites"]))
     own = {k: v for part in parts for k, v in part.provenance.get("own_sites", {}).items()}
     tokens = sum(part.provenance["examples"]["tokens_computed"] for part in parts)
+    if first["model"] is not None:
+        proof = {k: v for part in parts for k, v in part.provenance["model"]["proof"].items()}
+        said["model"] = {**first["model"], "proof": proof}
     said["examples"] = {**first["examples"], "tokens_computed": tokens}
     said.pop("command", None)
     return said | ({"own_sites": own} if own else {})

@@ -150,6 +150,8 @@ class SweepData:
             A layer and site that was not swept; a loaded result without `activations`, or with
             others than its own.
         """
+        layer = whole("layer", layer)
+        given_as("site", site, str, "the name of a site")
         here = self.units[(self.units["layer"] == layer) & (self.units["site"] == site)]
         if here.empty:
             swept = ", ".join(f"({a}, {s!r})" for a, s in zip(self.layers["layer"],

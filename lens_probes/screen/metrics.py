@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 
 from lens_probes.ablate.windows import Group
-from lens_probes.errors import InputError, shown
+from lens_probes.errors import InputError, one_line, shown
 
 OnLogits = Callable[[torch.Tensor], torch.Tensor]
 METRICS = ("kl", "loss")
@@ -94,14 +94,27 @@ def value_of(
     Raises
     ------
     InputError
-        It gives something else than one number a window.
+        It fails, or gives something else than one finite number a window that follows from logits.
     """
-    value = on_logits(logits)
+    try:
+        value = on_logits(logits)
+    except Exception as error:  # whatever a function of the user's raises
+        raise InputError(
+            f"metric fails on logits {list(logits.shape)}: {type(error).__name__}: "
+            f"{one_line(error, 120)}."
+        ) from error
     if not isinstance(value, torch.Tensor) or value.shape != logits.shape[:1]:
         got = list(value.shape) if isinstance(value, torch.Tensor) else shown(value)
         raise InputError(
             f"metric must give one number a window, a tensor [{len(logits)}]; got {got}."
         )
+    if logits.requires_grad and not value.requires_grad:
+        raise InputError(
+            "metric must be computed from the logits by differentiable functions of torch; what it "
+            "gives has no gradient."
+        )
+    if not bool(torch.isfinite(value).all()):
+        raise InputError("metric must give finite numbers; it gives NaN or infinity.")
     return value
 
 

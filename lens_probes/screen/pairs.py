@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy.typing import NDArray
 
-from lens_probes.errors import InputError, shown
+from lens_probes.errors import InputError, place_of, shown
 from lens_probes.model.load import LensModel
 from lens_probes.probes.toml_file import read_toml
 
@@ -89,7 +89,7 @@ def load_pairs(model: LensModel, source: str | Path, *, seed: int = 0) -> Pairs:
     if name in SHIPPED:
         path = Path(str(resources.files("lens_probes") / "data" / f"{name}.toml"))
     else:
-        path = Path(source)
+        path = place_of("pairs", source)
         if not path.is_file():
             raise InputError(
                 f"no pairs {shown(name)}: choose from {', '.join(SHIPPED)}, or a file."
@@ -126,7 +126,7 @@ def _prompts(
         for field in dict.fromkeys(_FIELD.findall(template)):
             if field == "contrast":
                 continue
-            words = fill.get(field)
+            words = fill.get(field) if isinstance(fill, Mapping) else None
             if not isinstance(words, list) or not words:
                 raise InputError(f"{path}: {{{field}}} has no words in [fill].")
             drawn[field] = str(words[int(rng.integers(len(words)))])
@@ -141,6 +141,11 @@ def _constructions(said: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
     for one in listed if isinstance(listed, list) else []:
         template = one.get("template") if isinstance(one, dict) else None
         good = good and isinstance(template, str) and "{contrast}" in template and "name" in one
+        if good and set("{}") & set(_FIELD.sub("", template or "")):
+            raise InputError(
+                f"{path}: template {shown(template)} has a brace that belongs to no field: write "
+                "{contrast}, or {name} of words in [fill]."
+            )
     if not good:
         raise InputError(
             f"{path}: give [[construction]] tables, each with a name and a template that has "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -398,3 +399,8 @@ def test_cells_of_anything(tiny_model: LensModel, name: str, value: Any) -> None
     answered(lambda: lp.LabelledProbe({**usual, name: [value] * 4}).examples(tiny_model))
     mixed = list(usual.get(name, "wxyz"))[:3]
     answered(lambda: lp.LabelledProbe({**usual, name: [*mixed, value]}).examples(tiny_model))
+
+
+def test_the_options_of_a_table_come_in_their_order() -> None:
+    named = ["rows", "text", "label", "target", "start", "end", "word", "group", "read"]
+    assert list(signature(lp.LabelledProbe).parameters)[: len(named)] == named

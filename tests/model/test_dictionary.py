@@ -93,6 +93,7 @@ def test_a_random_twin_has_the_same_size_and_other_directions() -> None:
         ({"architecture": "temporal"}, "architecture 'temporal' cannot be read"),
         ({"activation_fn": "tanh-relu"}, "activation 'tanh-relu' is not known"),
         ({"normalize_activations": "mine"}, "normalize_activations 'mine' is not known"),
+        ({"architecture": ["topk"]}, "cannot be read: standard"),
         ({"dtype": "int8"}, "dtype 'int8' is not known"),
         ({"architecture": "topk", "k": 99}, "k in cfg.json must be 24 or fewer"),
         ({"architecture": "jumprelu"}, "have no threshold"),

@@ -74,6 +74,8 @@ def test_a_mistake_is_one_line(run: Path, tmp_path: Path) -> None:
         result.export(tmp_path / "a", format="xls")
     with pytest.raises(lp.InputError, match="top must be 1 or more"):
         result.export(tmp_path / "a", top=0)
+    with pytest.raises(lp.InputError, match="path must be a path; got None"):
+        result.export(None)  # type: ignore[arg-type]
 
 
 def test_several_classes_and_values_have_their_own_words(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from result_parts import LABEL, WORD, swept
+from word_examples import made_examples
 
 import lens_probes as lp
+from lens_probes.model.load import LensModel
 from lens_probes.report.words.summary import answer
 
 FIRST, SECOND = [(0, "a"), (0, "b"), (1, "a")], [(1, "b"), (2, "a"), (2, "b")]
@@ -60,3 +62,18 @@ def test_what_cannot_be_joined_is_one_line() -> None:
     with pytest.raises(lp.InputError, match="no results given"):
         lp.concat([])
     assert lp.concat([one]) is one
+
+
+@pytest.mark.model
+def test_sites_of_ones_own_are_joined_with_those_of_the_model(tiny_model: LensModel) -> None:
+    own = lp.Site.from_function("half", "mlp_post", lambda x: x[:, :8] / 2)
+    parts = [
+        lp.sweep(
+            tiny_model, made_examples(), sites=[site], layers=[0], method="bh",
+            untrained=False, n_permutations=20,
+        )
+        for site in ("mlp_out", own)
+    ]  # fmt: skip
+    joined = lp.concat(parts)
+    assert joined.layers["site"].tolist() == ["mlp_out", "half"]
+    assert joined.provenance["model"]["proof"]["half"] == "proved"

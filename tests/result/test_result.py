@@ -30,6 +30,9 @@ def test_a_matrix_has_the_rows_of_the_examples_and_the_names_of_the_units(
     assert result.matrix(layer=1, site="b").iloc[0, 0] != 99
     with pytest.raises(lp.InputError, match=r"no layer 7 of 'b' in this sweep: it has \(0, 'a'\)"):
         result.matrix(layer=7, site="b")
+    for place in ({"layer": [1], "site": "b"}, {"layer": 1, "site": ["b"]}):
+        with pytest.raises(lp.InputError, match="must be"):
+            result.matrix(**place)  # type: ignore[arg-type]
 
 
 def test_a_saved_result_asks_for_the_activations_and_knows_its_own(

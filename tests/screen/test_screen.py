@@ -276,6 +276,9 @@ def test_adding_zeros_changes_nothing(tiny_model: LensModel, examples: lp.Exampl
         ({"seed": -1}, "seed must be 0 or more"),
         ({"result": 3}, "result must be a SweepResult"),
         ({"alpha": 2}, "alpha must lie"),
+        ({"metric": lambda logits: logits[:, 10**6]}, "metric fails on logits"),
+        ({"metric": lambda logits: logits[:, 0] * np.nan}, "metric must give finite numbers"),
+        ({"metric": lambda logits: torch.ones(len(logits))}, "what it gives has no gradient"),
     ],
 )
 def test_mistakes_are_one_line(

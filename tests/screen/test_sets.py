@@ -70,6 +70,7 @@ def test_a_template_makes_prompts_of_equal_length(toy: LensModel, template: Path
         ('["w50", "w51"]', '["w50"]', "continuation must be pairs"),
         ('["w50", "w51"]', '["w50 w1", "w51"]', "is 2 tokens of this model"),
         ("question", "question = ", "is not TOML"),
+        ("{filler} ", "{filler ", "has a brace that belongs to no field"),
     ],
 )
 def test_a_template_that_is_wrong_is_one_line(
@@ -151,10 +152,11 @@ def test_the_used_units_of_a_toy_are_the_set(toy: LensModel, template: Path) -> 
         ({"level": 2}, "level must lie between"),
         ({"n_nulls": -1}, "n_nulls must be 0 or more"),
         ({"sites": ["mlp"]}, "unknown site 'mlp'"),
+        ({"pairs": None}, "pairs must be a path; got None"),
     ],
 )
 def test_mistakes_are_one_line(
     toy: LensModel, template: Path, options: dict[str, object], said: str
 ) -> None:
     with pytest.raises(InputError, match=said):
-        lp.smallest_set(toy, template, **options)  # type: ignore[arg-type]
+        lp.smallest_set(toy, **{"pairs": template, **options})  # type: ignore[arg-type]
