@@ -139,15 +139,18 @@ class Run:
         n, seed = self.options["n_exact"], self.options["seed"]
         units = draw_units(estimates, n, seed=seed)
         groups = grouped(self.examples.select(np.flatnonzero(self.exact)), self.metric.after)
-        total = sum(len(one) + 1 for one in units.values()) * int(self.exact.sum())
+        n_sets = sum(map(len, units.values())) + len({layer for layer, _ in units})
+        total = n_sets * int(self.exact.sum())
         with tqdm(total=total, desc="exact ablations", disable=not self.progress) as bar:
             exact = exact_effects(
                 self.model, groups, units, reference, self.metric, positions=self.positions,
                 way=self.way, advance=bar.update,
             )  # fmt: skip
-        nothing = max(float(np.abs(one[-1])) for one in exact.values())
+        nothing = max(
+            float(np.abs(rest)) for k, one in exact.items() for rest in one[len(units[k]) :]
+        )
         floor = max(nothing, _rounding(self.model, self.metric))
-        measured = {key: one[:-1] for key, one in exact.items()}
+        measured = {key: one[: len(units[key])] for key, one in exact.items()}
         shapes = self.model.shapes
         names = {
             (layer, site): [unit_name(layer, site, unit, shapes[site]) for unit in chosen.tolist()]

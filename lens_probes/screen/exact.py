@@ -33,14 +33,18 @@ def exact_effects(
     way: Way,
     advance: Callable[[int], Any] = lambda _: None,
 ) -> dict[Key, Float[np.ndarray, " unit"]]:
-    """Mean effect over some windows of each unit set to its reference; last of none at all.
+    """Mean effect over some windows of each unit set to its reference; at times of none at all.
 
-    What comes behind the units is the effect of an ablation of nothing: rounding.
+    What comes behind the units of each layer's first site is the effect of an ablation of nothing:
+    rounding.
     """
     none = np.empty(0, dtype=np.int64)
-    jobs = []
+    jobs, seen = [], set()
     for (layer, site), chosen in units.items():
-        sets = [np.array([unit]) for unit in chosen] + [none]
+        sets = [np.array([unit]) for unit in chosen]
+        if layer not in seen:
+            sets.append(none)
+            seen.add(layer)
         fixed = Replacement(reference[layer, site].astype(np.float32))
         mask = masks(sets, model.shapes[site].n_units)
         jobs.append(Job(layer, site, mask, fixed, metric.after == 0))
