@@ -159,8 +159,9 @@ def test_only_what_is_asked_is_run(tiny_model: LensModel) -> None:
 def test_a_hook_that_does_not_come_back_is_noticed(
     tiny_model: LensModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    renamed = {**forward.SITES, "q": type(forward.SITES["q"])("q", "attn.hook_nothing", True, "")}
-    monkeypatch.setattr(forward, "SITES", renamed)
+    monkeypatch.setattr(
+        lp.SITES["q"].__class__, "hook_name", lambda _, layer: f"blocks.{layer}.attn.hook_nothing"
+    )
     with pytest.raises((RuntimeError, KeyError), match="hook_nothing"):
         lp.collect(tiny_model, random_examples(4, 400), sites=["q"])
 
