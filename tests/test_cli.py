@@ -61,11 +61,11 @@ def test_every_option_of_a_sweep_reaches_it(
     asked = {
         "sites": ("k",), "layers": (1,), "preset": "rigorous", "alpha": 0.1, "method": "holm",
         "level": "token", "scope": "site", "min_per_group": 3, "n_permutations": 77,
-        "untrained": False, "batch_size": 5,
+        "untrained": False, "batch_size": 5, "sets": True,
     }  # fmt: skip
     given = f"--model {tiny_folders['llama']} --text {prose_file} --out {tmp_path / 'out'} "
     given += "--sites k --layers 1 --alpha 0.1 --method holm --level token --scope site "
-    given += "--min-per-group 3 --permutations 77 --no-untrained --batch-size 5 --quiet"
+    given += "--min-per-group 3 --permutations 77 --no-untrained --batch-size 5 --sets --quiet"
     assert main(["sweep", "negation", *given.split()]) == 2
     assert {name: seen[name] for name in asked} == asked
     assert set(seen) - set(asked) == {"progress", "store", "executor"}

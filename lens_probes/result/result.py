@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 
-from lens_probes.activations.collect import Activations
-from lens_probes.activations.given import given_activations
 from lens_probes.drawing.painting import Painting
 from lens_probes.errors import InputError, at_least, given_as, one_line, unknown, whole
 from lens_probes.storage.folders import MANIFEST, hold_folder
@@ -21,6 +19,9 @@ from lens_probes.storage.schemas import ResultManifest, check_version, checked
 from lens_probes.storage.tables import read_tables, write_tables
 from lens_probes.units.decision import rank_column
 from lens_probes.units.details import UnitDetails, from_plain, to_plain
+
+if TYPE_CHECKING:
+    from lens_probes.activations.collect import Activations
 
 CAUSAL, SCREEN = "causal", "screen"
 FORMAT = 3
@@ -150,6 +151,8 @@ class SweepData:
             A layer and site that was not swept; a loaded result without `activations`, or with
             others than its own.
         """
+        from lens_probes.activations.given import given_activations  # noqa: PLC0415  (torch)
+
         layer = whole("layer", layer)
         given_as("site", site, str, "the name of a site")
         here = self.units[(self.units["layer"] == layer) & (self.units["site"] == site)]

@@ -30,7 +30,7 @@ def test_nested_selection_takes_away_what_choosing_on_all_words_gives(
     k: int, n: int, old: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Units that follow word identity only; the probe, which is slow, has a test of its own."""
-    monkeypatch.setattr(heldout, "_probe", lambda z, y, train: z[~train].sum(1))
+    monkeypatch.setattr(heldout, "layer_probe", lambda gram, y, train: gram[~train].sum(1))
     nested, named, layers, covered = [], [], [], []
     for seed in range(n):
         arrays, y, word, fold = identity_sweep(k, seed)
