@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +227,15 @@ def state_of(model: LensModel) -> dict[str, Any]:
     }
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C is an error in Python, also where the tests run in the background of a shell."""
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, usual)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("back_end", BACK_ENDS)
 def test_the_model_is_as_it_was_also_after_an_error_or_ctrl_c(
     models: dict[tuple[str, str], LensModel], examples: lp.Examples, back_end: str
