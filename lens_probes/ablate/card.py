@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,16 +13,16 @@ from lens_probes.ablate.verdict import Verdict
 from lens_probes.ablate.wording import card_lines
 from lens_probes.errors import InputError
 from lens_probes.result.result import CAUSAL, SweepData
-from lens_probes.storage.folder_sums import check_folder
 from lens_probes.storage.folders import write_folder
-from lens_probes.storage.paths import user_path
-from lens_probes.storage.schemas import CardManifest, read_json
-from lens_probes.storage.tables import read_tables, write_tables
+from lens_probes.storage.schemas import CardManifest
+from lens_probes.storage.table_folder import TableFolder
 
 CARD = "causal.json"
 FORMAT = 2
 METHOD = 3  # grows when the same request gives other numbers or verdicts
-_TABLES = ("sets", "units", "doses", "nulls", "steering")
+_FOLDER = TableFolder(
+    "causal card", CARD, ("sets", "units", "doses", "nulls", "steering"), CardManifest, FORMAT
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,16 +123,8 @@ class CausalCard:
 
     def write_files(self, work: Path) -> None:
         """Write the files of a card into a folder that is there and empty."""
-        files = write_tables(work, {name: getattr(self, name) for name in _TABLES})
-        said = {
-            "format": FORMAT,
-            "verdict": self.verdict,
-            "why": self.why,
-            "provenance": self.provenance,
-            "timings": self.timings,
-            "files": files,
-        }
-        (work / CARD).write_text(json.dumps(said, indent=1, allow_nan=False))
+        names = ("verdict", "why", "provenance", "timings")
+        _FOLDER.write(work, self, {name: getattr(self, name) for name in names})
 
     @classmethod
     def load(cls, folder: str | Path) -> CausalCard:
@@ -144,12 +135,8 @@ class CausalCard:
         InputError
             A file is missing or has changed since it was written, or is of another version.
         """
-        path = user_path(folder)
-        if not (path / CARD).exists():
-            raise InputError(f"no causal card in {path}: it has no {CARD}.")
-        check_folder(path, [CARD, *(f"{name}.parquet" for name in _TABLES)])
-        said = read_json(path / CARD, CardManifest, newest=FORMAT)
+        tables, said = _FOLDER.read(folder)
         return cls(
-            said["verdict"], said["why"], **read_tables(path, said["files"], _TABLES),
+            said["verdict"], said["why"], **tables,
             provenance=said["provenance"], timings=said["timings"],
         )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lens_probes.errors import InputError
-from lens_probes.storage.folder_sums import check_folder
 from lens_probes.storage.folders import write_folder
-from lens_probes.storage.paths import user_path
-from lens_probes.storage.schemas import ReplicationManifest, read_json
-from lens_probes.storage.tables import read_tables, write_tables
+from lens_probes.storage.schemas import ReplicationManifest
+from lens_probes.storage.table_folder import TableFolder
 
 REPLICATION = "replication.json"
 FORMAT = 3
-_TABLES = ("lines", "units")
+_FOLDER = TableFolder("replication", REPLICATION, ("lines", "units"), ReplicationManifest, FORMAT)
 
 LINES = (
     "kind", "n", "n_words", "n_groups", "units_compared", "n_significant1", "n_significant2",
@@ -99,9 +95,7 @@ class Replication:
 
     def write_files(self, folder: Path) -> None:
         """Write the files into a folder that is there already."""
-        files = write_tables(folder, {name: getattr(self, name) for name in _TABLES})
-        said = {"format": FORMAT, **self.provenance, "files": files}
-        (folder / REPLICATION).write_text(json.dumps(said, indent=1, allow_nan=False))
+        _FOLDER.write(folder, self, self.provenance)
 
     @classmethod
     def load(cls, folder: str | Path) -> Replication:
@@ -112,12 +106,7 @@ class Replication:
         InputError
             A file is missing or has changed since it was written, or is of another version.
         """
-        path = user_path(folder)
-        if not (path / REPLICATION).exists():
-            raise InputError(f"no replication in {path}: it has no {REPLICATION}.")
-        check_folder(path, [REPLICATION, *(f"{name}.parquet" for name in _TABLES)])
-        said = read_json(path / REPLICATION, ReplicationManifest, newest=FORMAT)
-        tables = read_tables(path, said["files"], _TABLES)
+        tables, said = _FOLDER.read(folder)
         provenance = {k: v for k, v in said.items() if k not in ("format", "files")}
         return cls(**tables, provenance=provenance)
 

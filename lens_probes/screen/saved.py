@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,16 +12,16 @@ import pandas as pd
 from lens_probes.errors import InputError
 from lens_probes.result.result import SCREEN, SweepData
 from lens_probes.screen.wording import screen_lines
-from lens_probes.storage.folder_sums import check_folder
 from lens_probes.storage.folders import write_folder
-from lens_probes.storage.paths import user_path
-from lens_probes.storage.schemas import ScreenManifest, read_json
-from lens_probes.storage.tables import read_tables, write_tables
+from lens_probes.storage.schemas import ScreenManifest
+from lens_probes.storage.table_folder import TableFolder
 
 MANIFEST = "screen.json"
 FORMAT = 1
 METHOD = 1  # grows when the same request gives other numbers or verdicts
-_TABLES = ("units", "calibration", "null", "map")
+_FOLDER = TableFolder(
+    "screen", MANIFEST, ("units", "calibration", "null", "map"), ScreenManifest, FORMAT
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,14 +116,7 @@ class Screen:
 
     def write_files(self, work: Path) -> None:
         """Write the files of a screen into a folder that is there and empty."""
-        files = write_tables(work, {name: getattr(self, name) for name in _TABLES})
-        said = {
-            "format": FORMAT,
-            "provenance": self.provenance,
-            "timings": self.timings,
-            "files": files,
-        }
-        (work / MANIFEST).write_text(json.dumps(said, indent=1, allow_nan=False))
+        _FOLDER.write(work, self, {"provenance": self.provenance, "timings": self.timings})
 
     @classmethod
     def load(cls, folder: str | Path) -> Screen:
@@ -135,12 +127,5 @@ class Screen:
         InputError
             A file is missing or has changed since it was written, or is of another version.
         """
-        path = user_path(folder)
-        if not (path / MANIFEST).exists():
-            raise InputError(f"no screen in {path}: it has no {MANIFEST}.")
-        check_folder(path, [MANIFEST, *(f"{name}.parquet" for name in _TABLES)])
-        said = read_json(path / MANIFEST, ScreenManifest, newest=FORMAT)
-        return cls(
-            **read_tables(path, said["files"], _TABLES),
-            provenance=said["provenance"], timings=said["timings"],
-        )  # fmt: skip
+        tables, said = _FOLDER.read(folder)
+        return cls(**tables, provenance=said["provenance"], timings=said["timings"])
