@@ -95,7 +95,7 @@ class Screen:
         there = found.provenance
         same = (
             there["examples"]["sha256"] == swept["examples"]["sha256"]
-            and there["model"]["weights_sha256"] == swept["model"]["weights_sha256"]
+            and there["model"]["weights_sha256"] == result.recorded_model["weights_sha256"]
         )
         if same:
             return found
