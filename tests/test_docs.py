@@ -215,3 +215,29 @@ def test_the_page_on_sets_runs() -> None:
     assert set(names["result"].sets["k"]) == {1, 2, 4, 8, 16, 32, 64, 128, 256}
     exec(joint.replace("layers=14)[14,", "layers=1)[1,"), names)
     assert names["joint"].k == (1, 4, 16)
+
+
+def glossary() -> dict[str, str]:
+    """Each term of the glossary with what is said of it."""
+    page = (ROOT / "docs" / "glossary.md").read_text()
+    return dict(re.findall(r"^\*\*(.+?)\*\*: (.+(?:\n.+)*)", page, re.MULTILINE))
+
+
+def test_each_term_of_the_glossary_has_two_lines_and_is_used_on_the_page_it_names() -> None:
+    terms = glossary()
+    assert 12 <= len(terms) <= 18
+    for term, said in terms.items():
+        assert said.count("\n") == 1, term
+        pages = [(ROOT / "docs" / name).read_text() for name in re.findall(r"\]\((\S+?\.md)", said)]
+        assert pages, term
+        for page in pages:
+            words = re.sub(r"[\s-]+", " ", page)
+            used = re.search(rf"\b{term.replace('-', ' ')}", words, re.IGNORECASE)
+            assert used, f"{term}: not on the page that the glossary names"
+
+
+def test_the_pages_where_terms_come_first_lead_to_the_glossary() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    linked = {page.name for page in pages if "glossary.md" in page.read_text()}
+    first = ("first-sweep", "sites", "statistics", "report", "causal", "screen")
+    assert {"README.md", *(f"{name}.md" for name in first)} <= linked
