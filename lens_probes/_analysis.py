@@ -135,7 +135,7 @@ def analyse(
                     sets = with_untrained(sets, bare)
     with stages.stage("paintings and unit cards"):
         evidence = evidence_of(activations, units)
-        paintings = () if model is None else paint_best(model, examples, units)
+        paintings = () if model is None else paint_best(model, examples, units, evidence)
         details = {} if model is None else unit_details(model, examples, evidence, units)
     return SweepResult(
         units=units,

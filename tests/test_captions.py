@@ -15,7 +15,15 @@ from caption_claims import CLAIMS, FIXED
 import lens_probes as lp
 from lens_probes.checks.toy import toy_model
 from lens_probes.drawing.chart import Chart
-from lens_probes.report import checks, fit_figures, html, map_figures, methods, unit_figures
+from lens_probes.report import (
+    checks,
+    figures,
+    fit_figures,
+    html,
+    map_figures,
+    methods,
+    unit_figures,
+)
 from lens_probes.report.cautions import cautions
 from lens_probes.report.replication_figures import replication_scatter
 
@@ -55,6 +63,7 @@ def results(model: lp.LensModel) -> dict[str, lp.SweepResult]:
 
 
 def charts(result: lp.SweepResult) -> Iterator[Chart]:
+    yield Chart.of("share", figures.share_by_layer(result))
     yield from html._layer_charts(result)
     yield from html._example_charts(result)
     yield Chart.of("effects", unit_figures.effect_and_significance(result))

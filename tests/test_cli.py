@@ -13,6 +13,7 @@ from tiny_models import PROSE
 
 import lens_probes as lp
 from lens_probes.cli import main, parse_layers
+from lens_probes.report.words.headline import Headline
 from lens_probes.report.words.summary import answer
 
 
@@ -31,10 +32,17 @@ def test_sweep_report_and_what_they_print(
     assert code == 0, printed.err
     lines = printed.out.strip().splitlines()
     assert lines[-1] == f"Report: {out / 'report.html'}"
-    said = [line.removeprefix("* ") for line in lines if line.startswith("* ")]
+    assert lines[:-2] == list(Headline.of(lp.SweepResult.load(out)).lines())
+    assert len(lines) == 6
+    assert lines[-2] == f"Details: {out / 'answer.txt'}, or --verbose"
+    assert main(["sweep", "negation", *given.split(), "--verbose"]) == 0
+    full = capsys.readouterr().out.strip().splitlines()
+    assert full[:-1] == [*(out / "answer.txt").read_text("utf-8").splitlines(), ""]
+    assert full[-1] == lines[-1]
+    said = [line.removeprefix("* ") for line in full if line.startswith("* ")]
     assert said == list(answer(lp.SweepResult.load(out)))
-    assert "candidates" in lines[0]
-    assert lines[1].startswith("Sources: 1; most come from prose.txt 40 examples of ")
+    assert "candidates" in full[0]
+    assert full[1].startswith("Sources: 1; most come from prose.txt 40 examples of ")
     result = lp.SweepResult.load(out)
     assert len(result.units) == 2 * (96 + 16)
     assert result.provenance["examples"]["origin"]["balance"] == "natural"

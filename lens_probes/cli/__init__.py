@@ -56,7 +56,8 @@ app.command(reproduce)
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    command_line.set(shlex.join(["lens-probes", *given]))
+    # How much is printed is no part of the request: the same command shows what is there.
+    command_line.set(shlex.join(["lens-probes", *(g for g in given if g != "--verbose")]))
     try:
         code = app(given, exit_on_error=False, print_error=False, result_action="return_value")
     except (InputError, CycloptsError) as error:

@@ -116,6 +116,9 @@ class SweepOptions(WorkOptions):
     sets: bool = False
     """How many units does it take: probes on 1, 2, 4, ... 256 units of each layer and site."""
 
+    verbose: bool = False
+    """Print the whole answer (answer.txt in the folder of the result) in place of six lines."""
+
 
 @Parameter(name="*")
 @dataclass(frozen=True)

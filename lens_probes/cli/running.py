@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lens_probes.probes import Probe
     from lens_probes.sweep_result import SweepResult
 
+ANSWER = "answer.txt"
 command_line: ContextVar[str] = ContextVar("command", default="")
 
 
@@ -41,7 +42,7 @@ def run_sweep(
     out = output_path(options.out or Path("runs") / name)
     sites, layers = _check(options, out)
     if (out / MANIFEST).exists():
-        _show(_same_result(out, make_probe, model_options), out)
+        _show(_same_result(out, make_probe, model_options), out, verbose=options.verbose)
         return
     with hold_folder(out) as folder:
         probe = make_probe()
@@ -81,9 +82,10 @@ def run_sweep(
         def fill(work: Path) -> None:
             result.write_files(work)
             result.write_report(work / REPORT)
+            (work / ANSWER).write_text(_in_full(result), "utf-8")
 
         folder.write(fill)
-    _show(result, out)
+    _show(result, out, verbose=options.verbose)
 
 
 def _check(options: SweepOptions, out: Path) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
@@ -140,30 +142,39 @@ def _digest_of(result: SweepResult) -> str:
     return digest
 
 
-def _show(result: SweepResult, out: Path) -> None:
+def _show(result: SweepResult, out: Path, *, verbose: bool) -> None:
+    """Six lines, or all that was written to `ANSWER`; the last names the report."""
+    from lens_probes.report.words.headline import Headline
+
+    if verbose:
+        print(_in_full(result))
+    else:
+        print("\n".join(Headline.of(result).lines()))
+        print(f"Details: {out / ANSWER}, or --verbose")
+    print(f"Report: {out / REPORT}")
+
+
+def _in_full(result: SweepResult) -> str:
+    """What was read, dropped and counted, and the whole answer."""
     from lens_probes.report.words.summary import answer
 
-    counts = result.provenance["examples"]["counts"]
-    print("Targets: " + "; ".join(f"{what} {n:,}" for what, n in counts.items()))
-    if sources := result.provenance["examples"]["by_source"]:
-        classes = range(len(result.provenance["examples"]["class_names"]))
+    said = result.provenance["examples"]
+    lines = ["Targets: " + "; ".join(f"{what} {n:,}" for what, n in said["counts"].items())]
+    if sources := said["by_source"]:
+        classes = range(len(said["class_names"]))
         most = "; ".join(
             f"{row['source']} {sum(row[f'n{k}'] for k in classes)} examples of "
             f"{' v '.join(str(row[f'n_types{k}']) for k in reversed(classes))} word types"
             for row in sources[:3]
         )
-        print(f"Sources: {len(sources)}; most come from {most}")
-    if any(result.provenance["examples"]["n_groups_per_class"]):
-        print(words_of(result))
+        lines.append(f"Sources: {len(sources)}; most come from {most}")
+    if any(said["n_groups_per_class"]):
+        lines.append(words_of(result))
     if why := result.provenance["decision"]["why"]:
-        print(f"Tokens are counted: {why}")
-    tokens, n = result.provenance["examples"]["tokens_computed"], len(result.examples)
-    print(f"Forward passes: {tokens:,} tokens, {tokens / n:.1f} for each of {n:,} examples")
-    print()
-    for sentence in answer(result):
-        print(f"* {sentence}")
-    print()
-    print(f"Report: {out / REPORT}")
+        lines.append(f"Tokens are counted: {why}")
+    tokens, n = said["tokens_computed"], len(result.examples)
+    lines.append(f"Forward passes: {tokens:,} tokens, {tokens / n:.1f} for each of {n:,} examples")
+    return "\n".join([*lines, "", *(f"* {sentence}" for sentence in answer(result)), ""])
 
 
 def words_of(result: SweepResult) -> str:

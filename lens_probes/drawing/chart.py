@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import plotly.io as pio
 from markupsafe import Markup
 
+from lens_probes.drawing.direct_labels import DIRECT
 from lens_probes.drawing.frame import FONT, LEGEND_SPACE
 
 
@@ -28,10 +29,12 @@ class Chart:
         """Strip what the page sets itself (title, caption, colours of the theme)."""
         layout = figure.layout
         title, caption = layout.meta["title"], layout.meta["caption"]
-        top = LEGEND_SPACE if _has_legend(figure) else 52 if layout.annotations else 30
+        direct = [a for a in layout.annotations if a.name == DIRECT]
+        above = len(layout.annotations) > len(direct)
+        top = LEGEND_SPACE if _has_legend(figure) else 52 if above else 14 if direct else 30
         height = layout.height - layout.margin.t + top
         figure.update_layout(title=None, meta=None, template=None, height=height)
-        figure.update_layout(margin={"t": top, "r": 12})
+        figure.update_layout(margin={"t": top, "r": layout.margin.r if direct else 12})
         return cls(key, title, caption, height, embedded(json.loads(figure.to_json(engine="json"))))
 
 
@@ -55,6 +58,8 @@ def embedded(value: Any) -> Markup:
 
 def _has_legend(figure: go.Figure) -> bool:
     """A scatter shows in the legend unless told not to; a bar only where the figure says so."""
+    if figure.layout.showlegend is False:
+        return False
     return bool(figure.layout.showlegend) or any(
         trace.showlegend is not False and trace.type == "scatter" for trace in figure.data
     )

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from lens_probes.drawing.chart import Chart, embedded, theme
-from lens_probes.drawing.numbers import general
+from lens_probes.drawing.numbers import general, whole
 from lens_probes.drawing.painting import ShownContext
 from lens_probes.storage.folders import write_folder
 
@@ -130,7 +130,7 @@ def page_environment(package: str) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["general"] = general
+    environment.filters |= {"general": general, "whole": whole}
     return environment
 
 

@@ -48,13 +48,15 @@ class TextHeatmap:
         return self.text(colour=False)
 
 
-def heatmap_html(paintings: Sequence[Painting], scale: Scale = "minmax") -> str:
+def heatmap_html(
+    paintings: Sequence[Painting], scale: Scale = "minmax", *, brief: bool = False
+) -> str:
     """Passages as an HTML fragment that needs nothing else: each token on its activation's colour.
 
     Paintings of one unit share one colour scale, whose limits the legend gives. The text of the
     token spans, joined, is the passage unchanged: line-end marks and boundaries are style only.
-    Values are in each token's title and in a table under each passage. Follows the reader's light
-    or dark mode.
+    Values are in each token's title and in a table under each passage; `brief` has no tables, and a
+    legend of the limits alone. Follows the reader's light or dark mode.
     """
     parts = [Markup('<div class="lens-heatmap">')]
     diverging = ColourScale.of((), scale).diverging
@@ -65,8 +67,8 @@ def heatmap_html(paintings: Sequence[Painting], scale: Scale = "minmax") -> str:
     for unit in dict.fromkeys(painting.unit for painting in paintings):
         of_unit = [painting for painting in paintings if painting.unit == unit]
         limits = ColourScale.of((v for painting in of_unit for v in painting.values), scale)
-        parts.append(_legend(unit, limits))
-        parts += [_passage(painting, limits) for painting in of_unit]
+        parts.append(_limits(limits) if brief else _legend(unit, limits))
+        parts += [_passage(painting, limits, table=not brief) for painting in of_unit]
     parts.append(Markup("</div>"))
     return str(Markup("\n").join(parts))
 
@@ -106,11 +108,20 @@ def best_scale(paintings: Sequence[Painting]) -> Scale:
     return "symmetric" if sizes.max() <= 2 * np.percentile(sizes, 95) else "robust"
 
 
-def _passage(painting: Painting, limits: ColourScale) -> Markup:
+def _passage(painting: Painting, limits: ColourScale, *, table: bool) -> Markup:
     tokens = Markup("").join(
         _token(i, piece, value, limits, i == painting.target)
         for i, (piece, value) in enumerate(zip(painting.pieces, painting.values, strict=True))
     )
+    title = painting.title or painting.unit
+    values = _table_of_values(painting, title) if table else ""
+    return Markup(
+        '<figure class="passage"><figcaption>{}</figcaption>'
+        '<p class="tokens" dir="auto">{}</p>{}</figure>'
+    ).format(title, tokens, values)
+
+
+def _table_of_values(painting: Painting, title: str) -> Markup:
     rows = Markup("").join(
         Markup('<tr><td>{}</td><th scope="row">{}</th><td>{}</td></tr>').format(
             f"{i} (read here)" if i == painting.target else i,
@@ -120,16 +131,12 @@ def _passage(painting: Painting, limits: ColourScale) -> Markup:
         for i, (piece, value) in enumerate(zip(painting.pieces, painting.values, strict=True))
     )
     return Markup(
-        '<figure class="passage"><figcaption>{title}</figcaption>'
-        '<p class="tokens" dir="auto">{tokens}</p>'
         "<details><summary>Values of these {n} tokens</summary>"
         '<div class="values" tabindex="0" role="region" aria-label="Values, {title}"><table>'
         '<thead><tr><th scope="col">position</th><th scope="col">token</th>'
         '<th scope="col">activation</th></tr></thead><tbody>{rows}</tbody></table></div>'
-        "</details></figure>"
-    ).format(
-        title=painting.title or painting.unit, tokens=tokens, n=len(painting.pieces), rows=rows
-    )
+        "</details>"
+    ).format(title=title, n=len(painting.pieces), rows=rows)
 
 
 def _token(place: int, piece: str, value: float, limits: ColourScale, target: bool) -> Markup:
@@ -145,15 +152,25 @@ def _token(place: int, piece: str, value: float, limits: ColourScale, target: bo
 
 
 def _legend(unit: str, limits: ColourScale) -> Markup:
+    return Markup(
+        '<p class="legend"><span>Activation of <strong>{}</strong>:</span> {} '
+        "<span>({}; outlined: the token that is read)</span></p>"
+    ).format(unit, _ramp(limits), limits.describe())
+
+
+def _limits(limits: ColourScale) -> Markup:
+    said = "<span>outlined: the token that is read</span>"
+    return Markup(f'<p class="legend">{{}} {said}</p>').format(_ramp(limits))
+
+
+def _ramp(limits: ColourScale) -> Markup:
     prefix = _prefix(limits.diverging)
     ramp = Markup("").join(
         Markup('<span class="{}{}"></span>').format(prefix, level) for level in range(LEVELS)
     )
     return Markup(
-        '<p class="legend"><span>Activation of <strong>{}</strong>:</span> <span class="limits">{} '
-        '<span class="ramp" aria-hidden="true">{}</span> {}</span> '
-        "<span>({}; outlined: the token that is read)</span></p>"
-    ).format(unit, _value(limits.low), ramp, _value(limits.high), limits.describe())
+        '<span class="limits">{} <span class="ramp" aria-hidden="true">{}</span> {}</span>'
+    ).format(_value(limits.low), ramp, _value(limits.high))
 
 
 def _level_rules(diverging: bool) -> str:

@@ -7,19 +7,20 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
-from lens_probes.drawing.frame import frame, layer_axis, plain
+from lens_probes.drawing.direct_labels import label_ends
+from lens_probes.drawing.frame import frame
 from lens_probes.drawing.numbers import fixed, percent, whole
-from lens_probes.drawing.palette import BLUE, GREEN, GREY, VERMILLION
+from lens_probes.drawing.palette import BLUE, GREEN, VERMILLION
 from lens_probes.drawing.tables import Column, Table, number_or_text
 from lens_probes.report.ranking import class_names, several_classes, value_name
+from lens_probes.report.site_panels import panels_height, site_panels
 from lens_probes.result.result import SweepData
 
 HELD_OUT = {
-    "best_unit_auc_heldout": ("unit chosen in training", BLUE, "circle", "solid"),
-    "mean_difference_auc_heldout": ("mean difference", VERMILLION, "square", "dash"),
-    "logistic_probe_auc_heldout": ("logistic probe on all units", GREEN, "diamond", "solid"),
+    "best_unit_auc_heldout": ("chosen unit", BLUE, "circle", "solid"),
+    "mean_difference_auc_heldout": ("mean difference", VERMILLION, "square", "solid"),
+    "logistic_probe_auc_heldout": ("layer probe", GREEN, "diamond", "solid"),
 }
 CONTROL = ("control_auc_low", "control_auc_high")
 _NULLS = {
@@ -142,73 +143,26 @@ def unit_or_layer(result: SweepData) -> go.Figure:
     The band is the range of the control task: random classes of words, scored on new passages.
     """
     table = result.layers
-    sites = list(dict.fromkeys(table["site"]))
-    height = 60 + 170 * len(sites)
-    figure = make_subplots(
-        rows=len(sites),
-        cols=1,
-        shared_xaxes=True,
-        vertical_spacing=24 / height,
-    )
     banded = all(column in table and table[column].notna().any() for column in CONTROL)
-    for row, site in enumerate(sites, start=1):
-        rows = table[table["site"] == site].sort_values("layer")
-        if banded:
-            _control_band(figure, rows, row)
-        for column, (name, colour, symbol, dash) in HELD_OUT.items():
-            if column not in rows:
-                continue
-            line = go.Scatter(
-                x=rows["layer"].to_numpy(),
-                y=rows[column].to_numpy(float),
-                name=name,
-                legendgroup=name,
-                showlegend=row == 1,
-                mode="lines+markers",
-                connectgaps=False,
-                cliponaxis=False,
-                line={"color": colour, "dash": dash, "width": 2},
-                marker={"symbol": symbol, "size": 7},
-                hovertemplate=f"layer %{{x}}, {plain(site)}<br>{name}: AUC %{{y:.3f}}"
-                "<extra></extra>",
-            )
-            figure.add_trace(line, row=row, col=1)
-    figure.update_xaxes(**layer_axis(sorted(set(table["layer"]))))
-    for row in range(1, len(sites)):
-        figure.update_xaxes(title=None, row=row, col=1)
-    for row, site in enumerate(sites, start=1):
-        figure.update_yaxes(title={"text": f"{plain(site)}: held-out AUC"}, row=row, col=1)
-    figure.update_yaxes(range=[0.45, 1.02])
+    figure = site_panels(
+        table, HELD_OUT, y_title="held-out AUC", y_range=(0.45, 1.02), says="AUC %{y:.3f}",
+        band=CONTROL if banded else (),
+    )  # fmt: skip
     by = result.validation.get("held_out_by", "part of the examples")
     caption = (
         f"Each score is on examples (whole {by}s) that had no part in choosing the unit or fitting "
         "the direction: each fold chooses a unit of its own, which need not be the strongest one "
-        "above. A probe far above the chosen units: the property is in the layer, spread over "
-        "units."
+        "above. The layer probe is a logistic regression on all units: far above the chosen units, "
+        "the property is in the layer, spread over units."
     )
     if banded:
         caption += (
             " Grey band: the control task, lowest to highest: the best unit for random classes of "
             "words, on new passages. Where it is high, knowing the word is enough."
         )
-    return frame(figure, _unit_or_layer_title(result), caption, height=height)
-
-
-def _control_band(figure: go.Figure, rows: pd.DataFrame, row: int) -> None:
-    for column, fill in zip(CONTROL, (None, "tonexty"), strict=True):
-        edge = go.Scatter(
-            x=rows["layer"].to_numpy(),
-            y=rows[column].to_numpy(float),
-            name="control task",
-            legendgroup="control task",
-            showlegend=row == 1 and fill is not None,
-            mode="lines",
-            line={"color": GREY, "width": 0.5},
-            fill=fill,
-            fillcolor="rgba(138,143,152,0.25)",
-            hovertemplate=f"layer %{{x}}: {column.replace('_', ' ')} %{{y:.3f}}<extra></extra>",
-        )
-        figure.add_trace(edge, row=row, col=1)
+    height = panels_height(table)
+    framed = frame(figure, _unit_or_layer_title(result), caption, height=height)
+    return label_ends(framed, height=height, panels=table["site"].nunique())
 
 
 def _unit_or_layer_title(result: SweepData) -> str:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
-from lens_probes.drawing.frame import frame, layer_axis, plain, short
+from lens_probes.drawing.direct_labels import label_ends
+from lens_probes.drawing.frame import frame, plain, short
 from lens_probes.drawing.numbers import fixed, percent, whole
 from lens_probes.drawing.palette import BLUE, GREEN, GREY
 from lens_probes.report.figures import best_map
 from lens_probes.report.ranking import class_names
+from lens_probes.report.site_panels import panels_height, site_panels
 from lens_probes.result.result import SweepData
 
 HELD_OUT = {
-    "best_unit_balanced_accuracy_heldout": ("unit chosen in training", BLUE, "circle", "solid"),
-    "probe_balanced_accuracy_heldout": ("multinomial probe on all units", GREEN, "diamond", "dash"),
+    "best_unit_balanced_accuracy_heldout": ("chosen unit", BLUE, "circle", "solid"),
+    "probe_balanced_accuracy_heldout": ("layer probe", GREEN, "diamond", "solid"),
 }
 
 
@@ -52,39 +53,18 @@ def has_held_out(result: SweepData) -> bool:
 def class_accuracy_by_layer(result: SweepData) -> go.Figure:
     """Held-out balanced accuracy by layer of chosen units and of a probe on all units."""
     table = result.layers
-    sites = list(dict.fromkeys(table["site"]))
-    height = 60 + 170 * len(sites)
-    figure = make_subplots(rows=len(sites), cols=1, shared_xaxes=True, vertical_spacing=24 / height)
-    for row, site in enumerate(sites, start=1):
-        rows = table[table["site"] == site].sort_values("layer")
-        for column, (name, colour, symbol, dash) in HELD_OUT.items():
-            line = go.Scatter(
-                x=rows["layer"].to_numpy(),
-                y=rows[column].to_numpy(float),
-                name=name,
-                legendgroup=name,
-                showlegend=row == 1,
-                mode="lines+markers",
-                connectgaps=False,
-                cliponaxis=False,
-                line={"color": colour, "dash": dash, "width": 2},
-                marker={"symbol": symbol, "size": 7},
-                hovertemplate=f"layer %{{x}}, {plain(site)}<br>{name}: %{{y:.1%}}<extra></extra>",
-            )
-            figure.add_trace(line, row=row, col=1)
-        label = {"text": f"{plain(site)}: balanced accuracy"}
-        figure.update_yaxes(title=label, tickformat=".0%", row=row, col=1)
-    figure.update_yaxes(range=[0, 1.02])
+    figure = site_panels(
+        table, HELD_OUT, y_title="balanced accuracy", y_range=(0, 1.02), says="%{y:.1%}",
+        tickformat=".0%",
+    )  # fmt: skip
     chance = 1 / len(class_names(result))
     figure.add_hline(y=chance, line={"width": 1, "dash": "dot", "color": GREY})
-    figure.update_xaxes(**layer_axis(sorted(set(table["layer"]))))
-    for row in range(1, len(sites)):
-        figure.update_xaxes(title=None, row=row, col=1)
     by = result.validation.get("held_out_by", "part of the examples")
     caption = (
         f"Mean over classes of the share of a class that is named rightly, on examples (whole "
         f"{by}s) that had no part in it. Dotted: chance, {percent(chance)}. A unit names the class "
-        "whose training mean is nearest. A probe far above: many units tell the classes apart."
+        "whose training mean is nearest. The layer probe is multinomial, on all "
+        "units: far above, many units tell the classes apart."
     )
     nested = result.validation.get("nested_classes")
     title = "Held-out balanced accuracy of single units and of whole layers"
@@ -93,7 +73,9 @@ def class_accuracy_by_layer(result: SweepData) -> go.Figure:
             f"Units that training folds choose name {percent(nested['unit'])} rightly on the fold "
             f"left out; a probe on the layer that they choose {percent(nested['probe'])}"
         )
-    return frame(figure, title, caption, height=height)
+    height = panels_height(table)
+    framed = frame(figure, title, caption, height=height)
+    return label_ends(framed, height=height, panels=table["site"].nunique())
 
 
 def confusion(result: SweepData) -> go.Figure:

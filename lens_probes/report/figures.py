@@ -2,97 +2,120 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
+from lens_probes.drawing.direct_labels import label_ends
 from lens_probes.drawing.frame import frame, layer_axis, plain
 from lens_probes.drawing.numbers import fixed, percent, whole
-from lens_probes.drawing.palette import line_style
+from lens_probes.drawing.palette import BLUE, GREY, line_style
 from lens_probes.report.methods import METHODS
+from lens_probes.report.site_panels import panels_height, site_panels
 from lens_probes.result.result import SweepData
 
 UNTRAINED = "untrained_share_significant"
 HELD_OUT = "mean_accuracy_significant_positive_heldout"
 SHARE = "share_significant"
 ACCURACY = "mean_accuracy_significant_positive"
-PROFILE_HEIGHT = 300
+ACCURACIES = {
+    ACCURACY: ("in sample", GREY, "circle-open", "solid"),
+    HELD_OUT: ("held out", BLUE, "circle", "solid"),
+}
+PROFILE = 170
 Z95 = 1.959963984540054
-MOST_BARS = 2
+MOST_BARS, MOST_LINES = 2, 4
 
 
-def share_by_layer(result: SweepData) -> go.Figure:
+def share_by_layer(result: SweepData, *, sites: Sequence[str] | None = None) -> go.Figure:
     """Share of tested units that are significant, by layer, one line a site.
 
-    A layer in which nothing could be tested is a gap, not a zero.
+    `sites` are those to draw, in their order; None: all, at most `MOST_LINES` a panel. The grey
+    area is the largest share of a site with untrained weights. A layer in which nothing could be
+    tested is a gap, not a zero.
     """
-    table = result.layers
-    figure = _profile(
-        table,
-        SHARE,
-        bars=_share_intervals(table),
-        hover=("n_significant", "n_tested", "n_units"),
-        says="%{y:.1%} significant: %{customdata[0]:,} of %{customdata[1]:,} tested "
-        "(%{customdata[2]:,} units)",
-    )
-    figure.update_yaxes(
-        title={"text": "significant units (% of tested)"}, tickformat=".0%", rangemode="tozero"
-    )
+    table, every = result.layers, list(dict.fromkeys(result.layers["site"]))
+    drawn = list(sites or every)
+    groups = [drawn[i : i + MOST_LINES] for i in range(0, len(drawn), MOST_LINES)]
+    height = 50 + PROFILE * len(groups)
+    bars = _share_intervals(table) if len(drawn) <= MOST_BARS else None
+    figure = make_subplots(rows=len(groups), cols=1, shared_xaxes=True, vertical_spacing=0.1)
+    untrained = UNTRAINED in table and bool(table[UNTRAINED].notna().any())
+    for row, group in enumerate(groups, start=1):
+        for site in group:
+            line = _share_line(table[table["site"] == site], every.index(site), bars)
+            figure.add_trace(line, row=row, col=1)
+        if untrained:
+            figure.add_trace(_untrained_area(table), row=row, col=1)
+    shown = table[table["site"].isin(drawn)]
+    top = np.nanmax([*shown[SHARE], *(shown[UNTRAINED] if untrained else ()), 0.001])
+    top = max(top, np.nanmax(bars[1][shown.index])) if bars is not None else 1.06 * top
+    figure.update_yaxes(range=[0, min(float(top), 1.02)], tickformat=".2~%")
+    figure.update_yaxes(title={"text": "significant units"}, row=1, col=1)
+    figure.update_xaxes(**layer_axis(sorted(set(table["layer"]))))
+    for row in range(1, len(groups)):
+        figure.update_xaxes(title=None, row=row, col=1)
+    caption = _share_caption(result, untrained, bars is not None, len(every) - len(drawn))
+    framed = frame(figure, _share_title(table), caption, height=height)
+    return label_ends(framed, height=height, panels=len(groups))
+
+
+def _share_caption(result: SweepData, untrained: bool, bars: bool, left_out: int) -> str:
     decision = result.provenance["decision"]
-    method = METHODS.get(decision["method"], decision["method"])
-    untrained = ""
-    if UNTRAINED in table and table[UNTRAINED].notna().any():
-        _dotted(figure, table, UNTRAINED, "untrained weights: %{y:.1%} significant")
-        untrained = " Dotted: the same model with random weights."
-    caption = (
-        f"Significant: {decision['p_column']}, {method}, at {decision['alpha']:g}, at the level of "
-        f"{decision.get('level', 'token')}s.{untrained} Bars: 95 % Wilson interval, as if units "
-        "were independent of each other, which they are not: the least there can be. "
+    said = [
+        f"Significant: {decision['p_column']}, "
+        f"{METHODS.get(decision['method'], decision['method'])}, at {decision['alpha']:g}, at the "
+        f"level of {decision.get('level', 'token')}s."
+    ]
+    if untrained:
+        said.append("Grey: the same model with random weights, the site with most in each layer.")
+    if bars:
+        said.append(
+            "Bars: 95 % Wilson interval, as if units were independent of each other, which they "
+            "are not: the least there can be."
+        )
+    said.append(
         "The share grows with the number of examples, so compare it between layers of one sweep, "
         "not between sweeps of different n."
     )
-    return frame(figure, _share_title(table), caption, height=PROFILE_HEIGHT)
+    if left_out:
+        said.append(f"The other {left_out} sites are under Layers.")
+    return " ".join(said)
 
 
 def accuracy_by_layer(result: SweepData) -> go.Figure:
-    """Mean in-sample accuracy of significant units that are higher for class 1, by layer and site.
+    """Mean accuracy of significant units that are higher for class 1, by layer, a panel a site.
 
-    A layer without such a unit is a gap.
+    Held-out beside in-sample; a layer without such a unit is a gap.
     """
     table = result.layers
     examples = result.provenance["examples"]
     class1 = examples["class_names"][1]
-    few = table["site"].nunique() <= MOST_BARS
-    figure = _profile(
-        table,
-        ACCURACY,
-        bars=_accuracy_spread(result) if few else None,
-        hover=("n_significant_positive",),
-        says=f"mean accuracy %{{y:.1%}} of %{{customdata[0]:,}} units higher for {plain(class1)}",
-    )
-    figure.update_yaxes(title={"text": "mean accuracy (% of examples)"}, tickformat=".0%")
-    figure.add_hline(
-        y=0.5,
-        line={"width": 1, "dash": "dot", "color": "#8A8F98"},
-        annotation={"text": "0.5: a coin", "font": {"size": 11}, "yshift": -1},
-        annotation_position="bottom right",
-    )
+    known = table[[c for c in ACCURACIES if c in table]].to_numpy(float)
+    known = known[np.isfinite(known)]
+    ends = min([0.48, *(known - 0.03)]), max([0.6, *(known + 0.03)])
+    figure = site_panels(
+        table, ACCURACIES, y_title="mean accuracy", y_range=ends, tickformat=".0%",
+        counts="n_significant_positive",
+        says=f"mean accuracy %{{y:.1%}} of %{{customdata:,}} units higher for {plain(class1)}",
+    )  # fmt: skip
+    figure.add_hline(y=0.5, line={"width": 1, "dash": "dot", "color": GREY})
     n0, n1 = examples["n_per_class"]
-    held_out = ""
-    if HELD_OUT in table and table[HELD_OUT].notna().any():
-        _dotted(figure, table, HELD_OUT, "held-out: mean accuracy %{y:.1%}")
-        held_out = " Dotted: chosen without some examples and scored on those."
+    held_out = HELD_OUT in table and bool(table[HELD_OUT].notna().any())
     caption = (
-        "Accuracy of the fitted logistic regression on the examples it was fitted to, for units "
-        f"chosen on the same examples: higher than on new ones.{held_out} "
-        f"{'Bars: the middle half of those units. ' * few}"
-        f"Always naming the larger class scores {percent(max(n0, n1) / (n0 + n1))}. "
-        f"Gap: no significant unit that is higher for {class1}."
+        "In sample: accuracy of the fitted logistic regression on the examples it was fitted to, "
+        "for units chosen on the same examples: higher than on new ones. "
+        f"{'Held out: chosen without some examples and scored on those. ' * held_out}"
+        f"Dotted: a coin. Always naming the larger class scores {percent(max(n0, n1) / (n0 + n1))}."
+        f" Gap: no significant unit that is higher for {class1}."
     )
-    return frame(figure, _accuracy_title(table, class1), caption, height=PROFILE_HEIGHT)
+    height = panels_height(table)
+    framed = frame(figure, _accuracy_title(table, class1), caption, height=height)
+    return label_ends(framed, height=height, panels=table["site"].nunique())
 
 
 def best_auc_map(result: SweepData) -> go.Figure:
@@ -147,38 +170,45 @@ def best_map(
     return frame(figure, title, caption, height=80 + 34 * len(sites))
 
 
-def _profile(
-    table: pd.DataFrame,
-    column: str,
-    *,
-    hover: tuple[str, ...],
-    says: str,
-    bars: tuple[pd.Series, pd.Series] | None,
-) -> go.Figure:
-    """One line a site; `bars` are the lower and upper ends, row by row of the table."""
-    figure = go.Figure()
-    for index, (site, rows) in enumerate(table.groupby("site", sort=False)):
-        ordered = rows.sort_values("layer")
-        colour, symbol, dash = line_style(index)
-        figure.add_trace(
-            go.Scatter(
-                x=ordered["layer"].to_numpy(),
-                y=ordered[column].to_numpy(float),
-                customdata=ordered[list(hover)].to_numpy(),
-                error_y=None if bars is None else _bars(ordered[column], *bars),
-                name=plain(site),
-                legendgroup=plain(site),
-                mode="lines+markers",
-                connectgaps=False,
-                cliponaxis=False,
-                line={"color": colour, "dash": dash, "width": 2},
-                marker={"symbol": symbol, "size": 8},
-                hovertemplate=f"layer %{{x}}, {plain(site)}<br>{says}<extra></extra>",
-            )
-        )
-    figure.update_layout(showlegend=True)
-    figure.update_xaxes(**layer_axis(sorted(set(table["layer"]))))
-    return figure
+def _share_line(
+    rows: pd.DataFrame, index: int, bars: tuple[pd.Series, pd.Series] | None
+) -> go.Scatter:
+    """The line of one site; `bars` are the lower and upper ends, row by row of the table."""
+    rows = rows.sort_values("layer")
+    colour, symbol, dash = line_style(index)
+    site = plain(rows["site"].iloc[0])
+    return go.Scatter(
+        x=rows["layer"].to_numpy(),
+        y=rows[SHARE].to_numpy(float),
+        customdata=rows[["n_significant", "n_tested", "n_units"]].to_numpy(),
+        error_y=None if bars is None else _bars(rows[SHARE], *bars),
+        name=site,
+        showlegend=False,
+        mode="lines+markers",
+        connectgaps=False,
+        cliponaxis=False,
+        line={"color": colour, "dash": dash, "width": 2},
+        marker={"symbol": symbol, "size": 8},
+        hovertemplate=f"layer %{{x}}, {site}<br>%{{y:.1%}} significant: %{{customdata[0]:,}} of "
+        "%{customdata[1]:,} tested (%{customdata[2]:,} units)<extra></extra>",
+    )
+
+
+def _untrained_area(table: pd.DataFrame) -> go.Scatter:
+    most = table.groupby("layer")[UNTRAINED].max()
+    return go.Scatter(
+        x=most.index.to_numpy(),
+        y=most.to_numpy(float),
+        name="untrained",
+        showlegend=False,
+        mode="lines",
+        marker={"symbol": "square"},
+        line={"color": GREY, "width": 1},
+        fill="tozeroy",
+        fillcolor="rgba(138,143,152,0.3)",
+        hovertemplate="layer %{x}, untrained weights<br>at most %{y:.1%} of a site's units "
+        "significant<extra></extra>",
+    )
 
 
 def _bars(line: pd.Series, low: pd.Series, high: pd.Series) -> dict[str, Any]:
@@ -199,36 +229,6 @@ def _share_intervals(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     with np.errstate(invalid="ignore"):
         half = Z95 / (n + Z95**2) * np.sqrt(found * (n - found) / n + Z95**2 / 4)
     return pd.Series(centre - half, table.index), pd.Series(centre + half, table.index)
-
-
-def _accuracy_spread(result: SweepData) -> tuple[pd.Series, pd.Series]:
-    units = result.units
-    chosen = units[units["significant"] & (units["direction"] > 0)]
-    places = pd.MultiIndex.from_frame(result.layers[["layer", "site"]])
-    grouped = chosen.groupby(["layer", "site"])["accuracy"]
-    low, high = (grouped.quantile(q).reindex(places).to_numpy() for q in (0.25, 0.75))
-    return pd.Series(low, result.layers.index), pd.Series(high, result.layers.index)
-
-
-def _dotted(figure: go.Figure, table: pd.DataFrame, column: str, says: str) -> None:
-    """The comparison that belongs to each line, in its colour, dotted and with open markers."""
-    for line in tuple(figure.data):
-        rows = table[table["site"].map(plain) == line.name].sort_values("layer")
-        figure.add_trace(
-            go.Scatter(
-                x=rows["layer"].to_numpy(),
-                y=rows[column].to_numpy(float),
-                name=line.name,
-                legendgroup=line.name,
-                showlegend=False,
-                mode="lines+markers",
-                connectgaps=False,
-                cliponaxis=False,
-                line={"color": line.line.color, "dash": "dot", "width": 1.5},
-                marker={"symbol": f"{line.marker.symbol}-open", "size": 7},
-                hovertemplate=f"layer %{{x}}, {line.name}<br>{says}<extra></extra>",
-            )
-        )
 
 
 def _share_title(table: pd.DataFrame) -> str:

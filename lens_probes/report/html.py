@@ -44,8 +44,10 @@ from lens_probes.report.screen_map import (
 )
 from lens_probes.report.set_figures import set_figure, set_table
 from lens_probes.report.since import saved_card, saved_replication, verdict_line, with_findings
+from lens_probes.report.telling import telling_windows
 from lens_probes.report.unit_browser import unit_browser
 from lens_probes.report.unit_card import UnitCard, marked, unit_card
+from lens_probes.report.words.headline import Headline
 from lens_probes.report.words.summary import answer
 from lens_probes.result.result import SweepData
 from lens_probes.storage.integrity import write_page
@@ -99,9 +101,12 @@ def report_html(
         screen is not None or causal is not None or any(card.details.causal for card, _ in cards)
     )
     browser = unit_browser(result, cards=frozenset(card.name for card, _ in cards))
+    telling = telling_windows(result)
     counts = examples.get("counts") or {"examples given": sum(examples["n_per_class"])}
     return environment.get_template("report.html.j2").render(
-        question=methods.question(result),
+        headline=Headline.of(result),
+        profile=Chart.of("share", figures.share_by_layer(result, sites=_main_sites(result))),
+        telling=Markup(heatmap_html(telling, best_scale(telling), brief=True)) if telling else None,
         answer=(
             *answer(result),
             *(() if causal is None else (verdict_line(causal),)),
@@ -173,22 +178,31 @@ def report_html(
     )
 
 
+def _main_sites(result: SweepData) -> list[str]:
+    """The sites with most significant units, as many as one panel holds, in their order."""
+    counts = result.layers.groupby("site", sort=False)["n_significant"].sum()
+    most = counts.sort_values(ascending=False, kind="stable").index[: figures.MOST_LINES]
+    return [site for site in counts.index if site in most]
+
+
 def _layer_charts(result: SweepData) -> list[Chart]:
-    """Two that stand side by side, then those that need the whole width."""
-    share = Chart.of("share", figures.share_by_layer(result))
+    """The profile of all sites where the first screen has not all, and what else goes by layer."""
+    share = []
+    if result.layers["site"].nunique() > figures.MOST_LINES:
+        share = [Chart.of("share-all", figures.share_by_layer(result))]
     if several_classes(result):
-        charts = [share, Chart.of("best-eta", class_figures.best_eta_map(result))]
+        charts = [*share, Chart.of("best-eta", class_figures.best_eta_map(result))]
         if result.validation.get("nested_classes"):
             charts.append(Chart.of("confusion", class_figures.confusion(result)))
         return charts
     if value_name(result) is None:
         return [
-            share,
+            *share,
             Chart.of("accuracy", figures.accuracy_by_layer(result)),
             Chart.of("best-auc", figures.best_auc_map(result)),
         ]
     return [
-        share,
+        *share,
         Chart.of("values", value_figures.value_histogram(result)),
         Chart.of("correlation", correlation_figures.correlation_by_layer(result)),
         Chart.of("correlation-map", correlation_figures.correlation_map(result)),

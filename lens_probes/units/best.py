@@ -10,7 +10,7 @@ from lens_probes.drawing.painting import Painting
 from lens_probes.examples.checks import NO_TOKEN
 from lens_probes.examples.examples import Examples
 from lens_probes.model.load import LensModel
-from lens_probes.units.decision import rank_column
+from lens_probes.units.decision import own_class, rank_column
 from lens_probes.units.paint import paint
 
 EVIDENCE_PER_SITE = 2
@@ -28,8 +28,14 @@ def evidence_of(activations: Activations, units: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def paint_best(model: LensModel, examples: Examples, units: pd.DataFrame) -> tuple[Painting, ...]:
-    """Windows spread over each class, under the unit with the strongest evidence."""
+def paint_best(
+    model: LensModel, examples: Examples, units: pd.DataFrame, evidence: pd.DataFrame
+) -> tuple[Painting, ...]:
+    """Windows of each class under the unit with the strongest evidence.
+
+    The most telling one of a class, highest in the unit's own and lowest in another, then windows
+    that are spread over the text. `evidence` has the unit's activations.
+    """
     rank = rank_column(units)
     ranked = units.dropna(subset=rank)
     if ranked.empty or model.tokenizer is None:
@@ -37,10 +43,12 @@ def paint_best(model: LensModel, examples: Examples, units: pd.DataFrame) -> tup
     best = ranked.iloc[int(ranked[rank].argmin())]
     rows: list[int] = []
     n_ctx = int(model.cfg.n_ctx)
+    x = evidence[best["name"]].to_numpy(float)
     for label in range(len(examples.class_names)):
         of_class = np.flatnonzero(examples.label == label)
-        spread = np.linspace(0, len(of_class) - 1, min(PAINTED_PER_CLASS, len(of_class)))
-        rows += of_class[np.unique(spread.astype(int))].tolist()
+        most = x[of_class].argmax() if label == own_class(best) else x[of_class].argmin()
+        spread = np.linspace(0, len(of_class) - 1, min(PAINTED_PER_CLASS - 1, len(of_class) - 1))
+        rows += of_class[list(dict.fromkeys([int(most), *spread.astype(int).tolist()]))].tolist()
     return paint(
         model,
         [examples.tokens[row][examples.tokens[row] != NO_TOKEN][:n_ctx] for row in rows],

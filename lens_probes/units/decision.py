@@ -219,6 +219,11 @@ def token_column(units: pd.DataFrame) -> str:
     return "log10_score_p" if "log10_score_p" in units else "log10_r_p"
 
 
+def own_class(unit: pd.Series) -> int:
+    """The class that a row of the units table is higher, or of several classes highest, for."""
+    return int(unit["highest"]) if "highest" in unit else int(unit["direction"] > 0)
+
+
 def rank_column(units: pd.DataFrame) -> str:
     """Column by which units are ranked: by the test over groups if it decides, else of tokens."""
     return "rank" if "rank" in units else token_column(units)

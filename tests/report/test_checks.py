@@ -1,6 +1,9 @@
 """What the rigorous preset adds: shown where it is, left out where it is not."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 from html_page import Page
 from synthetic_result import CLASSES, with_checks
@@ -64,7 +67,7 @@ def test_notes_are_sentences(checked, result):
 
 def test_held_out_figure_is_the_layers_table(checked):
     figure = unit_or_layer(checked)
-    lines = [trace for trace in figure.data if trace.name == "unit chosen in training"]
+    lines = [trace for trace in figure.data if trace.name == "chosen unit"]
     assert len(lines) == 2
     for line, site in zip(lines, ("mlp_pre", "q"), strict=True):
         rows = checked.layers[checked.layers["site"] == site]
@@ -78,19 +81,35 @@ def test_held_out_figure_is_the_layers_table(checked):
     )
 
 
-def test_untrained_and_held_out_lines_are_dotted_in_the_colour_of_their_site(checked):
-    for draw, column in (
-        (share_by_layer, "untrained_share_significant"),
-        (accuracy_by_layer, "mean_accuracy_significant_positive_heldout"),
-    ):
-        solid, dotted = draw(checked).data[:2], draw(checked).data[2:]
-        assert [line.line.color for line in solid] == [line.line.color for line in dotted]
-        for line in dotted:
-            rows = checked.layers[checked.layers["site"] == line.name]
-            np.testing.assert_array_equal(line.y, rows[column])
-            assert line.line.dash == "dot"
-            assert line.showlegend is False
-        assert "Dotted: " in draw(checked).layout.meta["caption"]
+def test_untrained_weights_are_the_largest_share_of_a_site_in_grey(checked):
+    layers = checked.layers.assign(untrained_share_significant=np.arange(len(checked.layers)) / 100)
+    figure = share_by_layer(replace(checked, layers=layers))
+    *lines, area = figure.data
+    assert [line.name for line in lines] == ["mlp_pre", "q"]
+    most = layers.groupby("layer")["untrained_share_significant"].max()
+    np.testing.assert_array_equal(area.x, most.index)
+    np.testing.assert_array_equal(area.y, most)
+    assert area.name == "untrained"
+    assert "Grey: the same model with random weights" in figure.layout.meta["caption"]
+
+
+def test_accuracies_held_out_and_in_sample_have_a_panel_a_site(checked):
+    figure = accuracy_by_layer(checked)
+    table = checked.layers
+    for number, site in enumerate(dict.fromkeys(table["site"]), start=1):
+        axis = "y" if number == 1 else f"y{number}"
+        lines = {line.name: line for line in figure.data if line.yaxis == axis}
+        rows = table[table["site"] == site]
+        assert set(lines) == {"in sample", "held out"}
+        np.testing.assert_array_equal(
+            lines["held out"].y, rows["mean_accuracy_significant_positive_heldout"]
+        )
+        np.testing.assert_array_equal(
+            lines["in sample"].y, rows["mean_accuracy_significant_positive"]
+        )
+        np.testing.assert_array_equal(lines["in sample"].customdata, rows["n_significant_positive"])
+        assert figure.layout[f"yaxis{axis[1:]}"].title.text == site
+    assert "Held out: " in figure.layout.meta["caption"]
 
 
 def test_accuracy_title_prefers_held_out_numbers(checked):
@@ -98,10 +117,25 @@ def test_accuracy_title_prefers_held_out_numbers(checked):
     assert title.endswith("most accurate in layer 0 of mlp_pre: 61.0% on average (held-out)")
 
 
-def test_without_them_nothing_is_dotted(result):
+def test_without_them_nothing_is_drawn_of_them(result):
     for draw in (share_by_layer, accuracy_by_layer):
         assert len(draw(result).data) == 2
-        assert "Dotted" not in draw(result).layout.meta["caption"]
+    assert "Grey" not in share_by_layer(result).layout.meta["caption"]
+    assert "Held out" not in accuracy_by_layer(result).layout.meta["caption"]
+
+
+def test_a_panel_has_at_most_four_sites_and_the_rest_is_said(checked):
+    sites = ("mlp_pre", "q", "k", "v", "z")
+    rows = checked.layers[checked.layers["site"] == "q"]
+    many = replace(checked, layers=pd.concat([rows.assign(site=site) for site in sites]))
+    figure = share_by_layer(many)
+    counts = {axis: [t.name for t in figure.data if t.yaxis == axis] for axis in ("y", "y2")}
+    assert counts["y"] == ["mlp_pre", "q", "k", "v", "untrained"]
+    assert counts["y2"] == ["z", "untrained"]
+    first = share_by_layer(many, sites=sites[1:])
+    assert "The other 1 sites are under Layers." in first.layout.meta["caption"]
+    colours = {line.name: line.line.color for line in figure.data}
+    assert all(line.line.color == colours[line.name] for line in first.data)
 
 
 def test_word_level_p_is_drawn_where_a_permutation_decides(checked):

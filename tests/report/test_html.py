@@ -16,6 +16,7 @@ from lens_probes.errors import InputError
 from lens_probes.report import write_report
 from lens_probes.report.figures import share_by_layer
 from lens_probes.report.html import report_html
+from lens_probes.report.words.headline import Headline
 from lens_probes.report.words.summary import answer
 
 
@@ -32,11 +33,11 @@ def inside(element, ancestor):
     return element is not None
 
 
-def test_title_is_the_question_and_sections_are_there(page):
+def test_title_is_the_question_and_sections_are_there(page, result):
     assert page.all("title")[0].text == "Which units are tuned to negation?"
     assert [h.text for h in page.all("h1")] == ["Which units are tuned to negation?"]
     assert [h.text for h in page.all("h2")] == [
-        "Answer",
+        Headline.of(result).verdict,
         "How it was measured",
         "Layers",
         "Units",

@@ -10,7 +10,6 @@ from synthetic_result import CLASSES, PLANTED, SCRIPT, SEPARATED
 
 from lens_probes.errors import InputError
 from lens_probes.report import (
-    accuracy_by_layer,
     effect_and_precision,
     layer_unit_map,
     logistic_fit,
@@ -183,12 +182,3 @@ def test_intervals_of_shares_are_wilsons(result):
                 high = line.y[place] + line.error_y.array[place]
                 low = line.y[place] - line.error_y.arrayminus[place]
                 assert (low, high) == pytest.approx((ci.low, ci.high), abs=1e-9)
-
-
-def test_bars_of_accuracy_are_the_middle_half(result):
-    (line, _) = accuracy_by_layer(result).data
-    units = result.units
-    chosen = units[(units["layer"] == 2) & (units["site"] == "q") & units["significant"]]
-    line = accuracy_by_layer(result).data[1]
-    top = line.y[1] + line.error_y.array[1]
-    assert top == pytest.approx(max(chosen["accuracy"].quantile(0.75), line.y[1]))

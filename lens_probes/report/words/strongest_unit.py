@@ -9,17 +9,33 @@ import pandas as pd
 
 from lens_probes.report.ranking import class_names
 from lens_probes.result.result import SweepData
+from lens_probes.units.decision import own_class
+
+NONE = "No unit could be tested: all are constant."
+
+
+def strongest_unit(result: SweepData) -> str:
+    """Which unit is the strongest, and for what: the first sentence about it."""
+    top = result.top(1)
+    if top.empty:
+        return NONE
+    best = top.iloc[0]
+    if "r" in result.units:
+        name = result.provenance["examples"]["value_name"]
+        said = f"Strongest unit: {best['name']}, r = {best['r']:+.3f} with {name}"
+        if np.isfinite(best["partial_r"]):
+            said += f", {best['partial_r']:+.3f} given the covariates"
+        return f"{said}."
+    how = "highest" if "highest" in best else "higher"
+    return f"Strongest unit: {best['name']}, {how} for {class_names(result)[own_class(best)]}."
 
 
 def best_unit(result: SweepData) -> str:
     """The strongest unit of two classes, and what units and layers are worth held out."""
-    top = result.top(1)
+    said, top = strongest_unit(result), result.top(1)
     if top.empty:
-        return "No unit could be tested: all are constant."
+        return said
     best = top.iloc[0]
-    class0, class1 = result.provenance["examples"]["class_names"]
-    higher = class1 if best["direction"] > 0 else class0
-    said = f"Strongest unit: {best['name']}, higher for {higher}."
     if np.isfinite(best.get("g_group_shrunk", np.nan)):
         g, low, high = (best[f"g_group_shrunk{end}"] for end in ("", "_low", "_high"))
         said += (
@@ -39,14 +55,13 @@ def best_unit(result: SweepData) -> str:
 
 def best_of_classes(result: SweepData) -> str:
     """The strongest unit of several classes, and what units and layers are worth held out."""
-    top = result.top(1)
+    said, top = strongest_unit(result), result.top(1)
     if top.empty:
-        return "No unit could be tested: all are constant."
-    best, names = top.iloc[0], class_names(result)
-    k = int(best["highest"])
-    said = (
-        f"Strongest unit: {best['name']}, highest for {names[k]}: in sample its eta squared is "
-        f"{best['eta_squared']:.2f}, its AUC against the rest {best[f'auc{k}']:.3f}."
+        return said
+    best = top.iloc[0]
+    said += (
+        f" In sample its eta squared is {best['eta_squared']:.2f}, its AUC against the rest "
+        f"{best[f'auc{own_class(best)}']:.3f}."
     )
     nested = result.validation.get("nested_classes")
     if not nested:
@@ -77,16 +92,8 @@ def _estimate(found: Mapping[str, float | None]) -> str:
 
 def best_correlation(result: SweepData) -> str:
     """The unit of largest correlation, and what one chosen in training folds is worth."""
-    top = result.top(1)
-    if top.empty:
-        return "No unit could be tested: all are constant."
-    best = top.iloc[0]
-    name = result.provenance["examples"]["value_name"]
-    said = f"Strongest unit: {best['name']}, r = {best['r']:+.3f} with {name}"
-    if np.isfinite(best["partial_r"]):
-        said += f", {best['partial_r']:+.3f} given the covariates"
-    said += "."
-    if (nested := result.validation.get("nested_best_r")) is not None:
+    said = strongest_unit(result)
+    if said != NONE and (nested := result.validation.get("nested_best_r")) is not None:
         said += (
             f" Whichever unit training folds choose has r = {nested:+.3f} on held-out "
             f"{_held_out_by(result)}."

@@ -5,13 +5,13 @@ A sentence has at most two numbers, or one with its interval; the rest is in the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from lens_probes.checks.level import LIKE_ALPHA
 from lens_probes.report.ranking import class_names, listed, several_classes
+from lens_probes.report.words.caution import against, whole_caution
 from lens_probes.report.words.strongest_unit import (
     best_correlation,
     best_of_classes,
@@ -19,7 +19,6 @@ from lens_probes.report.words.strongest_unit import (
 )
 from lens_probes.report.words.word_identity import conditions, verdict
 from lens_probes.result.result import SweepData
-from lens_probes.units.decision import VARIES
 
 
 def answer(result: SweepData) -> tuple[str, ...]:
@@ -38,7 +37,7 @@ def answer(result: SweepData) -> tuple[str, ...]:
         across(result),
         conditions(result),
         verdict(result),
-        _caution(result),
+        whole_caution(result),
     )
     return tuple(line for line in lines if line)
 
@@ -69,10 +68,10 @@ def _independent(result: SweepData) -> str:
     examples, decision = result.provenance["examples"], result.provenance["decision"]
     if not any(examples["n_groups_per_class"]):
         return ""
-    groups = _against(examples["n_groups_per_class"])
+    groups = against(examples["n_groups_per_class"])
     said = f"Independent groups of words: {groups}."
     if decision["level"] != "token":
-        tested = _against(decision["n_words_tested"])
+        tested = against(decision["n_words_tested"])
         said += f" Tested: {tested}." if tested != groups else ""
     if aside := examples["set_aside"]:
         n = len(aside)
@@ -83,20 +82,10 @@ def _independent(result: SweepData) -> str:
     return said
 
 
-def _against(counts: Sequence[int]) -> str:
-    """Counts of class 1 v class 0, as classes are named; one number for one count."""
-    return " v ".join(f"{n:,}" for n in reversed(counts))
-
-
 def _significant(result: SweepData) -> str:
     """How many units pass, where most of them are, by which test, beside what else would pass."""
     decision, units, layers = result.provenance["decision"], result.units, result.layers
-    n, n_tested = int(units["significant"].sum()), int(layers["n_tested"].sum())
-    said = f"{n:,} of {n_tested:,} tested units {'is' if n == 1 else 'are'} significant"
-    if n:
-        best = layers.iloc[int(layers["n_significant"].argmax())]
-        said += f", most in layer {best['layer']} of {best['site']}"
-    said += f". Test: {_test(decision)}, alpha {decision['alpha']:g}."
+    said = f"{how_many(result)} Test: {_test(decision)}, alpha {decision['alpha']:g}."
     if decision["level"] != "token":
         tokens = int(units["significant_token_level"].sum())
         said += f" Counting tokens it would be {_units(tokens)}."
@@ -107,6 +96,17 @@ def _significant(result: SweepData) -> str:
         given = int((units["adjusted_p"] <= decision["alpha"]).sum())
         said += f" Given the confounds: {_units(given)}."
     return said
+
+
+def how_many(result: SweepData) -> str:
+    """How many of the tested units are significant, and where most of them are: one sentence."""
+    units, layers = result.units, result.layers
+    n, n_tested = int(units["significant"].sum()), int(layers["n_tested"].sum())
+    said = f"{n:,} of {n_tested:,} tested units {'is' if n == 1 else 'are'} significant"
+    if n:
+        best = layers.iloc[int(layers["n_significant"].argmax())]
+        said += f", most in layer {best['layer']} of {best['site']}"
+    return f"{said}."
 
 
 def _how_many_are_tuned(result: SweepData) -> str:
@@ -169,67 +169,6 @@ def _correlations(result: SweepData) -> str:
 
 def _place(row: pd.Series) -> str:
     return f"layer {row['layer']} of {row['site']}"
-
-
-def _caution(result: SweepData) -> str:
-    examples, decision = result.provenance["examples"], result.provenance["decision"]
-    groups = examples["n_groups_per_class"]
-    if not all(groups):
-        return (
-            "Caution: no word types were given: tokens count as independent, and word identity "
-            "alone can produce these shares."
-        )
-    if decision["level"] == "word":
-        return _crossed(result)
-    if decision["level"] == "pair":
-        return (
-            f"Caution: each of {decision['n_words_tested'][0]} groups is its own control "
-            f"({decision['n_pairs']} pairs): word identity cannot make these differences, position "
-            "can. A unit that differs need not be used."
-        )
-    if decision["p_column"] == "paired_p":
-        return (
-            f"Caution: p-values count {sum(examples['n_per_class']) // 2} pairs; who is paired "
-            "with whom matters (paired_t_low, paired_t_high)."
-        )
-    if decision["why"] == VARIES:
-        return (
-            "Caution: p-values count tokens, not the groups of words, since the value varies "
-            "inside them: tokens of one word or passage are not independent."
-        )
-    why = ", which cannot decide (the report says why)" if decision["why"] else ""
-    return (
-        f"Caution: p-values count tokens, not the {_against(groups)} groups of words{why}: few "
-        "words are no evidence about a category."
-    )
-
-
-def _crossed(result: SweepData) -> str:
-    """What else tells the classes apart, and what the test does in this design."""
-    decision = result.provenance["decision"]
-    said = []
-    confounds = {
-        name: max(values["auc"], 1 - values["auc"])
-        for name, values in result.validation.get("confounds", {}).items()
-    }
-    worst = [name for name in sorted(confounds, key=lambda n: -confounds[n])[:2]]
-    if worst and confounds[worst[0]] >= 0.6:
-        named = " and ".join(
-            f"{name.removeprefix('n_').replace('_', ' ')} (AUC {confounds[name]:.2f})"
-            for name in worst
-        )
-        sides = "high and low values" if "r" in result.units else "the classes"
-        said.append(f"{sides} also differ in {named}")
-    level = decision.get("level_at_this_design")
-    if level is not None and level[1] > LIKE_ALPHA * decision["alpha"] + 1e-9:
-        several = decision["n_families"] > 1 and decision["method"] != "hierarchical"
-        what = "families of units" if several else "sweeps"
-        said.append(
-            f"in this design the test errs in {level[0]:.0%} to {level[1]:.0%} of {what} "
-            "(simulated)"
-        )
-    said.append("a unit that differs need not be used")
-    return f"Caution: {said[0]}." + "".join(f" {part[:1].upper()}{part[1:]}." for part in said[1:])
 
 
 def _test(decision: Mapping[str, Any]) -> str:

@@ -10,13 +10,20 @@ from lens_probes import stats
 from lens_probes.checks.level import SHARED_BY, least_p, more_than_identity
 from lens_probes.result.result import SweepData
 
+MORE = "more than word identity"
 POWER = 0.8
 # No unit is expected to differ by more standard deviations of group means than this.
 LARGE = 5.0
 
 
 def verdict(result: SweepData) -> str:
-    """More than word identity, or not shown? What the tests over groups say; or nothing.
+    """The verdict of `judgement` with its evidence, as sentences; or nothing."""
+    found = judgement(result)
+    return "" if found is None else f"Verdict: {found[0]}. {found[1]}"
+
+
+def judgement(result: SweepData) -> tuple[str, str] | None:
+    """More than word identity, or not shown? What the tests over groups say, and the evidence.
 
     Evidence beyond word identity: some unit passes the max-T test over replication groups and all
     units of the sweep at alpha / 2, or more units lie beyond |z| = 2 than under all but a share
@@ -28,9 +35,9 @@ def verdict(result: SweepData) -> str:
     decision, units = result.provenance["decision"], result.units
     p_beyond = decision.get("p_beyond")
     if decision["level"] != "word" or decision["method"] != "max_t":
-        return ""
+        return None
     if p_beyond is None or not math.isfinite(p_beyond):
-        return ""
+        return None
     half = decision["alpha"] / SHARED_BY
     needed = decision.get("evidence_level")
     needed = half if needed is None else needed
@@ -43,11 +50,11 @@ def verdict(result: SweepData) -> str:
     elif needed > 0:
         evidence += f"In this design each counts at {needed:.2g} only (simulated)."
     if more_than_identity(unit_p, p_beyond, needed):
-        return f"Verdict: more than word identity. {evidence}"
+        return MORE, evidence
     if needed == 0 and min(unit_p, p_beyond) <= half:
         return (
-            f"Verdict: undecided. {evidence}In this design sweeps of nothing have such p, too "
-            "(simulated)."
+            "undecided",
+            f"{evidence}In this design sweeps of nothing have such p, too (simulated).",
         )
     n = decision["n_relabellings"] if decision["exact"] else None
     least = least_p(
@@ -55,8 +62,8 @@ def verdict(result: SweepData) -> str:
     )
     if least > (needed or half):
         groups = " v ".join(map(str, reversed(decision["n_words_tested"])))
-        return f"Verdict: undecided, {groups} groups are too few to tell. {evidence}"
-    said = f"Verdict: not shown to be more than word identity. {evidence}"
+        return f"undecided, {groups} groups are too few to tell", evidence
+    said = evidence
     if (result.validation.get("tuned") or {}).get("at_least"):
         said += " The bound on tuned units looks once, at alpha."
     if (seen := smallest_effect(result)) is not None:
@@ -66,7 +73,7 @@ def verdict(result: SweepData) -> str:
             f"of group means would {'not ' if far else ''}have been significant in {POWER:.0%} of "
             "such sweeps."
         )
-    return said
+    return f"not shown to be {MORE}", said
 
 
 def smallest_effect(result: SweepData) -> float | None:
