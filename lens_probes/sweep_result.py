@@ -9,6 +9,7 @@ from lens_probes.result.result import SweepData
 
 if TYPE_CHECKING:
     from lens_probes.ablate.card import CausalCard
+    from lens_probes.report.methods_section import MethodsSection
     from lens_probes.screen.saved import Screen
 
 
@@ -43,6 +44,16 @@ class SweepResult(SweepData):
         from lens_probes.report.notebook import summary_html  # noqa: PLC0415  (a door)
 
         return summary_html(self)
+
+    def methods(self) -> MethodsSection:
+        """What a paper says of this sweep: methods paragraph, disclosure card, BibTeX.
+
+        `print(result.methods())` is Markdown, `.latex()` LaTeX; `.numbers` names the cell that each
+        number is.
+        """
+        from lens_probes.report.methods_section import methods_section  # noqa: PLC0415  (a door)
+
+        return methods_section(self)
 
     def export(self, path: str | Path, **options: Any) -> Path:
         """Write the units for another program: see `lens_probes.report.export.export`."""

@@ -16,6 +16,7 @@ from lens_probes.cli.ablate import ablate
 from lens_probes.cli.heatmap import heatmap
 from lens_probes.cli.maximize import maximize
 from lens_probes.cli.options import parse_layers, strictly
+from lens_probes.cli.paper import paper
 from lens_probes.cli.replicate import replicate
 from lens_probes.cli.reproduce import reproduce
 from lens_probes.cli.residual import residual
@@ -36,6 +37,7 @@ app.command(sweep_app)
 app.command(ablate)
 app.command(heatmap)
 app.command(maximize)
+app.command(paper)
 app.command(replicate)
 app.command(residual)
 app.command(screen)

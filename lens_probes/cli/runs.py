@@ -24,34 +24,40 @@ def report(run: Path, *, out: Path | None = None) -> None:
 def export(
     run: Path,
     *,
-    format: Literal["csv", "latex", "jsonl", "neuronpedia", "parquet"] = "csv",
+    format: Literal["csv", "latex", "markdown", "jsonl", "neuronpedia", "parquet"] = "csv",
+    table: Literal["units", "layers"] = "units",
     out: Path | None = None,
     top: int | None = None,
     model_id: str | None = None,
     source: str | None = None,
 ) -> None:
-    """Write the units of a saved result for another program.
+    """Write the units, or the layers, of a saved result for another program or a paper.
 
     Parameters
     ----------
     run
         Folder of a result.
     format
-        csv and jsonl: every unit and column. latex: the strongest units as a table. neuronpedia:
-        the strongest units as items of a list. parquet: a folder of obs, var and X.
+        csv and jsonl: every unit and column. latex, markdown: the strongest units as a table of a
+        paper. neuronpedia: the strongest units as items of a list. parquet: a folder of obs, var
+        and X.
+    table
+        units, or layers (csv, jsonl, latex, markdown).
     out
         Where to write it. [default: in the folder of the result]
     top
-        Only so many units, the strongest first. [default: all; latex and neuronpedia 20]
+        Only so many units, the strongest first. [default: all; latex, markdown, neuronpedia 20]
     model_id, source
         Neuronpedia's names of the model and of the set of units (gpt2-small, res-jb).
     """
     from lens_probes.report.export import default_place
     from lens_probes.sweep_result import SweepResult
 
-    place = out or default_place(run, format)
+    place = out or default_place(run, format, table)
     result = SweepResult.load(run)
-    print(result.export(place, format=format, top=top, model_id=model_id, source=source))
+    print(
+        result.export(place, format=format, table=table, top=top, model_id=model_id, source=source)
+    )
 
 
 def verify(folder: Path) -> int:

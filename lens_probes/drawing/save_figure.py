@@ -1,4 +1,4 @@
-"""Figures as PNG or SVG files for papers, drawn by any Chromium on this machine, offline."""
+"""Figures as PNG, SVG or PDF files for papers, drawn by any Chromium on this machine, offline."""
 
 from __future__ import annotations
 
@@ -11,19 +11,25 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote
 
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from lens_probes.drawing.chart import embedded
-from lens_probes.errors import InputError, unknown
+from lens_probes.drawing.frame import LEGEND_SPACE
+from lens_probes.errors import InputError, choice, unknown
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 BROWSER_VARIABLE = "LENS_PROBES_BROWSER"
-_FORMATS = {".png": "image/png;base64,", ".svg": "image/svg+xml,"}
+_FORMATS = {".png": "image/png;base64,", ".svg": "image/svg+xml,", ".pdf": ""}
+Paper = Literal["column", "text"]
+# 89 and 183 mm, one and two columns of a journal, at 96 pixels an inch.
+PAPER_WIDTHS = {"column": 336, "text": 692}
 _PAGE = """<!DOCTYPE html><meta charset="utf-8"><div id="figure"></div><pre id="drawn"></pre>
-<script>{plotly}</script><script>
+<style>@page {{ size: {width}px {height}px; margin: 0; }} body {{ margin: 0; }}
+#drawn {{ display: none; }}</style><script>{plotly}</script><script>
 const figure = {figure};
 Plotly.newPlot("figure", figure.data, figure.layout, {{staticPlot: true}})
   .then((drawn) => Plotly.toImage(drawn, {options}))
@@ -38,12 +44,16 @@ def save_figure(
     *,
     width: int = 900,
     scale: float = 2,
+    paper: Paper | None = None,
     browser: str | None = None,
     timeout: float = 120,
 ) -> Path:
-    """Write a figure as `path`, .png or .svg, `width` pixels wide; return the path.
+    """Write a figure as `path`, .png, .svg or .pdf, `width` pixels wide; return the path.
 
-    A PNG has `scale` times as many pixels either way. The height is the figure's own. Chromium
+    A PNG has `scale` times as many pixels either way. The height is the figure's own. `paper` makes
+    it as wide as a column (89 mm) or the text (183 mm) of a paper at 96 pixels an inch, letters of
+    9 to 10 points, without title and caption: those are `figure.layout.meta`, for the paper's own.
+    Chromium
     draws it: `browser`, or $LENS_PROBES_BROWSER, or the first one found; it needs no network. (The
     usual way, kaleido, downloads a browser of its own.)
 
@@ -55,9 +65,13 @@ def save_figure(
     target = Path(path).expanduser()
     if target.suffix not in _FORMATS:
         raise unknown("format of a figure", target.suffix, _FORMATS)
+    if paper is not None:
+        choice("paper", paper, PAPER_WIDTHS)
+        figure, width = bare(figure), PAPER_WIDTHS[paper]
     program = browser or find_browser()
     height = int(figure.layout.height or 450)
-    options = {"format": target.suffix[1:], "width": width, "height": height}
+    image = "svg" if target.suffix == ".pdf" else target.suffix[1:]
+    options = {"format": image, "width": width, "height": height}
     if target.suffix == ".png":
         options["scale"] = scale
     with tempfile.TemporaryDirectory() as folder:
@@ -67,10 +81,13 @@ def save_figure(
             plotly=get_plotlyjs(),
             figure=embedded(json.loads(drawing.to_json(engine="json"))),
             options=embedded(options),
+            width=width,
+            height=height,
         )
         page.write_text(source, "utf-8")
-        shown = _rendered(program, page, Path(folder), timeout)
-    data = _decoded(shown, target.suffix)
+        printed = Path(folder) / "figure.pdf" if target.suffix == ".pdf" else None
+        shown = _rendered(program, page, Path(folder), timeout, printed)
+        data = _decoded(shown, target.suffix) if printed is None else _printed(printed, shown)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
@@ -91,11 +108,13 @@ def find_browser() -> str:
     return found
 
 
-def _rendered(program: str, page: Path, folder: Path, timeout: float) -> str:
-    """The page as the browser left it, once the script has run."""
+def _rendered(program: str, page: Path, folder: Path, timeout: float, printed: Path | None) -> str:
+    """The page as the browser left it, once the script has run; or it is printed to a PDF."""
     command = [
         program, "--headless", "--disable-gpu", "--virtual-time-budget=60000",
-        "--no-first-run", f"--user-data-dir={folder / 'profile'}", "--dump-dom",
+        "--no-first-run", f"--user-data-dir={folder / 'profile'}",
+        *(["--dump-dom"] if printed is None else
+          [f"--print-to-pdf={printed}", "--no-pdf-header-footer"]),
     ]  # fmt: skip
     # Chromium's sandbox refuses to run as root (containers); the page holds nothing but the figure.
     if hasattr(os, "geteuid") and os.geteuid() == 0:
@@ -109,6 +128,20 @@ def _rendered(program: str, page: Path, folder: Path, timeout: float) -> str:
     except (subprocess.SubprocessError, OSError) as error:
         raise InputError(f"{program} could not draw the figure: {type(error).__name__}.") from error
     return done.stdout.decode("utf-8", "replace")
+
+
+def bare(figure: go.Figure) -> go.Figure:
+    """A copy without title and caption, and without the room above for them."""
+    layout, small = figure.layout, go.Figure(figure)
+    top = 12 if layout.showlegend is False else LEGEND_SPACE
+    height = int(layout.height or 450) - (layout.margin.t or 0) + top
+    return small.update_layout(title=None, height=height, margin={"t": top})
+
+
+def _printed(file: Path, shown: str) -> bytes:
+    if not file.exists():
+        raise InputError(f"the browser did not print the figure: {shown[:200] or 'no file'}.")
+    return file.read_bytes()
 
 
 def _decoded(dom: str, suffix: str) -> bytes:

@@ -113,6 +113,12 @@ def notes(result: SweepData) -> tuple[str, ...]:
 
 def left_out(result: SweepData, *, replicated: bool, intervened: bool) -> tuple[str, ...]:
     """Checks that were not made for this result, so that their absence is not read as passed."""
+    made = checks_made(result, replicated=replicated, intervened=intervened)
+    return tuple(name for name, done in made.items() if not done)
+
+
+def checks_made(result: SweepData, *, replicated: bool, intervened: bool) -> dict[str, bool]:
+    """Every check there is, and whether it was made for this result."""
     layers, said = result.layers, result.validation
     held_out = (
         has_held_out(result)
@@ -120,7 +126,7 @@ def left_out(result: SweepData, *, replicated: bool, intervened: bool) -> tuple[
         or "best_r_heldout" in layers
         or "r_heldout" in result.units
     )
-    done = {
+    return {
         "held-out scores": bool(held_out),
         "nulls (shuffled labels)": bool(said.get("nulls")),
         "control task (random classes of words)": all(c in layers for c in CONTROL),
@@ -129,7 +135,6 @@ def left_out(result: SweepData, *, replicated: bool, intervened: bool) -> tuple[
         "replication on new examples": replicated,
         "intervention on the units (does the model use them?)": intervened,
     }
-    return tuple(name for name, made in done.items() if not made)
 
 
 def has_held_out(result: SweepData) -> bool:

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
-from lens_probes.drawing.numbers import fixed
 from lens_probes.errors import InputError, choice, place_of, whole
-from lens_probes.report.unit_columns import side_names
+from lens_probes.report.paper_tables import Table, latex_table, markdown_table, side_of
 from lens_probes.result.result import SweepData
 from lens_probes.storage.folders import write_folder
 from lens_probes.storage.integrity import write_atomic
 from lens_probes.storage.json_values import to_json_value
 from lens_probes.storage.paths import output_path
 
-Format = Literal["csv", "latex", "jsonl", "neuronpedia", "parquet"]
-FORMATS = ("csv", "latex", "jsonl", "neuronpedia", "parquet")
-LATEX_ROWS = 20
-_ENDINGS = {"csv": ".csv", "latex": ".tex", "jsonl": ".jsonl", "neuronpedia": ".json"}
-_LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-          "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
-          "^": r"\textasciicircum{}"}  # fmt: skip
+Format = Literal["csv", "latex", "markdown", "jsonl", "neuronpedia", "parquet"]
+FORMATS = ("csv", "latex", "markdown", "jsonl", "neuronpedia", "parquet")
+TABLES = ("units", "layers")
+PAPER_ROWS = 20
+_ENDINGS = {"csv": ".csv", "latex": ".tex", "markdown": ".md", "jsonl": ".jsonl",
+            "neuronpedia": ".json"}  # fmt: skip
 
 
 def export(
@@ -32,6 +30,7 @@ def export(
     path: str | Path,
     *,
     format: Format = "csv",
+    table: Table = "units",
     top: int | None = None,
     model_id: str | None = None,
     source: str | None = None,
@@ -43,13 +42,16 @@ def export(
     path
         A file that is not there yet; with `"parquet"` a folder.
     format
-        `"csv"`: the units table, full precision; `"latex"`: the strongest units (20 by default) as
-        a booktabs table; `"jsonl"`: one JSON object a unit, NaN as null; `"neuronpedia"`: the
+        `"csv"`: the whole table, full precision; `"latex"`, `"markdown"`: the strongest units (20
+        by default), or the layers, as a table of a paper (booktabs; pipes); `"jsonl"`: one JSON
+        object a row, NaN as null; `"neuronpedia"`: the
         strongest units (20) as items of a Neuronpedia list (modelId, layer, index,
         description); `"parquet"`: a folder in anndata's terms, obs (examples), var (units), X
         (activations of the units that the result keeps).
+    table
+        `"units"` or `"layers"`; of the layers csv, jsonl, latex and markdown.
     top
-        Only so many units, the strongest first; None: all, but for LaTeX and Neuronpedia.
+        Only so many units, the strongest first; None: all, but for papers and Neuronpedia 20.
     model_id, source
         The names that Neuronpedia has for the model and for the set of units, such as gpt2-small
         and res-jb; by default the model's own and the site.
@@ -60,25 +62,35 @@ def export(
         A format that is none, or something is at the path already.
     """
     choice("format", format, FORMATS)
+    choice("table", table, TABLES)
     if top is not None:
         whole("top", top, least=1)
     target = output_path(place_of("path", path))
     if target.exists() or target.is_symlink():
         raise InputError(f"{target} is there already: name another place, so that nothing is lost.")
+    if table == "layers" and (format in ("parquet", "neuronpedia") or top is not None):
+        raise InputError(
+            "the layers table goes with csv, jsonl, latex and markdown, and has no top: all are "
+            "written."
+        )
     if format == "parquet":
         return write_folder(target, lambda work: _parquet(result, work, top))
+    layers, paper = table == "layers", top or PAPER_ROWS
     text = {
-        "csv": lambda: _chosen(result, top).to_csv(index=False),
-        "jsonl": lambda: _json_lines(_chosen(result, top)),
-        "latex": lambda: _latex(result, _chosen(result, top or LATEX_ROWS)),
-        "neuronpedia": lambda: _neuronpedia(result, top or LATEX_ROWS, model_id, source),
+        "csv": lambda: (result.layers if layers else _chosen(result, top)).to_csv(index=False),
+        "jsonl": lambda: _json_lines(result.layers if layers else _chosen(result, top)),
+        "latex": lambda: latex_table(result, result.layers if layers else result.top(paper), table),
+        "markdown": lambda: markdown_table(
+            result, result.layers if layers else result.top(paper), table
+        ),
+        "neuronpedia": lambda: _neuronpedia(result, paper, model_id, source),
     }[format]
     return _written(target, text)
 
 
-def default_place(run: Path, format: str) -> Path:
+def default_place(run: Path, format: str, table: Table = "units") -> Path:
     """Where the command writes: beside the tables of the run."""
-    return run / ("anndata" if format == "parquet" else f"units{_ENDINGS[format]}")
+    return run / ("anndata" if format == "parquet" else f"{table}{_ENDINGS[format]}")
 
 
 def _written(target: Path, text: Callable[[], str]) -> Path:
@@ -94,53 +106,9 @@ def _chosen(result: SweepData, top: int | None) -> pd.DataFrame:
     return result.units if top is None else result.top(top)
 
 
-def _json_lines(units: pd.DataFrame) -> str:
-    rows = (to_json_value(row, "a unit") for row in units.to_dict("records"))
+def _json_lines(table: pd.DataFrame) -> str:
+    rows = (to_json_value(row, "a row") for row in table.to_dict("records"))
     return "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
-
-
-def _latex(result: SweepData, units: pd.DataFrame) -> str:
-    """Name, side, effect, held-out score and corrected p of the strongest units."""
-    columns: dict[str, tuple[str, int]] = {
-        "g_group": ("$g$", 2), "hedges_g": ("$g$ (tokens)", 2), "r": ("$r$", 3),
-        "eta_squared": (r"$\eta^2$", 3), "auc": ("AUC", 3), "auc_heldout": ("AUC held out", 3),
-    }  # fmt: skip
-    kept = {name: said for name, said in columns.items() if name in units}
-    head = ["unit", "higher for", *(title for title, _ in kept.values()), "corrected $p$"]
-    lines = [rf"\begin{{tabular}}{{ll{'r' * (len(head) - 2)}}}", r"\toprule",
-             " & ".join(head) + r" \\", r"\midrule"]  # fmt: skip
-    for row in units.to_dict("records"):
-        side = _side(result, row)
-        cells = [_escaped(row["name"]), _escaped(side)]
-        cells += [_number(row[name], digits) for name, (_, digits) in kept.items()]
-        cells.append(_p(row["log10_p_corrected"]) + ("*" if row["significant"] else ""))
-        lines.append(" & ".join(cells) + r" \\")
-    alpha = result.provenance["decision"]["alpha"]
-    note = f"% * significant at alpha = {alpha:g}, corrected; {len(units)} strongest units"
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", note, ""])
-
-
-def _side(result: SweepData, row: dict[Hashable, Any]) -> str:
-    """What a unit is higher for: a class, or how it goes with a value; "" for neither."""
-    side = row["highest" if "highest" in row else "direction"]
-    return "" if pd.isna(side) else str(side_names(result).get(int(side), ""))
-
-
-def _number(value: Any, digits: int) -> str:
-    return "--" if pd.isna(value) else fixed(float(value), digits).replace("−", "-")
-
-
-def _p(log10_p: float) -> str:
-    if pd.isna(log10_p):
-        return "--"
-    if log10_p > -3:
-        return f"{10**log10_p:.3f}"
-    whole_part = int(log10_p // 1)
-    return rf"${10 ** (log10_p - whole_part):.1f} \times 10^{{{whole_part}}}$"
-
-
-def _escaped(text: Any) -> str:
-    return "".join(_LATEX.get(c, c) for c in str(text))
 
 
 def _neuronpedia(result: SweepData, top: int, model_id: str | None, source: str | None) -> str:
@@ -151,10 +119,10 @@ def _neuronpedia(result: SweepData, top: int, model_id: str | None, source: str 
         if "r" in row:
             said = f"r = {row['r']:.3f}"
         elif "eta_squared" in row:
-            said = f"highest for {_side(result, row)}, eta squared {row['eta_squared']:.3f}"
+            said = f"highest for {side_of(result, row)}, eta squared {row['eta_squared']:.3f}"
         else:
             auc = max(row["auc"], 1 - row["auc"])
-            said = f"higher for {_side(result, row)}, AUC {auc:.3f}"
+            said = f"higher for {side_of(result, row)}, AUC {auc:.3f}"
         corrected = 10 ** row["log10_p_corrected"]
         items.append(
             {

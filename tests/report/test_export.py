@@ -88,3 +88,44 @@ def test_several_classes_and_values_have_their_own_words(tmp_path: Path) -> None
     value = swept([(0, "a")], np.arange(80) / 7, word=None, group=range(80))
     items = json.loads(value.export(tmp_path / "v.json", format="neuronpedia").read_text())
     assert "r = " in items[0]["description"]
+
+
+def test_a_table_of_layers_and_of_units_for_a_paper(run: Path, tmp_path: Path) -> None:
+    result = lp.SweepResult.load(run)
+    latex = result.export(tmp_path / "l.tex", format="latex", table="layers").read_text()
+    assert latex.count(r" \\") == 1 + len(result.layers)
+    assert r"\toprule" in latex
+    for row in result.layers.to_dict("records"):
+        said = f"{row['layer']} & {row['site']} & {row['n_tested']:,} & {row['n_significant']:,}"
+        assert said.replace("_", r"\_") in latex
+    shown = result.export(tmp_path / "u.md", format="markdown", top=3).read_text().splitlines()
+    names = [line.split("|")[1].strip() for line in shown[2:5]]
+    assert names == result.top(3)["name"].tolist()
+    assert len({line.count("|") for line in shown[:5]}) == 1
+    frame = pd.read_csv(result.export(tmp_path / "l.csv", table="layers"))
+    pd.testing.assert_frame_equal(frame, result.layers, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    "options", [{"format": "neuronpedia"}, {"format": "parquet"}, {"format": "csv", "top": 3}]
+)
+def test_what_the_layers_table_cannot_be_is_refused(
+    run: Path, tmp_path: Path, options: dict[str, object]
+) -> None:
+    with pytest.raises(lp.InputError, match="the layers table goes with csv"):
+        lp.SweepResult.load(run).export(tmp_path / "x", table="layers", **options)
+
+
+def test_the_command_writes_the_folder_of_a_paper(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "paper"
+    assert main(["paper", str(run), "--out", str(out), "--figures", "none", "--top", "2"]) == 0
+    assert capsys.readouterr().out.strip() == str(out)
+    names = {"methods.tex", "methods.md", "references.bib", "numbers.csv", "sha256sums.txt"}
+    names |= {f"{t}.{end}" for t in ("units", "layers") for end in ("tex", "md", "csv")}
+    assert {file.name for file in out.iterdir()} == names
+    result = lp.SweepResult.load(run)
+    assert (out / "methods.md").read_text() == result.methods().markdown()
+    assert (out / "units.tex").read_text().count(r" \\") == 3
+    assert len(pd.read_csv(out / "units.csv")) == len(result.units)
