@@ -24,13 +24,15 @@ READY_TL4 := .venv-tl4/ready-$(call checksum,requirements-tl4.lock)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-tl4 torture browser-test screenshots chromium check format format-check \
+.PHONY: help setup setup-tl4 demo test test-tl4 torture browser-test screenshots chromium check format format-check \
   lint types imports lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv from requirements.lock (every target does this when needed)
+
+setup-tl4: $(READY_TL4) ## make .venv-tl4, with TransformerLens 4 (test-tl4 does this when needed)
 
 demo: $(READY) ## sweep the bundled model for negation, write runs/demo and its report
 	rm -rf runs/demo

@@ -8,16 +8,16 @@ from functools import partial
 from pathlib import Path
 
 from lens_probes._analysis import WithModel, analyse
+from lens_probes._prepare import prepare
 from lens_probes._request import Request
 from lens_probes.activations.collect import check_work, collect
-from lens_probes.checks.hard_negatives import further_negatives
-from lens_probes.errors import flag
+from lens_probes.activations.shard_file import StoreDtype
 from lens_probes.examples.examples import Examples
-from lens_probes.examples.notes import notes_on, refuse_padding
-from lens_probes.model.own_sites import recorded_sites, with_sites
-from lens_probes.model.wrap import Model, check_model
-from lens_probes.probes.base import Probe, examples_of
-from lens_probes.sites import Site, check_layers
+from lens_probes.examples.notes import notes_on
+from lens_probes.model.own_sites import recorded_sites
+from lens_probes.model.wrap import Model
+from lens_probes.probes.base import Probe
+from lens_probes.sites import Site
 from lens_probes.stages import Stages
 from lens_probes.sweep_result import SweepResult
 from lens_probes.units.decision import Level, Method, Preset, Scope
@@ -42,6 +42,7 @@ def sweep(
     batch_size: int | None = None,
     progress: bool = False,
     store: str | Path | None = None,
+    store_dtype: StoreDtype = "float32",
     executor: Executor | None = None,
 ) -> SweepResult:
     """Test every unit of some sites and layers for a difference between two classes of tokens.
@@ -80,9 +81,9 @@ def sweep(
     sets
         True: probes on 1, 2, 4, ... 256 units of each layer and site (`lp.stats.sparse_probe`),
         and the sets that halves of the groups agree on; or numbers of units of your own.
-    store, executor
-        Folder that keeps activations, so that a stopped sweep goes on where it was, and who
-        computes them; see `collect`.
+    store, store_dtype, executor
+        Folder that keeps activations, so that a stopped sweep goes on where it was, what it keeps
+        numbers in, and who computes them; see `collect`.
     progress
         A bar on standard error for each stage: forward passes, statistics, checks, untrained.
 
@@ -91,38 +92,31 @@ def sweep(
     InputError
         Whatever is wrong with the request, in one line, before the forward passes where possible.
     """
-    model = check_model(model)
-    check_work(batch_size, progress, store, executor)
-    untrained = flag("untrained", untrained)
-    model, names = with_sites(model, sites)
-    wanted = names, check_layers(layers, model.n_layers)
+    check_work(batch_size, progress, store, executor, store_dtype)
     request = Request(
         preset, alpha, method, level, scope, min_per_group, n_permutations, seed, sets
     )
-    if preset == "rigorous" and untrained:
-        model.check_reinitialised()
     stages = Stages(shown=progress)
     with stages.stage("examples", bar=False):
-        examples = examples_of(model, probe)
-        refuse_padding(examples, model.tokenizer)
-        design = request.design(examples)
-        others, missing = further_negatives(model, probe) if request.rigorous else (None, [])
+        ready = prepare(model, probe, request, sites=sites, layers=layers, untrained=untrained)
     read = partial(
         collect,
-        sites=wanted[0],
-        layers=wanted[1],
+        sites=ready.sites,
+        layers=ready.layers,
         batch_size=batch_size,
         progress=progress,
         store=store,
+        store_dtype=store_dtype,
         executor=executor,
     )
+    examples = ready.design.examples
     with stages.stage("forward passes", bar=False):
-        activations = stages.watched(read(model, examples))
+        activations = stages.watched(read(ready.model, examples))
     return analyse(
         activations,
-        design,
+        ready.design,
         stages,
-        source={"model": model.provenance} | recorded_sites(model, names),
-        notes=[*missing, *notes_on(examples, model.tokenizer)],
-        with_model=WithModel(model, read, others, untrained),
+        source={"model": ready.model.provenance} | recorded_sites(ready.model, ready.sites),
+        notes=[*ready.missing, *notes_on(examples, ready.model.tokenizer)],
+        with_model=WithModel(ready.model, read, ready.others, ready.untrained),
     )

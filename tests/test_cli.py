@@ -69,7 +69,7 @@ def test_every_option_of_a_sweep_reaches_it(
     asked = {
         "sites": ("k",), "layers": (1,), "preset": "rigorous", "alpha": 0.1, "method": "holm",
         "level": "token", "scope": "site", "min_per_group": 3, "n_permutations": 77,
-        "untrained": False, "batch_size": 5, "sets": True,
+        "untrained": False, "batch_size": 5, "sets": True, "store_dtype": "float32",
     }  # fmt: skip
     given = f"--model {tiny_folders['llama']} --text {prose_file} --out {tmp_path / 'out'} "
     given += "--sites k --layers 1 --alpha 0.1 --method holm --level token --scope site "

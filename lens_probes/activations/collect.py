@@ -19,9 +19,10 @@ from lens_probes.activations.derived import derived, keys_of, read_keys
 from lens_probes.activations.forward import Reader, run_hooks
 from lens_probes.activations.passes import TOKENS_PER_BATCH as TOKENS_PER_BATCH
 from lens_probes.activations.passes import plan_batches, plan_shards
+from lens_probes.activations.shard_file import STORE_DTYPES, StoreDtype, stored_type
 from lens_probes.activations.store import Stock
 from lens_probes.activations.workers import fill, made_from
-from lens_probes.errors import InputError, at_least, flag, given_as, place_of, shown
+from lens_probes.errors import InputError, at_least, choice, flag, given_as, place_of, shown
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.notes import refuse_padding
 from lens_probes.model.load import LensModel
@@ -98,6 +99,7 @@ def collect(
     batch_size: int | None = None,
     progress: bool = False,
     store: str | Path | None = None,
+    store_dtype: StoreDtype = "float32",
     executor: Executor | None = None,
 ) -> Activations:
     """Read every unit of some sites and layers at the target of every example.
@@ -123,6 +125,10 @@ def collect(
         runs out of memory.
     store
         Folder of the activation store, made if absent.
+    store_dtype
+        What numbers are stored in: `"float16"` (rounds by 5e-4 of a number at most) and
+        `"bfloat16"` (4e-3) take half the disk; `"model"` is the model's own type, which loses
+        nothing of a model in half precision. They come back in float32.
     executor
         Who works on the shards (`lens_probes.activations.executors.open_executor`); needs a store.
 
@@ -131,13 +137,13 @@ def collect(
     InputError
         A site or layer the model lacks, token ids or window lengths outside the model's, or arrays
         that would not fit into memory (with what would); with a store also no room on the disk,
-        another run at work in the same folder, or shards that failed.
+        another run at work in the same folder, a number beyond float16, or shards that failed.
     """
     model, names = with_sites(check_model(model), sites)
     given_as("examples", examples, Examples, "Examples (a probe's, or Examples.from_tokens)")
     wanted = check_layers(layers, model.n_layers)
-    check_work(batch_size, progress, store, executor)
-    _check_tokens(model, examples)
+    check_work(batch_size, progress, store, executor, store_dtype)
+    check_tokens(model, examples)
     asked = keys_of(model, wanted, names)
     keys = read_keys(model, asked)
     n_units = sum(model.shapes[site].n_units for _, site in keys)
@@ -150,7 +156,8 @@ def collect(
         if store is not None:
             root = user_path(store).absolute()
             shards = plan_shards(batches, n_units)
-            stock = Stock(root, made_from(model), shards, keys, n_units)
+            stored_in = stored_type(store_dtype, model.provenance["dtype"])
+            stock = Stock(root, made_from(model), shards, keys, n_units, stored_in)
             stored = fill(stock, model, executor, bar)
             return Activations(derived(model, asked, stored, kept=False), shapes, n_tokens)
         check_memory(len(examples), wanted, shapes | {s: model.shapes[s] for _, s in keys})
@@ -166,7 +173,9 @@ def collect(
     return Activations(derived(model, asked, arrays, kept=True), shapes, n_tokens)
 
 
-def check_work(batch_size: Any, progress: Any, store: Any, executor: Any) -> None:
+def check_work(
+    batch_size: Any, progress: Any, store: Any, executor: Any, store_dtype: Any = "float32"
+) -> None:
     """Check who computes activations, in what portions, and where they are kept.
 
     Raises
@@ -179,6 +188,9 @@ def check_work(batch_size: Any, progress: Any, store: Any, executor: Any) -> Non
     flag("progress", progress)
     if store is not None:
         place_of("store", store)
+    choice("store_dtype", store_dtype, STORE_DTYPES)
+    if store is None and store_dtype != "float32":
+        raise InputError("store_dtype is of the activation store: give a store with it.")
     if executor is not None and not callable(getattr(executor, "submit", None)):
         raise InputError(
             f"executor must have submit(), as concurrent.futures has; got {shown(executor)}: see "
@@ -197,7 +209,8 @@ def read_all_positions(
     return values.flatten(2).float().cpu().numpy()
 
 
-def _check_tokens(model: LensModel, examples: Examples) -> None:
+def check_tokens(model: LensModel, examples: Examples) -> None:
+    """An error for tokens or windows that the model does not take."""
     if not examples.knows_tokens:
         raise InputError("these examples are labels alone, without tokens: sweep_activations.")
     n_ctx = int(model.cfg.n_ctx)

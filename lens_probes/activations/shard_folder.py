@@ -14,14 +14,19 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors import SafetensorError
 
 from lens_probes.activations.passes import Shard, rows_of
+from lens_probes.activations.shard_file import (
+    Stored,
+    Tensors,
+    as_float32,
+    in_dtype,
+    shard_bytes,
+    shard_tensors,
+)
 from lens_probes.errors import InputError, one_line
 from lens_probes.storage.integrity import (
-    open_file,
     read_file,
     seal,
     sha256,
@@ -43,7 +48,6 @@ FORMAT = 3
 _SAID = "lens_probes"
 
 Key = tuple[int, str]
-Tensors = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -69,14 +73,21 @@ class ShardFolder:
         index: int,
         rows: Int[np.ndarray, " example"],
         arrays: Mapping[Key, Float[np.ndarray, "example unit"]],
+        stored: Stored = "float32",
     ) -> str:
-        """Write a shard and return its digest; the same numbers are the same bytes."""
+        """Write a shard and return its digest; the same numbers are the same bytes.
+
+        Raises
+        ------
+        InputError
+            A number that the type it is to be stored in does not have.
+        """
         tensors: Tensors = {"rows": np.ascontiguousarray(rows, "<i8")}
         for (layer, site), values in arrays.items():
-            tensors[f"{layer}.{site}"] = np.ascontiguousarray(values, "<f4")
+            tensors[f"{layer}.{site}"] = in_dtype(values, stored, f"site {site}, layer {layer}")
         said = self._identity(index) | {"content_sha256": _content_digest(tensors)}
         # One entry: several have no order of their own in a safetensors file.
-        data = save(tensors, metadata={_SAID: json.dumps(said)})
+        data = shard_bytes(tensors, stored, {_SAID: json.dumps(said)})
         digest = sha256_of(data)
         write_atomic(self.path / f"{index:06d}-{digest}.safetensors", data)
         return digest
@@ -100,11 +111,9 @@ class ShardFolder:
         """
         path = self.shard(index, digest)
         try:
-            open_file(path).close()  # a pipe would be waited for without end
-            with safe_open(path, framework="np") as file:
-                said = json.loads((file.metadata() or {}).get(_SAID, "{}"))
-                self._check_identity(path, index, said)
-                read: Tensors = {name: file.get_tensor(name) for name in names or file.keys()}
+            metadata, read = shard_tensors(path, names)
+            said = json.loads(metadata.get(_SAID, "{}"))
+            self._check_identity(path, index, said)
         except OSError as error:
             why = error.strerror or one_line(error, 80)
             raise InputError(f"{path.name} cannot be read ({why}).") from error
@@ -239,7 +248,7 @@ class StoredArrays(Mapping[Key, Float[np.ndarray, "example unit"]]):
                 ) from error
             if array is None:
                 array = np.empty((self.n_examples, read[name].shape[1]), np.float32)
-            array[read["rows"]] = read[name]
+            array[read["rows"]] = as_float32(read[name])
         assert array is not None, "a plan has one shard or more"
         array.flags.writeable = False  # it is handed out again while it is in use
         self._in_use[key] = array

@@ -7,8 +7,9 @@
 The key is a digest of all that the numbers depend on (the model's weights and settings, tokens and
 where they are read, sites, layers, processing, dtype, device, versions, batches) and of nothing
 else: labels and words are not in it, so other probes and statistics on the same tokens use the same
-files. A shard is named by its digest, so that one that was finished just before a crash can be told
-from half a one with no list of what is finished; inside it says of what key and index it is.
+files. Where numbers are stored in half precision the key says so, too. A shard is named by its
+digest, so that one that was finished just before a crash can be told from half a one with no list
+of what is finished; inside it says of what key and index it is.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from lens_probes.activations.passes import Shard, plan_to_bytes, rows_of
+from lens_probes.activations.shard_file import Stored, bytes_of
 from lens_probes.activations.shard_folder import (
     FORMAT,
     MANIFEST,
@@ -63,6 +65,7 @@ class Stock:
     shards: Sequence[Shard]
     keys: tuple[Key, ...]
     n_units: int
+    stored: Stored = "float32"
 
     @functools.cached_property
     def plan(self) -> bytes:
@@ -77,6 +80,7 @@ class Stock:
             "format": FORMAT,
             "plan_sha256": sha256_of(self.plan),
             "arrays": [f"{layer}.{site}" for layer, site in self.keys],
+            **({} if self.stored == "float32" else {"stored": self.stored}),
         }
 
     @property
@@ -188,7 +192,8 @@ class Stock:
             )
 
     def _check_room(self, missing: Sequence[int]) -> None:
-        size = sum(4 * self.n_units * len(rows_of(self.shards[i])) for i in missing)
+        n = sum(len(rows_of(self.shards[i])) for i in missing)
+        size = bytes_of(self.stored) * self.n_units * n
         free = shutil.disk_usage(self.folder.path).free
         log.info("store: %.0f MiB to write, %.0f MiB free", size / 2**20, free / 2**20)
         if size + _SPARE_BYTES > free:

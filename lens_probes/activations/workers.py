@@ -20,6 +20,7 @@ import torch
 
 from lens_probes.activations.forward import Reader
 from lens_probes.activations.passes import Shard, plan_from_bytes, rows_of
+from lens_probes.activations.shard_file import Stored
 from lens_probes.activations.shard_folder import Key, ShardFolder, StoredArrays
 from lens_probes.activations.store import PLAN, Stock
 from lens_probes.errors import InputError, one_line
@@ -42,6 +43,7 @@ class Job:
     index: int
     keys: tuple[Key, ...]
     plan_sha256: str
+    stored: Stored = "float32"
 
 
 Outcomes = Generator[tuple[int, Callable[[], str]], None, None]
@@ -90,12 +92,19 @@ def fill(stock: Stock, model: LensModel, executor: Executor | None, bar: Progres
         if executor is None:
             reader = Reader(model, stock.keys)
             outcomes: Outcomes = (
-                (i, functools.partial(_write, reader, stock.folder, i, stock.shards[i]))
+                (
+                    i,
+                    functools.partial(
+                        _write, reader, stock.folder, i, stock.shards[i], stock.stored
+                    ),
+                )
                 for i in missing
             )
         else:
             recipe, plan = model.recipe, stock.parts["plan_sha256"]
-            jobs = [Job(recipe, stock.folder.path, i, stock.keys, plan) for i in missing]
+            jobs = [
+                Job(recipe, stock.folder.path, i, stock.keys, plan, stock.stored) for i in missing
+            ]
             outcomes = _made_by(executor, run_shard, jobs)
         with contextlib.closing(outcomes):  # an error here drops what no worker has begun
             _gather(outcomes, missing, stock, whole, bar)
@@ -112,7 +121,7 @@ def run_shard(job: Job) -> str:
     if stored is not None:
         return stored
     folder = ShardFolder(job.folder, job.plan_sha256)
-    return _write(_reader_of(job.recipe, job.keys), folder, job.index, shard)
+    return _write(_reader_of(job.recipe, job.keys), folder, job.index, shard, job.stored)
 
 
 def stored_shard(job: Job) -> str | None:
@@ -150,7 +159,7 @@ def _plan_in(folder: Path, digest: str) -> list[Shard]:
     return plan_from_bytes(data)
 
 
-def _write(reader: Reader, folder: ShardFolder, index: int, shard: Shard) -> str:
+def _write(reader: Reader, folder: ShardFolder, index: int, shard: Shard, stored: Stored) -> str:
     rows = rows_of(shard)
     arrays = {
         (layer, site): np.empty((len(rows), reader.model.shapes[site].n_units), np.float32)
@@ -161,7 +170,7 @@ def _write(reader: Reader, folder: ShardFolder, index: int, shard: Shard) -> str
         for key, read in reader.read(batch).items():
             arrays[key][start : start + len(batch.rows)] = read
         start += len(batch.rows)
-    return folder.add(index, rows, arrays)
+    return folder.add(index, rows, arrays, stored)
 
 
 def _made_by(executor: Executor, make: Callable[[Job], str], jobs: Sequence[Job]) -> Outcomes:

@@ -56,6 +56,9 @@ class WorkOptions:
     """Folder that keeps activations: a sweep that was stopped goes on where it was, and other
     labels of the same tokens cost no forward pass. [default: none are kept]"""
 
+    store_dtype: Literal["float32", "float16", "bfloat16", "model"] = "float32"
+    """What the store keeps numbers in; `model`: in the model's own type."""
+
     executor: Literal["here", "processes", "dask", "slurm"] = "here"
     """Who computes activations; all but `here` need a store."""
 
@@ -118,6 +121,9 @@ class SweepOptions(WorkOptions):
 
     verbose: bool = False
     """Print the whole answer (answer.txt in the folder of the result) in place of six lines."""
+
+    dry_run: Annotated[bool, Parameter(negative=())] = False
+    """Say memory, disk, passes, examples and time, measured on two batches; write nothing."""
 
 
 @Parameter(name="*")
@@ -186,6 +192,8 @@ def check_work(options: WorkOptions, out: Path) -> None:
     user_path(options.logs)
     if options.executor != "here" and options.store is None:
         raise InputError(f"--executor {options.executor} needs --store: workers hand over files.")
+    if options.store_dtype != "float32" and options.store is None:
+        raise InputError("--store-dtype needs --store: it is what activations are stored in.")
     if options.scheduler is not None and options.executor not in ("dask", "slurm"):
         raise InputError("--scheduler goes with --executor dask or slurm.")
     if options.store is not None:

@@ -172,5 +172,6 @@ def _replicate(
             batch_size=work.batch_size,
             progress=not quiet,
             store=work.store,
+            store_dtype=work.store_dtype,
             executor=executor,
         )

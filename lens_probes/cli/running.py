@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lens_probes.cli.dry_run import show_dry_run
 from lens_probes.cli.options import (
     ModelOptions,
     SweepOptions,
@@ -41,6 +42,9 @@ def run_sweep(
     log_lines(model_options.quiet)
     out = output_path(options.out or Path("runs") / name)
     sites, layers = _check(options, out)
+    if options.dry_run:
+        show_dry_run(make_probe, options, model_options, out, sites, layers)
+        return
     if (out / MANIFEST).exists():
         _show(_same_result(out, make_probe, model_options), out, verbose=options.verbose)
         return
@@ -75,6 +79,7 @@ def run_sweep(
                 batch_size=options.batch_size,
                 progress=not model_options.quiet,
                 store=options.store,
+                store_dtype=options.store_dtype,
                 executor=executor,
             )
         result = replace(result, provenance={**result.provenance, "command": command_line.get()})

@@ -13,6 +13,7 @@ from lens_probes.arrays import array_of, class_names_of, finite_values, names_of
 from lens_probes.errors import InputError, given_as, shown
 
 NO_TOKEN = -1
+_MOST_UNNAMED = 1000
 COLUMNS = (
     "position", "value", "pair", "word", "own_group", "source", "document", "offset", "first",
     "date",
@@ -150,6 +151,13 @@ def classes_in(label: Any, n: int, n_classes: int) -> NDArray[np.int64]:
     bad = ~np.isin(got, np.arange(n_classes))
     if bad.any():
         odd = got[bad][0].item()
+        # Labels without a gap, of which names are too few: the names are what is wrong.
+        high = int(got.max()) if got.dtype.kind in "iub" and got.min() >= 0 else 0
+        if n_classes <= high < _MOST_UNNAMED and len(np.unique(got)) == high + 1:
+            raise InputError(
+                f"class_names has {n_classes} names and label has {high + 1} classes (0 to "
+                f"{high}): give a name for each class, in their order."
+            )
         raise InputError(
             f"label must be {allowed}; got {odd!r} (several classes are numbered from 0 without "
             "gaps, and class_names has a name for each)."

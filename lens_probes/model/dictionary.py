@@ -222,9 +222,14 @@ def _encoder(config: dict[str, Any], given: dict[str, torch.Tensor], path: Path)
         kept["norms"] = w["W_dec"].norm(dim=-1) if "W_dec" in w else torch.empty(0)
     for name, weight in kept.items():
         size = {"W_enc": (n_in, n_features), "b_dec": (n_in,)}.get(name, (n_features,))
-        if tuple(weight.shape) != size or not torch.isfinite(weight).all():
+        if tuple(weight.shape) != size:
             raise InputError(
-                f"{name} in {path} must be {list(size)} finite numbers; it is {list(weight.shape)}."
+                f"{name} in {path} must be {list(size)} numbers; it is {list(weight.shape)}."
+            )
+        if n_odd := int((~torch.isfinite(weight)).sum()):
+            raise InputError(
+                f"{name} in {path} has {n_odd:,} of {weight.numel():,} numbers that are NaN or "
+                "infinite: the file is damaged, or was saved from a training that diverged."
             )
     scale = given.get("scaling_factor")
     if scale is not None and not torch.allclose(scale.float(), torch.ones_like(scale.float())):

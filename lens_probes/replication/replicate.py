@@ -11,6 +11,7 @@ import pandas as pd
 from jaxtyping import Bool
 
 from lens_probes.activations.collect import check_work, collect
+from lens_probes.activations.shard_file import StoreDtype
 from lens_probes.errors import InputError, at_least, given_as
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.replication_groups import seen_groups
@@ -35,6 +36,7 @@ def replicate(
     batch_size: int | None = None,
     progress: bool = False,
     store: str | Path | None = None,
+    store_dtype: StoreDtype = "float32",
     executor: Executor | None = None,
 ) -> Replication:
     """Test the units of a sweep on further examples of the same contrast.
@@ -51,7 +53,7 @@ def replicate(
         The functions that the first sweep has read (`Site.from_function`), where it has any.
     progress
         A bar on standard error for the forward passes and for the statistics of each line.
-    store, executor
+    store, store_dtype, executor
         Folder that keeps activations, so that a stopped replication goes on where it was, and who
         computes them; see `collect`.
 
@@ -61,7 +63,7 @@ def replicate(
         Another model, other classes, or no new example.
     """
     given_as("result", result, SweepData, "a SweepResult")
-    check_work(batch_size, progress, store, executor)
+    check_work(batch_size, progress, store, executor, store_dtype)
     at_least(1, n_permutations=n_permutations)
     given_as("again", again, Probe | Examples, "a Probe or Examples")
     if len(classes := result.provenance["examples"]["class_names"]) > 2:
@@ -101,6 +103,7 @@ def replicate(
             batch_size=batch_size,
             progress=progress,
             store=store,
+            store_dtype=store_dtype,
             executor=executor,
         )
     )

@@ -59,13 +59,14 @@ def export(
     Raises
     ------
     InputError
-        A format that is none, or something is at the path already.
+        A format that is none, an ending of another format, or something is at the path already.
     """
     choice("format", format, FORMATS)
     choice("table", table, TABLES)
     if top is not None:
         whole("top", top, least=1)
     target = output_path(place_of("path", path))
+    _check_ending(target, format)
     if target.exists() or target.is_symlink():
         raise InputError(f"{target} is there already: name another place, so that nothing is lost.")
     if table == "layers" and (format in ("parquet", "neuronpedia") or top is not None):
@@ -91,6 +92,25 @@ def export(
 def default_place(run: Path, format: str, table: Table = "units") -> Path:
     """Where the command writes: beside the tables of the run."""
     return run / ("anndata" if format == "parquet" else f"{table}{_ENDINGS[format]}")
+
+
+def _check_ending(target: Path, format: str) -> None:
+    """Refuse a file whose name says another format than it would have."""
+    given = target.suffix.lower()
+    if format == "parquet":  # a folder: any name but that of a file
+        others = [*_ENDINGS.values(), ".parquet"]
+        if given in others:
+            raise InputError(
+                f"{target.name} is the name of a file, and format 'parquet' writes a folder: name "
+                "it without an ending."
+            )
+        return
+    said = {ending: name for name, ending in _ENDINGS.items()} | {".parquet": "parquet"}
+    if given in said and said[given] != format:
+        raise InputError(
+            f"{target.name} ends as {said[given]} does, and format is {format!r}: give "
+            f"format={said[given]!r}, or a name that ends in {_ENDINGS[format]}."
+        )
 
 
 def _written(target: Path, text: Callable[[], str]) -> Path:

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lens_probes.errors import given_as
+from lens_probes.errors import InputError, given_as, shown
 from lens_probes.result.result import SweepData
 
 _EFFECTS = ("g_group", "hedges_g", "r", "eta_squared")
-_UNIT = ["layer", "site", "unit", "name"]
+UNIT = ["layer", "site", "unit", "name"]
 _LAYER = ("n_tested", "n_significant", "share_significant", "best_unit", "best_auc", "best_r")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two sweeps, `a` and `b`.
+    """Two sweeps, or two screens, `a` and `b`.
 
     Attributes
     ----------
     units
         Units that both have: effect_a, effect_b (the column `effect`), significant_a,
-        significant_b; empty where the two are of other models.
+        significant_b (of screens used_a, used_b: the verdicts); empty where the two are of other
+        models.
     layers
         One row per site and layer, those of other models by relative depth (0 to 1): counts of
-        both, and for the same units n_both, r of the effects, share of equal signs.
+        both, and for the same units n_both, r of the effects, share of equal signs (of screens the
+        rank correlation of the effects, and the units that either leaves undecided).
     effect
         Column of the effects: of groups where both have it; "" where they have none in common.
     same_units
@@ -39,8 +43,9 @@ class Comparison:
     same_units: bool
 
 
-def compare(a: SweepData, b: SweepData) -> Comparison:
-    """Compare two sweeps: of two properties, two sets of examples, or two models.
+@singledispatch
+def compare(a: Any, b: Any) -> Comparison:
+    """Compare two sweeps, or two screens: of two properties, sets of examples, or models.
 
     Nothing is tested here: that one is significant and the other not is no evidence of a difference
     between them.
@@ -48,14 +53,18 @@ def compare(a: SweepData, b: SweepData) -> Comparison:
     Raises
     ------
     InputError
-        Something that is no result.
+        Something that is neither, or one of each.
     """
-    for name, result in (("a", a), ("b", b)):
-        given_as(name, result, SweepData, "a SweepResult")
+    raise InputError(f"a must be a SweepResult or a Screen; got {shown(a)}.")
+
+
+@compare.register(SweepData)
+def _(a: SweepData, b: Any) -> Comparison:
+    given_as("b", b, SweepData, "a SweepResult, as a is")
     effect = next((c for c in _EFFECTS if c in a.units and c in b.units), "")
     same = _identity(a) == _identity(b)
-    columns = [*_UNIT, *([effect] if effect else []), "significant"]
-    units = pd.merge(a.units[columns], b.units[columns], on=_UNIT, suffixes=("_a", "_b"))
+    columns = [*UNIT, *([effect] if effect else []), "significant"]
+    units = pd.merge(a.units[columns], b.units[columns], on=UNIT, suffixes=("_a", "_b"))
     units = units.rename(columns={f"{effect}_{k}": f"effect_{k}" for k in "ab"})
     same = same and not units.empty
     units = units if same else units.iloc[:0]

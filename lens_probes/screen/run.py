@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lens_probes.ablate.windows import POSITIONS, Positions
-from lens_probes.errors import alpha_of, at_least, choice, flag, given_as, whole
+from lens_probes.errors import InputError, alpha_of, at_least, choice, flag, given_as, whole
 from lens_probes.examples.examples import Examples
 from lens_probes.model.wrap import Model, check_model
 from lens_probes.probes.base import Probe, examples_of
@@ -17,6 +17,8 @@ from lens_probes.screen.map import check_result, tuned_by_used
 from lens_probes.screen.metrics import OnLogits, metric_of
 from lens_probes.screen.saved import METHOD, Screen
 from lens_probes.sites import check_layers, check_sites
+
+N_WINDOWS = 64
 
 
 def screen(
@@ -29,7 +31,7 @@ def screen(
     positions: Positions = "read",
     seed: int = 0,
     *,
-    n_windows: int | None = 64,
+    n_windows: int | None = N_WINDOWS,
     n_exact: int = 300,
     n_exact_windows: int = 16,
     n_draws: int = 12,
@@ -60,7 +62,8 @@ def screen(
         Where units are set to their mean: `"read"`, or `"all"` tokens (whole windows are
         differentiated: some ten times as slow).
     n_windows
-        Windows, evenly of both classes; None takes all examples.
+        Windows, evenly of both classes; None takes all examples, and where there are fewer than
+        the default all are taken.
     n_exact, n_exact_windows
         Units that are ablated exactly, at least, evenly over layers and sites, and in how many of
         the windows.
@@ -85,7 +88,7 @@ def screen(
     at_least(2, n_exact_windows=n_exact_windows)
     at_least(0, seed=seed, after=after)
     if n_windows is not None:
-        whole("n_windows", n_windows, least=2)
+        n_windows = whole("n_windows", n_windows, least=2)
     choice("positions", positions, POSITIONS)
     flag("progress", progress)
     given_as("result", result, SweepData | None, "a SweepResult, or None")
@@ -99,6 +102,11 @@ def screen(
     }  # fmt: skip
     model.check_writable(options["sites"])
     examples = examples_of(model, probe)
+    if n_windows is not None and n_windows != N_WINDOWS and n_windows > len(examples):
+        raise InputError(
+            f"n_windows is {n_windows:,} and there are {len(examples):,} windows: ask for as "
+            "many or fewer, None for all, or draw more examples."
+        )
     if result is not None:
         check_result(model, examples, result, options["sites"])
     run = Run(model, examples, measure, options, progress)

@@ -188,7 +188,7 @@ def test_a_shard_of_other_examples_is_not_taken(
     add = ShardFolder.add
     with monkeypatch.context() as patch:
         patch.setattr(
-            ShardFolder, "add", lambda self, i, rows, arrays: add(self, i, rows[::-1], arrays)
+            ShardFolder, "add", lambda self, i, rows, *given: add(self, i, rows[::-1], *given)
         )
         with pytest.raises(lp.InputError, match="holds other examples than planned"):
             lp.collect(tiny_model, examples, sites=["k"], store=tmp_path)

@@ -205,11 +205,11 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(
     add = store.ShardFolder.add
     left = [3]
 
-    def stop(self: store.ShardFolder, index: int, rows: object, arrays: object) -> str:
+    def stop(self: store.ShardFolder, *given: object) -> str:
         left[0] -= 1
         if left[0] < 0:
             raise KeyboardInterrupt
-        return add(self, index, rows, arrays)  # type: ignore[arg-type]
+        return add(self, *given)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
         patch.setattr(store.ShardFolder, "add", stop)

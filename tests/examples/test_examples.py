@@ -58,6 +58,7 @@ def test_from_tokens_refuses(arguments: tuple[object, ...], message: str) -> Non
         ({"position": np.array([0])}, "position has 1 entries for 3 labels"),
         ({"word": np.array(["a"], dtype=object)}, "word must have one entry an example: 3, not 1"),
         ({"label": np.array([0, 1, 5])}, "label must be 0 or 1; got"),
+        ({"label": np.arange(3), "class_names": ("a", "b")}, "2 names and label has 3 classes"),
         ({"class_names": ("a", "b", "a")}, "class_names must be two different names"),
     ],
 )

@@ -112,7 +112,11 @@ def test_a_folder_that_is_damaged_is_one_line(tmp_path: Path) -> None:
     weights = load_file(folder / "sae_weights.safetensors")
     for name, value, said in (
         ("b_enc", torch.zeros(3), r"b_enc in .* must be \[24\]"),
-        ("W_enc", torch.full((8, 24), torch.nan), "W_enc in .* finite"),
+        (
+            "W_enc",
+            torch.full((8, 24), torch.nan),
+            "has 192 of 192 numbers that are NaN",
+        ),
         ("scaling_factor", torch.full((24,), 2.0), "scaling_factor"),
     ):
         save_file({**weights, name: value}, folder / "sae_weights.safetensors")

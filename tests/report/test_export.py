@@ -74,6 +74,17 @@ def test_a_mistake_is_one_line(run: Path, tmp_path: Path) -> None:
         result.export(tmp_path / "a", format="xls")
     with pytest.raises(lp.InputError, match="top must be 1 or more"):
         result.export(tmp_path / "a", top=0)
+    for name, format, said in (
+        ("units.csv", "latex", r"format='csv', or a name that ends in \.tex"),
+        ("units.parquet", "csv", "format='parquet'"),
+        ("units.json", "jsonl", "format='neuronpedia'"),
+        ("units.csv", "parquet", "writes a folder"),
+    ):
+        with pytest.raises(lp.InputError, match=said) as error:
+            result.export(tmp_path / name, format=format)
+        assert "\n" not in str(error.value)
+    assert not list(tmp_path.glob("units*"))
+    assert result.export(tmp_path / "units.txt", format="csv").exists()
     with pytest.raises(lp.InputError, match="path must be a path; got None"):
         result.export(None)  # type: ignore[arg-type]
 

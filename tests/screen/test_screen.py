@@ -282,6 +282,7 @@ def test_adding_zeros_changes_nothing(tiny_model: LensModel, examples: lp.Exampl
         ({"sites": ["mlp"]}, "unknown site 'mlp'"),
         ({"layers": 99}, "no layer 99"),
         ({"n_windows": 1}, "n_windows must be 2 or more"),
+        ({"n_windows": 10**6}, r"n_windows is 1,000,000 and there are \d+ windows"),
         ({"seed": -1}, "seed must be 0 or more"),
         ({"result": 3}, "result must be a SweepResult"),
         ({"alpha": 2}, "alpha must lie"),
