@@ -24,8 +24,8 @@ READY_TL4 := .venv-tl4/ready-$(call checksum,requirements-tl4.lock)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-tl4 demo test test-tl4 torture browser-test screenshots chromium check format format-check \
-  lint types imports lock clean
+.PHONY: help setup setup-tl4 demo test test-tl4 torture browser-test wheel-test screenshots chromium check format \
+  format-check lint types imports lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,11 @@ torture: $(READY) ## kill 200 runs at any moment (KILLS=n), mutate files and req
 
 browser-test: $(READY) chromium ## open reports in a real Chromium and check them there
 	LENS_PROBES_BROWSER_TESTS=required .venv/bin/python -m pytest tests/browser $(ARGS)
+
+wheel-test: $(READY) ## build the wheel and use it in an environment that knows nothing of this folder
+	rm -rf build
+	.venv/bin/python -m pip wheel -qq --no-deps --no-build-isolation -w build/wheel .
+	.venv/bin/python tests/packaging/try_wheel.py build/wheel
 
 screenshots: $(READY) chromium ## photograph reports wide, narrow and dark into runs/screenshots
 	.venv/bin/python tests/browser/screenshots.py runs/screenshots

@@ -6,11 +6,12 @@ command line can answer `--help` without loading torch.
 
 import sys
 from importlib import import_module
+from importlib.metadata import version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lens_probes import maximize, residual, stats, units
+    from lens_probes import maximize, residual, stats, testing, units
     from lens_probes._sweep import sweep
     from lens_probes._sweep_activations import sweep_activations
     from lens_probes.ablate import CausalCard, ablate
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from lens_probes.sweep_result import SweepResult
     from lens_probes.texts.load import Document, Text, load_text
     from lens_probes.units.paint import paint
+
+    __version__: str
 
 _WHERE = {
     "Activations": "activations.collect",
@@ -76,6 +79,7 @@ _WHERE = {
     "screen": "screen",
     "smallest_set": "screen",
     "stats": "",
+    "testing": "",
     "sweep": "_sweep",
     "sweep_activations": "_sweep_activations",
     "units": "",
@@ -120,12 +124,15 @@ __all__ = [
     "stats",
     "sweep",
     "sweep_activations",
+    "testing",
     "units",
     "wrap_model",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("lens-probes")
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = _WHERE[name]

@@ -109,6 +109,9 @@ def test_help_and_argument_errors_load_no_torch(tmp_path: Path) -> None:
     (tmp_path / "held").write_text("x")
     requests = [
         (["--help"], 0),
+        (["plan", "sweep", "negation", "--out", str(tmp_path / "planned")], 0),
+        (["new", "probe", "mine", "--out", str(tmp_path / "new")], 0),
+        (["sweep", "negation", "--config", str(tmp_path / "none.toml")], 2),
         (["sweep", "negation", "--alpha", "2"], 2),
         (["sweep", "negation", "--batch-size", "0"], 2),
         (["sweep", "negation", "--out", str(tmp_path)], 2),

@@ -13,10 +13,13 @@ from cyclopts import App, CycloptsError, Parameter
 
 from lens_probes.cli import facts, runs
 from lens_probes.cli.ablate import ablate
+from lens_probes.cli.config import with_config
 from lens_probes.cli.heatmap import heatmap
 from lens_probes.cli.maximize import maximize
+from lens_probes.cli.new import new_app
 from lens_probes.cli.options import parse_layers, strictly
 from lens_probes.cli.paper import paper
+from lens_probes.cli.plan import plan
 from lens_probes.cli.replicate import replicate
 from lens_probes.cli.reproduce import reproduce
 from lens_probes.cli.residual import residual
@@ -29,7 +32,8 @@ __all__ = ["app", "main", "parse_layers"]
 
 app = App(
     name="lens-probes",
-    help="Which units of a language model are tuned to which property of a token, and how surely?",
+    help="Which units of a language model are tuned to which property of a token, and how surely?"
+    "\n\n`--config FILE.toml` gives any command its options by the same names.",
     version_flags=["--version"],
     default_parameter=Parameter(converter=strictly),
 )
@@ -37,7 +41,9 @@ app.command(sweep_app)
 app.command(ablate)
 app.command(heatmap)
 app.command(maximize)
+app.command(new_app)
 app.command(paper)
+app.command(plan)
 app.command(replicate)
 app.command(residual)
 app.command(screen)
@@ -53,14 +59,16 @@ for command in (
 ):
     app.command(command)
 app.command(reproduce)
+app.register_install_completion_command(help="Complete commands and options in this shell.")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
-    # How much is printed is no part of the request: the same command shows what is there.
-    command_line.set(shlex.join(["lens-probes", *(g for g in given if g != "--verbose")]))
     try:
+        given = with_config(sys.argv[1:] if arguments is None else arguments)
+        # How much is printed is no part of the request: the same command shows what is there.
+        asked = (token for token in given if token not in ("--verbose", "--json"))
+        command_line.set(shlex.join(["lens-probes", *asked]))
         code = app(given, exit_on_error=False, print_error=False, result_action="return_value")
     except (InputError, CycloptsError) as error:
         print(f"lens-probes: {' '.join(str(error).split())}", file=sys.stderr)

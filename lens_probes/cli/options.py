@@ -125,6 +125,9 @@ class SweepOptions(WorkOptions):
     dry_run: Annotated[bool, Parameter(negative=())] = False
     """Say memory, disk, passes, examples and time, measured on two batches; write nothing."""
 
+    json: bool = False
+    """Print the headline as one JSON object."""
+
 
 @Parameter(name="*")
 @dataclass(frozen=True)

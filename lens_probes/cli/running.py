@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import replace
@@ -46,7 +48,7 @@ def run_sweep(
         show_dry_run(make_probe, options, model_options, out, sites, layers)
         return
     if (out / MANIFEST).exists():
-        _show(_same_result(out, make_probe, model_options), out, verbose=options.verbose)
+        _show(_same_result(out, make_probe, model_options), out, options)
         return
     with hold_folder(out) as folder:
         probe = make_probe()
@@ -90,7 +92,7 @@ def run_sweep(
             (work / ANSWER).write_text(_in_full(result), "utf-8")
 
         folder.write(fill)
-    _show(result, out, verbose=options.verbose)
+    _show(result, out, options)
 
 
 def _check(options: SweepOptions, out: Path) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
@@ -147,14 +149,19 @@ def _digest_of(result: SweepResult) -> str:
     return digest
 
 
-def _show(result: SweepResult, out: Path, *, verbose: bool) -> None:
-    """Six lines, or all that was written to `ANSWER`; the last names the report."""
+def _show(result: SweepResult, out: Path, options: SweepOptions) -> None:
+    """Six lines, or all that was written to `ANSWER`; the last names the report. Or JSON."""
     from lens_probes.report.words.headline import Headline
 
-    if verbose:
+    headline = Headline.of(result)
+    if options.json:
+        places = {"folder": str(out), "report": str(out / REPORT)}
+        print(json.dumps(dataclasses.asdict(headline) | places, ensure_ascii=False))
+        return
+    if options.verbose:
         print(_in_full(result))
     else:
-        print("\n".join(Headline.of(result).lines()))
+        print("\n".join(headline.lines()))
         print(f"Details: {out / ANSWER}, or --verbose")
     print(f"Report: {out / REPORT}")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from json import dumps
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 
 def report(run: Path, *, out: Path | None = None) -> None:
@@ -60,21 +61,43 @@ def export(
     )
 
 
-def verify(folder: Path) -> int:
+def verify(folder: Path, *, json: bool = False) -> int:
     """Read every byte of the results and activations below a folder; exit code 1 if one is damaged.
+
+    A result with a plan beside it (`lens-probes plan`) must have kept to it, too.
 
     Parameters
     ----------
     folder
         A result, a store of activations, or a folder that holds some.
+    json
+        Print a JSON list, one object for each.
     """
+    from lens_probes.cli.plan import kept_to_plan
     from lens_probes.result.verify import verify as run_verify
 
     checked = run_verify(folder)
+    rows = []
     for one in checked:
-        whole = f"{one.n_whole} of {one.n_expected} whole"
-        state = "; ".join(one.problems) or "no damage"
-        if one.being_written:
-            state += ", being written"
-        print(f"{one.kind:<12} {one.path}: {whole}; {state}")
-    return 1 if any(one.problems for one in checked) else 0
+        sound = one.kind == "result" and not one.problems
+        plan = kept_to_plan(one.path) if sound else None
+        row = {name: getattr(one, name) for name in _CHECKED}
+        rows.append(row | {"path": str(one.path), "otherwise_than_planned": plan})
+    if json:
+        print(dumps(rows, ensure_ascii=False))
+    else:
+        print("\n".join(map(_checked_line, rows)))
+    return 1 if any(row["problems"] or row["otherwise_than_planned"] for row in rows) else 0
+
+
+_CHECKED = ("kind", "path", "n_whole", "n_expected", "problems", "being_written")
+
+
+def _checked_line(row: dict[str, Any]) -> str:
+    whole = f"{row['n_whole']} of {row['n_expected']} whole"
+    state = "; ".join(row["problems"]) or "no damage"
+    if row["being_written"]:
+        state += ", being written"
+    if (plan := row["otherwise_than_planned"]) is not None:
+        state += "; as planned" if not plan else f"; not as planned: {'; '.join(plan)}"
+    return f"{row['kind']:<12} {row['path']}: {whole}; {state}"

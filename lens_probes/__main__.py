@@ -1,0 +1,7 @@
+"""`python -m lens_probes`: the command line."""
+
+import sys
+
+from lens_probes.cli import main
+
+sys.exit(main())
