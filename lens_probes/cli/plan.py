@@ -22,8 +22,10 @@ from lens_probes.storage.paths import output_path
 
 SUFFIX = ".plan.json"
 # What may differ from the plan: who computes, how much is printed, where it lies.
-FREE = ("out", "quiet", "verbose", "json", "dry_run", "store", "executor", "workers", "scheduler", "logs",
-        "minutes", "batch_size", "device")  # fmt: skip
+FREE = (
+    "out", "quiet", "verbose", "json", "dry_run", "store", "executor", "workers", "scheduler",
+    "logs", "minutes", "batch_size", "device",
+)  # fmt: skip
 
 
 def plan(*command: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:
