@@ -18,10 +18,10 @@ import numpy as np
 import torch
 
 import lens_probes as lp
-from lens_probes.ablate.effects import Effects, measure
-from lens_probes.ablate.jobs import Job
-from lens_probes.ablate.rerun import Way
-from lens_probes.ablate.windows import Replacement, grouped, masks
+from lens_probes.ablation.effects import Effects, measure
+from lens_probes.ablation.jobs import Job
+from lens_probes.ablation.rerun import Way
+from lens_probes.ablation.windows import Replacement, grouped, masks
 from lens_probes.sites import SITES
 
 READ, AFTER, TOP = 90, 10, 20

@@ -17,8 +17,8 @@ import time
 import torch
 
 import lens_probes as lp
-from lens_probes.screen.estimate import Run
-from lens_probes.screen.metrics import metric_of
+from lens_probes.screening.estimate import Run
+from lens_probes.screening.metrics import metric_of
 
 SITES = ("mlp_pre", "q", "k", "v", "mlp_post")
 

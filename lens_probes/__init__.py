@@ -4,17 +4,15 @@ Names are imported when they are first used, so that `import lens_probes` costs 
 command line can answer `--help` without loading torch.
 """
 
-import sys
 from importlib import import_module
 from importlib.metadata import version
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lens_probes import maximize, residual, stats, testing, units
     from lens_probes._sweep import sweep
     from lens_probes._sweep_activations import sweep_activations
-    from lens_probes.ablate import CausalCard, ablate
+    from lens_probes.ablation import CausalCard, ablate
     from lens_probes.activations.collect import Activations, collect
     from lens_probes.errors import InputError
     from lens_probes.examples.examples import Examples
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
     from lens_probes.replication.replicate import replicate
     from lens_probes.result.compare import compare
     from lens_probes.result.concat import concat
-    from lens_probes.screen import Screen, SmallestSet, screen, smallest_set
+    from lens_probes.screening import Screen, SmallestSet, screen, smallest_set
     from lens_probes.sites import SITES, Site
     from lens_probes.sweep_result import SweepResult
     from lens_probes.texts.load import Document, Text, load_text
@@ -46,7 +44,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "Activations": "activations.collect",
     "CategoryProbe": "probes",
-    "CausalCard": "ablate",
+    "CausalCard": "ablation",
     "ContextProbe": "probes",
     "Document": "texts.load",
     "Examples": "examples.examples",
@@ -58,14 +56,14 @@ _WHERE = {
     "Probe": "probes",
     "ProperNounProbe": "probes",
     "SITES": "sites",
-    "Screen": "screen",
+    "Screen": "screening",
     "Site": "sites",
-    "SmallestSet": "screen",
+    "SmallestSet": "screening",
     "SweepResult": "sweep_result",
     "Text": "texts.load",
     "TextProbe": "probes",
     "TokenLengthProbe": "probes",
-    "ablate": "ablate",
+    "ablate": "ablation",
     "collect": "activations.collect",
     "compare": "result.compare",
     "concat": "result.concat",
@@ -76,8 +74,8 @@ _WHERE = {
     "paint": "units.paint",
     "replicate": "replication.replicate",
     "residual": "",
-    "screen": "screen",
-    "smallest_set": "screen",
+    "screen": "screening",
+    "smallest_set": "screening",
     "stats": "",
     "testing": "",
     "sweep": "_sweep",
@@ -145,14 +143,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
-
-
-class _Package(ModuleType):
-    """Keeps `lens_probes.ablate` the function: importing its room would set it to the module."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (isinstance(value, ModuleType) and name in _WHERE and _WHERE[name]):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from lens_probes.result.result import SweepData
 
 if TYPE_CHECKING:
-    from lens_probes.ablate.card import CausalCard
+    from lens_probes.ablation.card import CausalCard
     from lens_probes.report.methods_section import MethodsSection
-    from lens_probes.screen.saved import Screen
+    from lens_probes.screening.saved import Screen
 
 
 class SweepResult(SweepData):
@@ -25,7 +25,7 @@ class SweepResult(SweepData):
 
         InputError where it cannot be read, or is of another sweep.
         """
-        from lens_probes.ablate.card import CausalCard  # noqa: PLC0415  (a door)
+        from lens_probes.ablation.card import CausalCard  # noqa: PLC0415  (a door)
 
         return CausalCard.beside(self)
 
@@ -35,7 +35,7 @@ class SweepResult(SweepData):
 
         InputError where it cannot be read, or is of another sweep.
         """
-        from lens_probes.screen.saved import Screen  # noqa: PLC0415  (a door)
+        from lens_probes.screening.saved import Screen  # noqa: PLC0415  (a door)
 
         return Screen.beside(self)
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lens_probes.ablate.card import CausalCard
+from lens_probes.ablation.card import CausalCard
 from lens_probes.activations.shard_folder import FORMAT as STORE_FORMAT
 from lens_probes.activations.shard_folder import MANIFEST, ShardFolder, key_of
 from lens_probes.course import Doubt, Lesson, Measured, Outcome, Value
 from lens_probes.course.record import write_record
 from lens_probes.drawing.page import FORMAT, NUMBERS, PAGE
-from lens_probes.drawing.painting import Painting
+from lens_probes.drawing.token_activations import TokenActivations
 from lens_probes.replication.replication import Replication
-from lens_probes.screen.saved import Screen
+from lens_probes.screening.saved import Screen
 from lens_probes.storage.folders import write_folder
 from lens_probes.storage.integrity import seal, write_atomic
 from lens_probes.sweep_result import SweepResult
@@ -59,7 +59,7 @@ def small_result() -> SweepResult:
             "decision": DECISION,
         },
         validation={"resolution": "r", "notes": [], "nulls": {"tokens": NULL}},
-        paintings=(Painting("L0.q.0", ("a", "b"), (0.5, 1.0), "title", 1),),
+        paintings=(TokenActivations("L0.q.0", ("a", "b"), (0.5, 1.0), "title", 1),),
         details={"L0.q.0": DETAILS},
         timings={"statistics": 0.5},
     )  # fmt: skip

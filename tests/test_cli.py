@@ -14,7 +14,7 @@ from tiny_models import PROSE
 import lens_probes as lp
 from lens_probes.cli import main, parse_layers
 from lens_probes.report.words.headline import Headline
-from lens_probes.report.words.summary import answer
+from lens_probes.report.words.summary import summary
 
 
 @pytest.mark.model
@@ -40,7 +40,7 @@ def test_sweep_report_and_what_they_print(
     assert full[:-1] == [*(out / "answer.txt").read_text("utf-8").splitlines(), ""]
     assert full[-1] == lines[-1]
     said = [line.removeprefix("* ") for line in full if line.startswith("* ")]
-    assert said == list(answer(lp.SweepResult.load(out)))
+    assert said == list(summary(lp.SweepResult.load(out)))
     assert "candidates" in full[0]
     assert full[1].startswith("Sources: 1; most come from prose.txt 40 examples of ")
     result = lp.SweepResult.load(out)

@@ -10,7 +10,7 @@ import pytest
 
 import lens_probes as lp
 from lens_probes.cli import main
-from lens_probes.drawing.painting import Painting
+from lens_probes.drawing.token_activations import TokenActivations
 
 pytestmark = pytest.mark.model
 
@@ -37,7 +37,7 @@ def passage(tmp_path: Path) -> Path:
     return path
 
 
-def painted(model: lp.LensModel, layer: int, site: str, unit: int) -> Painting:
+def painted(model: lp.LensModel, layer: int, site: str, unit: int) -> TokenActivations:
     ids = model.tokenizer.encode(TEXT, add_special_tokens=False)
     return lp.paint(model, [ids], layer=layer, site=site, unit=unit)[0]
 

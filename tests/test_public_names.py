@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
 from types import ModuleType
 
 import pytest
@@ -67,6 +68,13 @@ def test_a_step_stays_a_function_once_its_module_is_imported(name: str) -> None:
     assert inspect.isfunction(function)
     assert inspect.getmodule(function) is not None
     assert getattr(lp, name) is function
+
+
+def test_no_function_has_the_name_of_a_room() -> None:
+    rooms = {one.name for one in pkgutil.iter_modules(lp.__path__)}
+    assert {"ablation", "screening", "units"} <= rooms
+    of_both = rooms.intersection(lp.__all__)
+    assert all(inspect.ismodule(getattr(lp, name)) for name in of_both), of_both
 
 
 @pytest.mark.parametrize(

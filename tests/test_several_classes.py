@@ -14,7 +14,7 @@ from lens_probes.cli import main
 from lens_probes.examples.classes import Classes
 from lens_probes.report import class_distributions
 from lens_probes.report.class_figures import confusion
-from lens_probes.report.words.summary import answer
+from lens_probes.report.words.summary import summary
 
 COLOURS = ("red", "green", "blue")
 
@@ -77,7 +77,7 @@ def test_a_planted_unit_is_found_with_its_class_and_no_other() -> None:
     nested = found.validation["nested_classes"]
     assert nested["unit"] > nested["chance"] == pytest.approx(1 / 3)
     assert np.sum(nested["confusion"]) == len(y)
-    assert any("highest for green" in line for line in answer(found))
+    assert any("highest for green" in line for line in summary(found))
 
 
 def test_counts_of_nothing_stay_small() -> None:

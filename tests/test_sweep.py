@@ -13,7 +13,7 @@ import torch
 
 import lens_probes as lp
 from lens_probes.model.load import LensModel
-from lens_probes.report.words.summary import answer
+from lens_probes.report.words.summary import summary
 from lens_probes.storage.folders import check_output_folder
 from lens_probes.units.decision import preset_decision
 from lens_probes.units.significance import decide
@@ -96,7 +96,7 @@ def test_rigorous_answer_sets_words_beside_tokens(
     assert best["auc_heldout"] > 0.65
     assert best["auc_heldout_passage"] > 0.65
     assert best["log10_word_p"] < -5
-    said = " ".join(answer(result))
+    said = " ".join(summary(result))
     assert "Test: max-T permutation of groups, alpha 0.05." in said
     assert "Counting tokens it would be" in said
     assert "Independent groups of words: 12 v 12." in said
@@ -171,7 +171,7 @@ def test_where_words_cannot_decide_tokens_do_and_the_result_says_why(
     assert why in decision["why"]
     assert why in result.validation["resolution"]
     said = "no word types were given" if word is None else "which cannot decide"
-    assert said in answer(result)[-1]
+    assert said in summary(result)[-1]
     assert result.units["t"].notna().all()
     with pytest.raises(lp.InputError, match="Or decide with level token"):
         lp.sweep(tiny_model, given, sites=["q"], layers=0, method="max_t")
@@ -195,7 +195,7 @@ def test_smallest_and_oddest_requests_still_give_a_table(tiny_folders: dict[str,
     result = lp.sweep(model, dead, sites=["mlp_pre"], layers=0)
     assert (result.units["status"] == "constant").all()
     assert not result.units["significant"].any()
-    assert "all are constant" in " ".join(answer(result))
+    assert "all are constant" in " ".join(summary(result))
 
 
 @pytest.mark.model
@@ -431,7 +431,7 @@ def test_top_and_answer(result: lp.SweepResult) -> None:
     for options, message in [({"site": "q"}, "unknown site 'q'"), ({"layer": 9}, "unknown layer")]:
         with pytest.raises(lp.InputError, match=message):
             result.top(**options)
-    sentences = answer(result)
+    sentences = summary(result)
     said = " ".join(sentences)
     high = result.layers.loc[result.layers["n_significant"].idxmax()]
     assert f"most in layer {high['layer']} of {high['site']}." in said
@@ -447,11 +447,11 @@ def test_top_and_answer(result: lp.SweepResult) -> None:
             "examples": {**result.provenance["examples"], "n_groups_per_class": [0, 0]},
         },
     )
-    assert "word identity alone" in answer(blind)[-1]
+    assert "word identity alone" in summary(blind)[-1]
 
 
 def test_a_name_is_the_function_even_after_its_room_is_imported() -> None:
-    import lens_probes.ablate.ablation
+    import lens_probes.ablation.run
     import lens_probes.replication.replicate
 
     assert callable(lens_probes.ablate)

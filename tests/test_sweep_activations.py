@@ -12,7 +12,7 @@ import torch
 
 import lens_probes as lp
 from lens_probes.model.load import LensModel
-from lens_probes.report.words.summary import answer
+from lens_probes.report.words.summary import summary
 from lens_probes.result.verify import verify
 
 N = 80
@@ -90,7 +90,7 @@ def test_a_result_is_saved_loaded_verified_and_reported(tmp_path: Path) -> None:
     assert "feature 2 <b>" not in page
     assert "lp.sweep_activations(" in page
     assert [one.problems for one in verify(tmp_path)] == [()]
-    assert "of given activations" in answer(loaded)[0]
+    assert "of given activations" in summary(loaded)[0]
     assert loaded._repr_html_()
     with pytest.raises(lp.InputError, match="knows no model"):
         _ = loaded.recorded_model

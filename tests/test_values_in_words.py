@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lens_probes as lp
-from lens_probes.report.words.summary import answer
+from lens_probes.report.words.summary import summary
 
 pytestmark = pytest.mark.model
 
@@ -32,7 +32,7 @@ def test_a_value_that_varies_inside_a_word_says_why_tokens_decide(
     assert decision["why"].startswith("the value varies inside words")
     assert "\n" not in decision["why"]
     assert decision["why"] in result.validation["resolution"]
-    assert "since the value varies inside them" in answer(result)[-1]
+    assert "since the value varies inside them" in summary(result)[-1]
     with pytest.raises(lp.InputError, match=r"varies inside words.*Or decide with level token"):
         sweep_of(tiny_model, varying, level="word")
     constant = lp.Examples.from_tokens(tokens, -1, word=word, value=of_word)

@@ -13,11 +13,11 @@ from scipy import special
 from scipy.stats import beta, binom
 
 from lens_probes import stats
-from lens_probes.ablate import ablate
-from lens_probes.ablate.card import CausalCard
-from lens_probes.ablate.inference import family_test
-from lens_probes.ablate.swap import Writes
-from lens_probes.ablate.verdict import UNUSED, USED
+from lens_probes.ablation import ablate
+from lens_probes.ablation.card import CausalCard
+from lens_probes.ablation.inference import family_test
+from lens_probes.ablation.swap import Writes
+from lens_probes.ablation.verdict import UNUSED, USED
 from lens_probes.checks.heldout import fold_scores
 from lens_probes.checks.level import SHARED_BY, more_than_identity
 from lens_probes.checks.nested import nested_best

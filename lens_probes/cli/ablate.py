@@ -11,8 +11,8 @@ from lens_probes.cli.running import command_line
 from lens_probes.errors import InputError
 
 if TYPE_CHECKING:
-    from lens_probes.ablate.card import CausalCard
-    from lens_probes.ablate.request import Places
+    from lens_probes.ablation.card import CausalCard
+    from lens_probes.ablation.request import Places
     from lens_probes.probes import Probe
     from lens_probes.sweep_result import SweepResult
 
@@ -83,8 +83,8 @@ def ablate(
     wanted = parse_layers(layers)
     chosen = None if sites is None else tuple(site.strip() for site in sites.split(","))
 
-    from lens_probes.ablate.design import Design
-    from lens_probes.ablate.request import places_of_sweep
+    from lens_probes.ablation.design import Design
+    from lens_probes.ablation.request import places_of_sweep
     from lens_probes.result.result import CAUSAL
     from lens_probes.sweep_result import SweepResult
 
@@ -143,7 +143,7 @@ def _measure(
 
 def _card_there(folder: Path, result: SweepResult, options: dict[str, Any]) -> CausalCard | None:
     """The card of the same request on the same sweep, if the folder holds it; or an error."""
-    from lens_probes.ablate.card import CARD, METHOD, CausalCard
+    from lens_probes.ablation.card import CARD, METHOD, CausalCard
 
     if not (folder / CARD).exists():
         return None

@@ -168,7 +168,7 @@ def _show(result: SweepResult, out: Path, options: SweepOptions) -> None:
 
 def _in_full(result: SweepResult) -> str:
     """What was read, dropped and counted, and the whole answer."""
-    from lens_probes.report.words.summary import answer
+    from lens_probes.report.words.summary import summary
 
     said = result.provenance["examples"]
     lines = ["Targets: " + "; ".join(f"{what} {n:,}" for what, n in said["counts"].items())]
@@ -186,7 +186,7 @@ def _in_full(result: SweepResult) -> str:
         lines.append(f"Tokens are counted: {why}")
     tokens, n = said["tokens_computed"], len(result.examples)
     lines.append(f"Forward passes: {tokens:,} tokens, {tokens / n:.1f} for each of {n:,} examples")
-    return "\n".join([*lines, "", *(f"* {sentence}" for sentence in answer(result)), ""])
+    return "\n".join([*lines, "", *(f"* {sentence}" for sentence in summary(result)), ""])
 
 
 def words_of(result: SweepResult) -> str:

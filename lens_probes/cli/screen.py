@@ -12,7 +12,7 @@ from lens_probes.cli.running import command_line
 from lens_probes.errors import InputError, alpha_of
 
 if TYPE_CHECKING:
-    from lens_probes.screen.saved import Screen
+    from lens_probes.screening.saved import Screen
     from lens_probes.sweep_result import SweepResult
 
 
@@ -132,7 +132,7 @@ def _measure(result: SweepResult, asked: dict[str, Any], device: str, quiet: boo
 
 def _screen_there(folder: Path, result: SweepResult, asked: dict[str, Any]) -> Screen | None:
     """The screen of the same request on the same sweep, if the folder holds it; or an error."""
-    from lens_probes.screen.saved import MANIFEST, METHOD, Screen
+    from lens_probes.screening.saved import MANIFEST, METHOD, Screen
 
     if not (folder / MANIFEST).exists():
         return None

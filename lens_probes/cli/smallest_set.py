@@ -8,7 +8,7 @@ from lens_probes.cli.options import ModelOptions, check_at_least, load, log_line
 from lens_probes.errors import InputError, choice
 
 if TYPE_CHECKING:
-    from lens_probes.screen.sets import SmallestSet
+    from lens_probes.screening.sets import SmallestSet
 
 _RANKS = ("screen", "t", "random")
 

@@ -34,6 +34,6 @@ h1 {{ font-size: 1.3rem; overflow-wrap: anywhere; }}
 
 def heatmap_page(heatmap: TextHeatmap, *, note: str = "") -> str:
     """A whole HTML page that asks no network for anything; `note` stands below the passages."""
-    units = ", ".join(dict.fromkeys(painting.unit for painting in heatmap.paintings))
+    units = ", ".join(dict.fromkeys(passage.unit for passage in heatmap.paintings))
     said = Markup("<p>{}</p>").format(note) if note else ""
     return str(_PAGE.format(title=f"Text under {units}", heatmap=Markup(heatmap.html()), note=said))

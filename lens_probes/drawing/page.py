@@ -18,7 +18,7 @@ from plotly.offline import get_plotlyjs
 
 from lens_probes.drawing.chart import Chart, embedded, theme
 from lens_probes.drawing.numbers import general, whole
-from lens_probes.drawing.painting import ShownContext
+from lens_probes.drawing.token_activations import ShownContext
 from lens_probes.storage.folders import write_folder
 
 PAGE = "report.html"

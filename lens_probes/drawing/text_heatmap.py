@@ -12,9 +12,9 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from lens_probes.drawing.numbers import general
-from lens_probes.drawing.painting import Painting
 from lens_probes.drawing.palette import hexadecimal, ink
 from lens_probes.drawing.scales import LEVELS, ColourScale, Scale, colours
+from lens_probes.drawing.token_activations import TokenActivations
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class TextHeatmap:
     `str(heatmap)` is plain text with the values in brackets, `text()` has colours for a terminal.
     """
 
-    paintings: tuple[Painting, ...]
+    paintings: tuple[TokenActivations, ...]
     scale: Scale | None = None
 
     @property
@@ -49,11 +49,11 @@ class TextHeatmap:
 
 
 def heatmap_html(
-    paintings: Sequence[Painting], scale: Scale = "minmax", *, brief: bool = False
+    paintings: Sequence[TokenActivations], scale: Scale = "minmax", *, brief: bool = False
 ) -> str:
     """Passages as an HTML fragment that needs nothing else: each token on its activation's colour.
 
-    Paintings of one unit share one colour scale, whose limits the legend gives. The text of the
+    Passages of one unit share one colour scale, whose limits the legend gives. The text of the
     token spans, joined, is the passage unchanged: line-end marks and boundaries are style only.
     Values are in each token's title and in a table under each passage; `brief` has no tables, and a
     legend of the limits alone. Follows the reader's light or dark mode.
@@ -73,7 +73,9 @@ def heatmap_html(
     return str(Markup("\n").join(parts))
 
 
-def heatmap_text(painting: Painting, scale: Scale = "minmax", *, colour: bool = True) -> str:
+def heatmap_text(
+    painting: TokenActivations, scale: Scale = "minmax", *, colour: bool = True
+) -> str:
     """One passage for a terminal: 24-bit background colours, or values in brackets without them.
 
     Line ends show as ↵. Control characters show as pictures, so that no text can drive the
@@ -98,7 +100,7 @@ def heatmap_text(painting: Painting, scale: Scale = "minmax", *, colour: bool = 
     return "".join(lines) + "\n"
 
 
-def best_scale(paintings: Sequence[Painting]) -> Scale:
+def best_scale(paintings: Sequence[TokenActivations]) -> Scale:
     """Zero in the middle where values have both signs and no outlier would wash out the rest."""
     values = np.array([value for painting in paintings for value in painting.values])
     values = values[np.isfinite(values)]
@@ -108,7 +110,7 @@ def best_scale(paintings: Sequence[Painting]) -> Scale:
     return "symmetric" if sizes.max() <= 2 * np.percentile(sizes, 95) else "robust"
 
 
-def _passage(painting: Painting, limits: ColourScale, *, table: bool) -> Markup:
+def _passage(painting: TokenActivations, limits: ColourScale, *, table: bool) -> Markup:
     tokens = Markup("").join(
         _token(i, piece, value, limits, i == painting.target)
         for i, (piece, value) in enumerate(zip(painting.pieces, painting.values, strict=True))
@@ -121,7 +123,7 @@ def _passage(painting: Painting, limits: ColourScale, *, table: bool) -> Markup:
     ).format(title, tokens, values)
 
 
-def _table_of_values(painting: Painting, title: str) -> Markup:
+def _table_of_values(painting: TokenActivations, title: str) -> Markup:
     rows = Markup("").join(
         Markup('<tr><td>{}</td><th scope="row">{}</th><td>{}</td></tr>').format(
             f"{i} (read here)" if i == painting.target else i,

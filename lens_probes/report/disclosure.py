@@ -13,8 +13,8 @@ from lens_probes.report.words.word_identity import judgement
 from lens_probes.result.result import SweepData
 
 if TYPE_CHECKING:
-    from lens_probes.ablate.card import CausalCard
-    from lens_probes.screen.saved import Screen
+    from lens_probes.ablation.card import CausalCard
+    from lens_probes.screening.saved import Screen
 
 
 def disclosure(

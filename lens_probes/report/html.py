@@ -48,7 +48,7 @@ from lens_probes.report.telling import telling_windows
 from lens_probes.report.unit_browser import unit_browser
 from lens_probes.report.unit_card import UnitCard, marked, unit_card
 from lens_probes.report.words.headline import Headline
-from lens_probes.report.words.summary import answer
+from lens_probes.report.words.summary import summary
 from lens_probes.result.result import SweepData
 from lens_probes.storage.integrity import write_page
 from lens_probes.storage.paths import check_report_path
@@ -108,7 +108,7 @@ def report_html(
         profile=Chart.of("share", figures.share_by_layer(result, sites=_main_sites(result))),
         telling=Markup(heatmap_html(telling, best_scale(telling), brief=True)) if telling else None,
         answer=(
-            *answer(result),
+            *summary(result),
             *(() if causal is None else (verdict_line(causal),)),
             *(() if screen is None else screen.text_lines()),
         ),

@@ -10,7 +10,7 @@ from lens_probes.drawing.tables import Table
 from lens_probes.report.methods import question
 from lens_probes.report.ranking import rank_name, strongest
 from lens_probes.report.unit_columns import unit_columns
-from lens_probes.report.words.summary import answer
+from lens_probes.report.words.summary import summary
 from lens_probes.result.result import SweepData
 
 UNITS = 10
@@ -26,6 +26,6 @@ def summary_html(result: SweepData) -> str:
     caption = f"The {len(units)} units with the smallest {rank_name(result.units)}"
     return environment.from_string(template.read_text("utf-8")).render(
         question=question(result),
-        answer=answer(result),
+        answer=summary(result),
         table=Table.of(caption, units, columns),
     )

@@ -16,7 +16,7 @@ from lens_probes.drawing.tables import Column, Table, text
 from lens_probes.result.result import SCREEN, SweepData
 
 if TYPE_CHECKING:
-    from lens_probes.screen.saved import Screen
+    from lens_probes.screening.saved import Screen
 
 _CORNERS = {
     "tuned_used": "tuned, used",
@@ -32,7 +32,7 @@ def saved_screen(result: SweepData) -> Screen | None:
     """The screen beside a loaded result; None where there is none."""
     if result.folder is None or not (result.folder / SCREEN).exists():
         return None
-    from lens_probes.screen.saved import Screen  # noqa: PLC0415 (loads torch)
+    from lens_probes.screening.saved import Screen  # noqa: PLC0415 (loads torch)
 
     return Screen.beside(result)
 
@@ -41,7 +41,7 @@ def with_use(result: SweepData, screen: Screen | None) -> SweepData:
     """The result whose units table says of each unit that was screened whether it is used."""
     if screen is None:
         return result
-    from lens_probes.screen.map import with_tuned  # noqa: PLC0415 (loads torch)
+    from lens_probes.screening.map import with_tuned  # noqa: PLC0415 (loads torch)
 
     found = with_tuned(screen.units, result)
     # Screened before and behind its non-linearity, a unit is shown where it was swept.

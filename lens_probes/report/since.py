@@ -20,7 +20,7 @@ from lens_probes.result.result import CAUSAL, SweepData
 from lens_probes.units.details import UnitDetails
 
 if TYPE_CHECKING:
-    from lens_probes.ablate.card import CausalCard
+    from lens_probes.ablation.card import CausalCard
 
 REPLICATION = "replication"
 _AGAIN = {
@@ -74,7 +74,7 @@ def saved_card(result: SweepData) -> CausalCard | None:
     """The causal card beside a loaded result, as `SweepResult.causal`."""
     if result.folder is None or not (result.folder / CAUSAL).exists():
         return None
-    from lens_probes.ablate.card import CausalCard  # noqa: PLC0415 (loads torch)
+    from lens_probes.ablation.card import CausalCard  # noqa: PLC0415 (loads torch)
 
     return CausalCard.beside(result)
 

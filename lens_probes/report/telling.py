@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lens_probes.drawing.painting import Painting
+from lens_probes.drawing.token_activations import TokenActivations
 from lens_probes.report.ranking import class_names
 from lens_probes.result.result import SweepData
 from lens_probes.units.decision import own_class
@@ -12,7 +12,7 @@ from lens_probes.units.decision import own_class
 BEFORE, AFTER = 100, 30
 
 
-def telling_windows(result: SweepData) -> tuple[Painting, ...]:
+def telling_windows(result: SweepData) -> tuple[TokenActivations, ...]:
     """Of the painted windows: the highest of the unit's own class, the lowest of the others.
 
     Empty where no window was painted, or none of them says where it was read.
@@ -30,11 +30,11 @@ def telling_windows(result: SweepData) -> tuple[Painting, ...]:
     return tuple(_cut(p, f"{p.title}, the {which} of the windows painted") for p, which in chosen)
 
 
-def _value(painting: Painting) -> float:
+def _value(painting: TokenActivations) -> float:
     return painting.values[painting.target or 0]
 
 
-def _cut(painting: Painting, title: str) -> Painting:
+def _cut(painting: TokenActivations, title: str) -> TokenActivations:
     """At most `BEFORE` and `AFTER` characters around the target, whole tokens."""
     target = painting.target or 0
     first, last = target, target + 1

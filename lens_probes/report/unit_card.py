@@ -11,8 +11,8 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from lens_probes.drawing.numbers import fixed, general
-from lens_probes.drawing.painting import ShownContext
 from lens_probes.drawing.tables import Column, Table, auc, text
+from lens_probes.drawing.token_activations import ShownContext
 from lens_probes.report.ranking import several_classes, value_name
 from lens_probes.report.unit_columns import unit_columns
 from lens_probes.report.unit_figures import EFFECTS

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 import pandas as pd
 
-from lens_probes.drawing.painting import Painting
+from lens_probes.drawing.token_activations import TokenActivations
 from lens_probes.errors import InputError, at_least, given_as, one_line, unknown, whole
 from lens_probes.storage.folders import MANIFEST, hold_folder
 from lens_probes.storage.integrity import read_file, seal, unseal
@@ -74,7 +74,7 @@ class SweepData:
     evidence: pd.DataFrame
     provenance: Mapping[str, Any]
     validation: Mapping[str, Any] = field(default_factory=dict)
-    paintings: tuple[Painting, ...] = ()
+    paintings: tuple[TokenActivations, ...] = ()
     details: Mapping[str, UnitDetails] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
     folder: Path | None = None
@@ -255,7 +255,7 @@ class SweepData:
         tables: dict[str, Any] = read_tables(path, said["files"], _TABLES, _OPTIONAL)
         optional = {name: tables.pop(table, None) for table, name in _OPTIONAL.items()}
         paintings = tuple(
-            Painting(**p | {"pieces": tuple(p["pieces"]), "values": tuple(p["values"])})
+            TokenActivations(**p | {"pieces": tuple(p["pieces"]), "values": tuple(p["values"])})
             for p in said["paintings"]
         )
         return cls(

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lens_probes.activations.collect import Activations
-from lens_probes.drawing.painting import Painting
+from lens_probes.drawing.token_activations import TokenActivations
 from lens_probes.examples.checks import NO_TOKEN
 from lens_probes.examples.examples import Examples
 from lens_probes.model.load import LensModel
@@ -30,7 +30,7 @@ def evidence_of(activations: Activations, units: pd.DataFrame) -> pd.DataFrame:
 
 def paint_best(
     model: LensModel, examples: Examples, units: pd.DataFrame, evidence: pd.DataFrame
-) -> tuple[Painting, ...]:
+) -> tuple[TokenActivations, ...]:
     """Windows of each class under the unit with the strongest evidence.
 
     The most telling one of a class, highest in the unit's own and lowest in another, then windows

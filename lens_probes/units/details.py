@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from lens_probes.drawing.painting import ShownContext
+from lens_probes.drawing.token_activations import ShownContext
 from lens_probes.storage.json_values import to_json_value
 
 CARDS, EACH = 10, 3

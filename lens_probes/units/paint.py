@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lens_probes.activations.collect import check_known, read_all_positions
 from lens_probes.arrays import names_of
-from lens_probes.drawing.painting import Painting
+from lens_probes.drawing.token_activations import TokenActivations
 from lens_probes.errors import InputError, whole
 from lens_probes.examples.checks import token_rows
 from lens_probes.model.wrap import Model, check_model
@@ -29,7 +29,7 @@ def paint(
     unit: int,
     titles: Sequence[str] | None = None,
     targets: Sequence[int | None] | None = None,
-) -> tuple[Painting, ...]:
+) -> tuple[TokenActivations, ...]:
     """Run passages of token ids and keep one unit's activation at every token of each.
 
     Raises
@@ -62,7 +62,7 @@ def paint(
         batch = read_all_positions(model, np.stack([rows[i] for i in same]), layer, site)
         values |= dict(zip(same, batch[:, :, unit], strict=True))
     return tuple(
-        Painting(
+        TokenActivations(
             unit_name(layer, site, unit, shape),
             token_texts(model.tokenizer, row),
             tuple(float(value) for value in values[i]),

@@ -7,10 +7,10 @@ import pytest
 from html_page import Page
 from synthetic_result import SCRIPT, SEPARATED, paintings
 
-from lens_probes.drawing.painting import Painting
 from lens_probes.drawing.palette import contrast, ink, rgb
 from lens_probes.drawing.scales import LEVELS, ColourScale, colours
 from lens_probes.drawing.text_heatmap import best_scale
+from lens_probes.drawing.token_activations import TokenActivations
 from lens_probes.errors import InputError
 from lens_probes.report import TextHeatmap, heatmap_html, heatmap_text
 
@@ -39,7 +39,9 @@ def test_nothing_stands_between_tokens():
 
 
 def test_markup_in_a_text_is_text():
-    evil = Painting("u<b>", (SCRIPT, "&lt;", "\"'"), (1.0, 2.0, 3.0), title=SCRIPT, target=0)
+    evil = TokenActivations(
+        "u<b>", (SCRIPT, "&lt;", "\"'"), (1.0, 2.0, 3.0), title=SCRIPT, target=0
+    )
     source = heatmap_html((evil,))
     page = Page(source)
     assert not page.all("script")
@@ -48,7 +50,7 @@ def test_markup_in_a_text_is_text():
 
 
 def test_carriage_return_survives_a_parser():
-    source = heatmap_html((Painting("u", ("a\r\n", "b"), (0.0, 1.0)),))
+    source = heatmap_html((TokenActivations("u", ("a\r\n", "b"), (0.0, 1.0)),))
     assert 'a<span class="return">&#13;</span><span class="newline">\n</span>' in source
 
 
@@ -72,12 +74,12 @@ def test_one_target_a_passage_at_its_place():
     for passage, painting in zip(painted(heatmap_html(paintings())), paintings(), strict=True):
         marked = [i for i, token in enumerate(passage) if "target" in token.classes]
         assert marked == [painting.target]
-    (free,) = painted(heatmap_html((Painting("u", ("a", "b"), (0.0, 1.0)),)))
+    (free,) = painted(heatmap_html((TokenActivations("u", ("a", "b"), (0.0, 1.0)),)))
     assert not any("target" in token.classes for token in free)
 
 
 def test_values_are_in_titles_and_in_a_table():
-    painting = Painting("u", ("a", "b", "c"), (-1.234, 0.0, 123456.0), target=2)
+    painting = TokenActivations("u", ("a", "b", "c"), (-1.234, 0.0, 123456.0), target=2)
     source = heatmap_html((painting,))
     ((a, b, c),) = painted(source)
     assert [t.attributes["title"] for t in (a, b, c)] == [
@@ -92,7 +94,7 @@ def test_values_are_in_titles_and_in_a_table():
 
 
 def test_legend_gives_unit_and_limits():
-    painting = Painting("L1.q.h0.3", ("a", "b"), (-1.5, 4.0))
+    painting = TokenActivations("L1.q.h0.3", ("a", "b"), (-1.5, 4.0))
     legend = Page(heatmap_html((painting,))).all("p", "legend")[0].text
     assert "L1.q.h0.3" in legend
     assert "−1.50" in legend
@@ -102,9 +104,9 @@ def test_legend_gives_unit_and_limits():
 
 def test_paintings_of_one_unit_share_a_scale_and_other_units_have_their_own():
     three = (
-        Painting("u", ("a", "b"), (0.0, 1.0)),
-        Painting("v", ("a", "b"), (0.0, 100.0)),
-        Painting("u", ("a", "b"), (0.0, 2.0)),
+        TokenActivations("u", ("a", "b"), (0.0, 1.0)),
+        TokenActivations("v", ("a", "b"), (0.0, 100.0)),
+        TokenActivations("u", ("a", "b"), (0.0, 2.0)),
     )
     source = heatmap_html(three)
     assert len(Page(source).all("p", "legend")) == 2
@@ -138,11 +140,11 @@ def test_nan_and_equal_values_have_a_colour():
     scale = ColourScale.of((float("nan"), 2.0, 2.0), "minmax")
     assert scale.level(float("nan")) is None
     assert scale.level(2.0) == 0
-    source = heatmap_html((Painting("u", ("a", "b"), (float("nan"), 2.0)),))
+    source = heatmap_html((TokenActivations("u", ("a", "b"), (float("nan"), 2.0)),))
     ((first, second),) = painted(source)
     assert "nan" in first.classes
     assert "s0" in second.classes
-    assert heatmap_html((Painting("u", (), ()),))
+    assert heatmap_html((TokenActivations("u", (), ()),))
 
 
 def test_unknown_scale_is_an_error_that_lists_them():
@@ -176,7 +178,7 @@ def test_contrast_is_the_one_of_the_guideline():
 
 def test_best_scale_centres_on_zero_unless_an_outlier_forbids_it():
     def of(*values):
-        return best_scale((Painting("u", tuple("x" * len(values)), values),))
+        return best_scale((TokenActivations("u", tuple("x" * len(values)), values),))
 
     assert of(-1.0, -0.5, 0.5, 1.0) == "symmetric"
     assert of(*([-1.0, 1.0] * 30), 500.0) == "robust"
@@ -189,7 +191,7 @@ def plain_terminal(text):
 
 
 def test_terminal_colours_every_token_and_keeps_the_text():
-    painting = Painting("u", ("Not", " so", "\n", "!"), (0.0, 1.0, 0.5, 0.2), target=1)
+    painting = TokenActivations("u", ("Not", " so", "\n", "!"), (0.0, 1.0, 0.5, 0.2), target=1)
     text = heatmap_text(painting)
     head, *body = plain_terminal(text).split("\n")
     assert head.startswith("u: 0 to 1.00")
@@ -201,7 +203,7 @@ def test_terminal_colours_every_token_and_keeps_the_text():
 
 
 def test_terminal_without_colour_gives_values():
-    painting = Painting("u", ("Not", " so", "\n", ""), (0.0, 1.0, -0.5, 0.25), target=1)
+    painting = TokenActivations("u", ("Not", " so", "\n", ""), (0.0, 1.0, -0.5, 0.25), target=1)
     text = heatmap_text(painting, colour=False)
     assert text.split("\n", 1)[1] == "Not[0]» so«[1.00]↵[−0.500]\n▯[0.250]\n"
     assert "\x1b" not in text
@@ -209,7 +211,9 @@ def test_terminal_without_colour_gives_values():
 
 @pytest.mark.parametrize("colour", [True, False])
 def test_a_text_cannot_drive_the_terminal(colour):
-    painting = Painting("u\x1b[1m", ("\x1b[2J", "\r", "\x9b1m", "\x7f"), (0.0, 1.0, 2.0, 3.0))
+    painting = TokenActivations(
+        "u\x1b[1m", ("\x1b[2J", "\r", "\x9b1m", "\x7f"), (0.0, 1.0, 2.0, 3.0)
+    )
     shown = plain_terminal(heatmap_text(painting, colour=colour))
     assert not set(shown) & {"\x1b", "\r", "\x9b", "\x7f"}
     assert "␛[2J" in shown
@@ -229,6 +233,6 @@ def test_a_heatmap_shows_itself_in_a_notebook_and_a_terminal():
 
 def test_what_is_unseen_or_turns_the_line_is_shown_by_its_number() -> None:
     piece = "a\u202eb\u200bc\u2028d"
-    shown = heatmap_text(Painting("L0.q.h0.0", (piece,), (1.0,)), colour=False)
+    shown = heatmap_text(TokenActivations("L0.q.h0.0", (piece,), (1.0,)), colour=False)
     assert "a⟨U+202E⟩b⟨U+200B⟩c⟨U+2028⟩d" in shown
     assert not set(shown) & set("\u202e\u200b\u2028")

@@ -8,7 +8,7 @@ from html_page import Page
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from lens_probes.drawing.painting import Painting
+from lens_probes.drawing.token_activations import TokenActivations
 from lens_probes.report import heatmap_html, heatmap_text
 from lens_probes.units.paint import token_texts
 
@@ -126,7 +126,7 @@ def test_painted_random_texts_keep_their_boundaries():
     rng = random.Random(1)
     for _ in range(100):
         pieces = tuple(random_text(rng).replace("\x00", "") for _ in range(5))
-        painting = Painting("u", pieces, (0.5, -1.0, 2.0, 0.0, float("nan")), target=2)
+        painting = TokenActivations("u", pieces, (0.5, -1.0, 2.0, 0.0, float("nan")), target=2)
         shown = Page(heatmap_html((painting,))).all("span", "token")
         assert [span.text for span in shown] == list(pieces)
         plain = heatmap_text(painting, colour=False)

@@ -19,7 +19,7 @@ from lens_probes.examples.replication_groups import (
     set_aside,
 )
 from lens_probes.model.load import LensModel
-from lens_probes.report.words.summary import answer
+from lens_probes.report.words.summary import summary
 
 
 def ends_in(last: list[int], word: list[str], label: list[int], **more: object) -> lp.Examples:
@@ -133,7 +133,7 @@ def test_what_a_sweep_says_of_its_groups(swept: tuple[lp.Examples, lp.SweepResul
     assert said["n_read_tokens_per_class"] == [12, 9]
     assert said["n_groups_per_class"] == [12, 9]
     assert result.provenance["decision"]["n_words_tested"] == [12, 9]
-    assert "Independent groups of words: 9 v 12." in " ".join(answer(result))
+    assert "Independent groups of words: 9 v 12." in " ".join(summary(result))
     words = "Words: 16 v 12 types, read at 9 v 12 tokens, make 9 v 12 replication groups"
     assert words_of(result) == words
     low, high = result.provenance["decision"]["level_at_this_design"]
@@ -177,7 +177,7 @@ def test_one_wrong_label_sets_its_group_aside_and_the_test_stays(tiny_model: Len
     assert decision["n_set_aside"] == 6
     assert decision["n_words_tested"] == [11, 9]
     assert wrong.provenance["examples"]["set_aside"] == {"w27": 6}
-    assert "6 examples of 1 group with both classes are set aside (w27)" in " ".join(answer(wrong))
+    assert "6 examples of 1 group with both classes are set aside (w27)" in " ".join(summary(wrong))
     without = examples.select(np.flatnonzero(np.arange(len(examples)) < 27 * 6))
     right = lp.sweep(tiny_model, without, sites=["mlp_pre"], untrained=False)
     np.testing.assert_allclose(wrong.units["p_corrected"], right.units["p_corrected"])
@@ -212,7 +212,7 @@ def test_the_adjusted_test_decides_where_it_is_asked_for(tiny_model: LensModel) 
     units = result.units
     np.testing.assert_array_equal(units["p_corrected"], units["adjusted_p"])
     assert result.provenance["decision"]["level_at_this_design"][1] <= 0.15
-    assert "Test: adjusted_p of groups, max_adjusted, alpha 0.05." in " ".join(answer(result))
+    assert "Test: adjusted_p of groups, max_adjusted, alpha 0.05." in " ".join(summary(result))
 
 
 @pytest.mark.model

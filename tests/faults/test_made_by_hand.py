@@ -30,7 +30,7 @@ from saved_samples import (
 from tiny_models import PROSE
 
 import lens_probes as lp
-from lens_probes.ablate.card import CausalCard
+from lens_probes.ablation.card import CausalCard
 from lens_probes.activations.shard_folder import ShardFolder, key_of
 from lens_probes.cli import main
 from lens_probes.cli.finding_folder import _same_command
@@ -38,7 +38,6 @@ from lens_probes.cli.running import command_line
 from lens_probes.course.record import read_record
 from lens_probes.course.tables import Findings, html, markdown, record_lines
 from lens_probes.replication.replication import Replication
-from lens_probes.report.words.summary import answer
 from lens_probes.result.result import TIMINGS
 from lens_probes.result.verify import verify
 from lens_probes.storage.folder_sums import SUMS, write_sums

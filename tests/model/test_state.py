@@ -20,7 +20,7 @@ from tiny_models import save_tiny
 from torch.utils.hooks import RemovableHandle
 
 import lens_probes as lp
-from lens_probes.ablate.effects import TOKENS_PER_PASS
+from lens_probes.ablation.effects import TOKENS_PER_PASS
 from lens_probes.maximize.objective import unit_objective
 from lens_probes.model.backends import HAS_HOOKED_TRANSFORMER
 from lens_probes.model.load import LensModel

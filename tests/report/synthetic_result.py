@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lens_probes import stats
-from lens_probes.drawing.painting import Painting
+from lens_probes.drawing.token_activations import TokenActivations
 from lens_probes.result.layers import summarise_layers
 from lens_probes.sweep_result import SweepResult
 
@@ -118,8 +118,8 @@ def paintings():
     awkward += ("\r\n", "\t", " not")
     values = (60.0, *np.linspace(-2, 2, len(awkward) - 1).tolist())
     return (
-        Painting(SEPARATED, awkward, values, CLASSES[0], len(awkward) - 1),
-        Painting(SEPARATED, ("a", " b", " c"), (0.0, -1.5, 1.0), "negation", 1),
+        TokenActivations(SEPARATED, awkward, values, CLASSES[0], len(awkward) - 1),
+        TokenActivations(SEPARATED, ("a", " b", " c"), (0.0, -1.5, 1.0), "negation", 1),
     )
 
 

@@ -17,7 +17,7 @@ from lens_probes.report import write_report
 from lens_probes.report.figures import share_by_layer
 from lens_probes.report.html import report_html
 from lens_probes.report.words.headline import Headline
-from lens_probes.report.words.summary import answer
+from lens_probes.report.words.summary import summary
 
 
 def cells(page, caption):
@@ -51,7 +51,7 @@ def test_title_is_the_question_and_sections_are_there(page, result):
 
 def test_the_answer_is_the_one_the_library_gives(page, result):
     (shown,) = page.all("ul", "answer")
-    assert [line for line in shown.text.split("\n") if line.strip()] == list(answer(result))
+    assert [line for line in shown.text.split("\n") if line.strip()] == list(summary(result))
 
 
 def test_facts_of_the_measurement_and_counts(page, result):

@@ -11,7 +11,7 @@ import pytest
 from html_page import Page
 from synthetic_result import CONSTANT, PLANTED, SCRIPT, SEPARATED
 
-from lens_probes.ablate import CausalCard
+from lens_probes.ablation import CausalCard
 from lens_probes.errors import InputError
 from lens_probes.replication.replication import Replication
 from lens_probes.report.html import report_html

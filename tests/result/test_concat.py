@@ -13,7 +13,7 @@ from word_examples import made_examples
 
 import lens_probes as lp
 from lens_probes.model.load import LensModel
-from lens_probes.report.words.summary import answer
+from lens_probes.report.words.summary import summary
 
 FIRST, SECOND = [(0, "a"), (0, "b"), (1, "a")], [(1, "b"), (2, "a"), (2, "b")]
 
@@ -43,7 +43,7 @@ def test_the_units_are_those_of_one_sweep(options: dict[str, Any], tmp_path: Pat
     joined.save(tmp_path / "run")
     loaded = lp.SweepResult.load(tmp_path / "run")
     assert loaded.write_report(tmp_path / "report.html").exists()
-    assert answer(loaded)
+    assert summary(loaded)
 
 
 def test_what_cannot_be_joined_is_one_line() -> None:

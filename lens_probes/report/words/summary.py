@@ -21,7 +21,7 @@ from lens_probes.report.words.word_identity import conditions, verdict
 from lens_probes.result.result import SweepData
 
 
-def answer(result: SweepData) -> tuple[str, ...]:
+def summary(result: SweepData) -> tuple[str, ...]:
     """A few lines for a reader who has not seen the tables."""
     best, across = best_unit, _accuracy
     if "r" in result.units:

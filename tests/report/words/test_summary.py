@@ -17,7 +17,7 @@ import lens_probes as lp
 from lens_probes.checks.toy import toy_model
 from lens_probes.report.unit_card import unit_card
 from lens_probes.report.unit_columns import unit_columns
-from lens_probes.report.words.summary import answer
+from lens_probes.report.words.summary import summary
 
 pytestmark = pytest.mark.model
 
@@ -76,7 +76,7 @@ NAMES = (
 def test_no_sentence_has_more_than_two_numbers(
     results: dict[str, lp.SweepResult], name: str
 ) -> None:
-    lines = answer(results[name])
+    lines = summary(results[name])
     for line in lines:
         for sentence in sentences(line):
             assert n_numbers(bare(sentence, results[name])) <= 2, sentence
@@ -148,7 +148,7 @@ def holds(pattern: str, said: tuple[str, ...], result: lp.SweepResult) -> bool:
 def claimed(result: lp.SweepResult) -> list[str]:
     """All sentences but the question."""
     question = result.provenance["examples"]["origin"].get("question")
-    every = [sentence for line in answer(result) for sentence in sentences(line)]
+    every = [sentence for line in summary(result) for sentence in sentences(line)]
     return [s for s in every if s != question and not s.startswith("Which units tell ")]
 
 
@@ -165,7 +165,7 @@ def test_places_and_names_are_those_of_the_tables(
     results: dict[str, lp.SweepResult], name: str
 ) -> None:
     result = results[name]
-    said = " ".join(answer(result))
+    said = " ".join(summary(result))
     best = result.units.loc[result.units[result.rank_column].idxmin()]
     assert f"Strongest unit: {best['name']}" in said
     layers = result.layers

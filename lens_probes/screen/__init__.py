@@ -1,8 +1,0 @@
-"""Does the model use them? A causal screen of every unit, and the map tuned x used."""
-
-from lens_probes.screen import compare as _compare  # noqa: F401  (lp.compare takes screens)
-from lens_probes.screen.run import screen
-from lens_probes.screen.saved import Screen
-from lens_probes.screen.sets import SmallestSet, smallest_set
-
-__all__ = ["Screen", "SmallestSet", "screen", "smallest_set"]
