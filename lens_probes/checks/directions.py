@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import solve_triangular
 
 from lens_probes.activations.collect import Activations
 from lens_probes.checks.heldout import Array, Labels, Units
@@ -66,8 +65,8 @@ def probe_weights(x: Array, y: Labels, row: int = 0) -> Units:
     scaled = centred / scale
     if not scaled.any():
         return np.zeros(x.shape[1])
-    factor, model = fitted_probe(scaled @ scaled.T, y)
-    weights: Units = scaled.T @ solve_triangular(factor.T, model.coef_[row], lower=False) / scale
+    of_examples = fitted_probe(scaled @ scaled.T, y)[0].reshape(len(y), -1)[:, row]
+    weights: Units = scaled.T @ of_examples / scale
     return weights
 
 

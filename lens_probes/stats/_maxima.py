@@ -11,7 +11,8 @@ import numpy.typing as npt
 from scipy import special
 
 from lens_probes.errors import InputError
-from lens_probes.stats._permuted import FIRST, N_BINS, STEP, Statistic, Tops
+from lens_probes.stats._permuted import Statistic, Tops
+from lens_probes.stats._raised import FIRST, N_BINS, STEP
 from lens_probes.stats.corrections import families, family_ids
 from lens_probes.stats.groups import Groups, centred_scaled
 from lens_probes.stats.inputs import Bools, Floats, Ints, InTurn, Numbers, chunks, refuse_nonfinite

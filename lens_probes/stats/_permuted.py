@@ -15,15 +15,12 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lens_probes.stats._compile import EXACT, compiled
+from lens_probes.stats._raised import raise_ratio, raise_welch
 from lens_probes.stats.inputs import Bools, Floats, Ints
 from lens_probes.stats.welch import APART, welch_z
 
-# Exceedances are counted from this |z| on (two-sided p of 0.1), in steps of STEP up to LAST.
-FIRST, STEP, LAST = 1.6448536269514722, 0.002, 12.0
 # From this ceiling of the studentised r on it is used: thresholds lie near 5.
 CEILING = 6.0
-N_BINS = math.ceil((LAST - FIRST) / STEP)
 
 
 @dataclass(frozen=True)
@@ -85,13 +82,15 @@ class NormalisedWelch:
         return equal
 
     def raise_tops(self, means: Floats, rows: slice, family: Ints, tops: Tops) -> None:
-        """Sums of class 1 and of its squares under each relabelling are all that is needed."""
-        table = self.table[rows].astype(np.float64).T
-        values = np.ascontiguousarray(means.T)
-        n1 = int(self.labels.sum())
-        _raise_welch(
-            values @ table, values**2 @ table, float(len(self.labels) - n1), float(n1),
-            family, tops.best[:, rows], tops.counts[rows], tops.tails,
+        """Sums of class 1 and of its squares under each relabelling are all that is needed.
+
+        Both are taken in float32, and again in float64 where that could change an answer.
+        """
+        table, narrow = self.table[rows], means.astype(np.float32)
+        inside = table.astype(np.float32)
+        raise_welch(
+            np.ascontiguousarray(means.T), table, inside @ narrow, inside @ narrow**2,
+            int(self.labels.sum()), family, tops.best[:, rows], tops.counts[rows], tops.tails,
         )  # fmt: skip
 
 
@@ -179,106 +178,14 @@ class StudentisedSlope:
         """sum(u (m - b c)^2) from three products: u m^2, u c m and c m."""
         label = self._label(self.table[rows])
         squares = np.square(label).sum(axis=1)
-        values = np.ascontiguousarray(means.T)
-        above = values @ np.ascontiguousarray(label.T)
+        above = label @ means
         if self.studentise:
             weights = self._weights(label)
-            below = values**2 @ np.ascontiguousarray(weights.T)
+            below = weights @ means**2
         if self.studentise and not self.imposed:
-            slope = above / squares
-            below -= slope * (2 * (values @ np.ascontiguousarray((weights * label).T)))
-            below += slope**2 * (weights * label**2).sum(axis=1)
+            slope = above / squares[:, None]
+            below -= slope * (2 * ((weights * label) @ means))
+            below += slope**2 * (weights * label**2).sum(axis=1, keepdims=True)
         if not self.studentise:
-            below = np.tile(squares, (len(values), 1))
-        _raise_ratio(above, below, family, tops.best[:, rows], tops.counts[rows], tops.tails)
-
-
-@compiled(EXACT)
-def _count(
-    counts: npt.NDArray[np.int32], row: int, tails: npt.NDArray[np.int64], family: int, z: float
-) -> None:
-    """Count z in its bin; beyond the last bin in the last."""
-    if z >= FIRST:
-        place = min(int((z - FIRST) / STEP), counts.shape[1] - 1)
-        counts[row, place] += 1
-        tails[family, place] += 1
-
-
-@compiled(EXACT)
-def _needed(z: float, dof: float) -> float:
-    """The t^2 below which |z| cannot be reached with any degrees of freedom up to dof."""
-    plain = z * (8.0 * dof + 3.0) / (8.0 * dof + 1.0)
-    return dof * math.expm1(min(plain * plain / dof, 600.0)) * (1.0 - 1e-12)
-
-
-@compiled(EXACT)
-def _raise_welch(
-    sums: Floats,
-    squares: Floats,
-    n0: float,
-    n1: float,
-    family: Ints,
-    best: Floats,
-    counts: npt.NDArray[np.int32],
-    tails: npt.NDArray[np.int64],
-) -> None:
-    """sums, squares [unit, relabelling] of class 1; the means of a unit have sum 0 and length 1.
-
-    z grows with t^2 and with its degrees of freedom, of which there are at most n0 + n1 - 2: most
-    units are seen to stay below the best so far by one comparison.
-    """
-    most = n0 + n1 - 2.0
-    counting = counts.shape[1] > 0
-    least = np.empty(best.shape)
-    for f in range(best.shape[0]):
-        for b in range(best.shape[1]):
-            start = min(best[f, b], FIRST) if counting else best[f, b]
-            least[f, b] = _needed(start, most)
-    # Divisions are the most of a comparison: they are made once.
-    share0, share1 = 1.0 / n0, 1.0 / n1
-    scale0, scale1 = share0 / (n0 - 1.0), share1 / (n1 - 1.0)
-    wide = (share0 + share1) * (share0 + share1)
-    for unit in range(sums.shape[0]):
-        f = family[unit]
-        for b in range(sums.shape[1]):
-            q, level = squares[unit, b], sums[unit, b] * sums[unit, b]
-            v1 = max(q - level * share1, 0.0) * scale1
-            v0 = max(1.0 - q - level * share0, 0.0) * scale0
-            both = max(v0 + v1, 1e-300)
-            if level * wide > least[f, b] * both:
-                dof = both * both / max(v0 * v0 / (n0 - 1.0) + v1 * v1 / (n1 - 1.0), 1e-300)
-                dof = min(max(dof, 1e-3), most)
-                squared = level * wide / both
-                if squared >= APART:
-                    squared, dof = APART, most
-                z = math.sqrt(dof * math.log1p(squared / dof))
-                z *= (8.0 * dof + 1.0) / (8.0 * dof + 3.0)
-                if counting:
-                    _count(counts, b, tails, f, z)
-                if z > best[f, b]:
-                    best[f, b] = z
-                    if not counting:
-                        least[f, b] = _needed(z, most)
-
-
-@compiled(EXACT)
-def _raise_ratio(
-    above: Floats,
-    below: Floats,
-    family: Ints,
-    best: Floats,
-    counts: npt.NDArray[np.int32],
-    tails: npt.NDArray[np.int64],
-) -> None:
-    """|above| / sqrt(below) [unit, relabelling]."""
-    counting = counts.shape[1] > 0
-    for unit in range(above.shape[0]):
-        f = family[unit]
-        for b in range(above.shape[1]):
-            top = min(best[f, b], FIRST) if counting else best[f, b]
-            a, under = above[unit, b], max(below[unit, b], 1e-300)
-            if a * a > top * top * under:
-                z = math.sqrt(min(a * a / under, APART))
-                if counting:
-                    _count(counts, b, tails, f, z)
-                best[f, b] = max(best[f, b], z)
+            below = np.repeat(squares[:, None], means.shape[1], axis=1)
+        raise_ratio(above, below, family, tops.best[:, rows], tops.counts[rows], tops.tails)

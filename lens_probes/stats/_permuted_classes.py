@@ -12,7 +12,8 @@ import numpy.typing as npt
 from scipy import special
 
 from lens_probes.stats._compile import EXACT, compiled
-from lens_probes.stats._permuted import FIRST, N_BINS, STEP, Tops
+from lens_probes.stats._permuted import Tops
+from lens_probes.stats._raised import FIRST, N_BINS, STEP
 from lens_probes.stats.f_test import class_sums
 from lens_probes.stats.inputs import Bools, Floats, Ints
 from lens_probes.stats.tails import z_of_chi2

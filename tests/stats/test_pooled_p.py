@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lens_probes import stats
-from lens_probes.stats._permuted import FIRST, STEP
+from lens_probes.stats._raised import FIRST, STEP
 
 
 def test_it_is_the_share_of_all_units_relabelled_statistics_that_reach_its_own() -> None:
