@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lens_probes.checks.heldout import ROUNDING
-from lens_probes.stats._layer_probe import layer_probe
+from lens_probes.stats._layer_probe import layer_probe, standardised_products
 
 Array = Float[np.ndarray, "example unit"]
 Labels = Int[np.ndarray, " example"]
@@ -74,8 +74,7 @@ def class_scores(x: Array, y: Labels, fold: Labels) -> ClassScores:
         unit[i], f[i] = best, ratio[best]
         predicted[test, 0] = _nearest(sums.centred[test][:, [best]], mean[:, [best]], sd[[best]])
         middle = np.average(mean, axis=0, weights=sums.count[np.arange(n_folds) != i].sum(axis=0))
-        scaled = (sums.centred - middle) / (sd * np.sqrt(x.shape[1]))
-        scores = layer_probe(scaled @ scaled.T, y, ~test)
+        scores = layer_probe(standardised_products(sums.centred, middle, sd), y, ~test)
         predicted[test, 1] = scores.argmax(axis=1) if scores.ndim == 2 else scores > 0
         for k in (0, 1):
             accuracy[i, k] = balanced_accuracy(y[test], predicted[test, k], n_classes)

@@ -17,7 +17,7 @@ from lens_probes import stats
 from lens_probes.activations.collect import Activations
 from lens_probes.examples.examples import Examples
 from lens_probes.examples.folds import make_folds
-from lens_probes.stats._layer_probe import layer_probe
+from lens_probes.stats._layer_probe import layer_probe, standardised_products
 
 Array = Float[np.ndarray, "example unit"]
 Labels = Int[np.ndarray, " example"]
@@ -92,8 +92,7 @@ def fold_scores(x: Array, y: Labels, fold: Labels) -> FoldScores:
         unit[i], contrast[i] = best, abs(gap[best])
         score[test, 0] = np.sign(gap[best]) * centred[test, best]
         score[test, 1] = centred[test] @ (gap / sd)
-        scaled = (centred - mean) / (sd * np.sqrt(x.shape[1]))
-        score[test, 2] = layer_probe(scaled @ scaled.T, y, ~test)
+        score[test, 2] = layer_probe(standardised_products(centred, mean, sd), y, ~test)
         auc[i] = stats.auc(score[test], y[test]).auc
     everything = int(np.argmax(np.abs(sums.without()[2])))
     known = unit >= 0

@@ -16,6 +16,21 @@ _STEPS, _DIRECTIONS = 100, 200
 _CLOSE = 1e-16
 
 
+def standardised_products(x: Floats, mean: Floats, sd: Floats) -> Floats:
+    """Products [example, example] of the units of x [example, unit], standardised, over their number.
+
+    mean, sd [unit] are of the training examples; x is near its mean already, so that taking it out
+    of the products rather than of x loses nothing. A unit with an infinite sd counts 0.
+    """
+    inverse = 1 / (sd * np.sqrt(x.shape[1]))
+    scaled, middle = x * inverse, mean * inverse
+    along = scaled @ middle
+    products: Floats = scaled @ scaled.T
+    products -= along[:, None]
+    products -= along - middle @ middle
+    return products
+
+
 def layer_probe(gram: Floats, y: npt.NDArray[np.generic], train: Bools) -> Floats:
     """Scores of the examples outside training, from all products gram [example, example].
 

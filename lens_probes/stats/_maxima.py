@@ -206,15 +206,14 @@ def _group_means(arrays: InTurn, items: Groups, stratum: Ints) -> Iterator[tuple
         for first, part in chunks(array, max_units=512):
             if not np.isfinite(part).all():
                 refuse_nonfinite(part, first)
-            values = centred_scaled(part)
-            means = items.sums(values) / items.sizes[:, None]
+            means = items.sums(centred_scaled(part)) / items.sizes[:, None]
             if len(sizes) == 1:
                 means -= means.mean(axis=0)
             else:
                 centre = np.add.reduceat(means[order], starts, axis=0) / sizes[:, None]
                 means -= centre[stratum]
             size = np.linalg.norm(means, axis=0)
-            flat = size <= 1e-14 * np.abs(values).max(axis=0) * np.sqrt(len(means))
+            flat = size <= 1e-14 * np.sqrt(len(means))  # the largest value is near 1
             means /= np.where(flat, 1.0, size)
             means[:, flat] = np.nan
             yield before + first, means

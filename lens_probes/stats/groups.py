@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lens_probes.errors import InputError, shown
+from lens_probes.stats._compile import EXACT, compiled
 from lens_probes.stats.inputs import Bools, Floats, Ints, to_numpy
 
 
@@ -36,7 +37,8 @@ class Groups:
         """Sums over each group [group, unit] of values [example, unit]."""
         if len(self.sizes) == len(self.index):
             return values[self.order]
-        total: Floats = np.add.reduceat(values[self.order], self.starts, axis=0)
+        total = np.zeros((len(self.sizes), values.shape[1]))
+        _add(values, self.index, total)
         return total
 
 
@@ -99,8 +101,28 @@ def centred_scaled(part: npt.NDArray[Any]) -> Floats:
 
     Neither a large offset nor an extreme scale then costs precision in sums and squares.
     """
-    values = part.astype(np.float64)
-    values -= values[:1].copy()
-    widest = np.abs(values).max(axis=0, initial=0.0)
+    if part.dtype not in (np.float32, np.float64):
+        part = part.astype(np.float64)
+    values = np.empty(part.shape)
+    widest = np.zeros(part.shape[1])
+    _shift(part, values, widest)
     values *= np.ldexp(1.0, -np.frexp(widest)[1].clip(-1000, 1000))
     return values
+
+
+@compiled(EXACT)
+def _shift(part: npt.NDArray[Any], values: Floats, widest: Floats) -> None:
+    """Values less their first row, in float64, and the largest size of each unit's."""
+    for example in range(part.shape[0]):
+        for unit in range(part.shape[1]):
+            value = np.float64(part[example, unit]) - np.float64(part[0, unit])
+            values[example, unit] = value
+            widest[unit] = max(widest[unit], abs(value))
+
+
+@compiled(EXACT)
+def _add(values: Floats, index: Ints, total: Floats) -> None:
+    """Add each row of values to the row of total that index names."""
+    for example in range(values.shape[0]):
+        for unit in range(values.shape[1]):
+            total[index[example], unit] += values[example, unit]
