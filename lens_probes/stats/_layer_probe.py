@@ -17,7 +17,7 @@ _CLOSE = 1e-16
 
 
 def standardised_products(x: Floats, mean: Floats, sd: Floats) -> Floats:
-    """Products [example, example] of the units of x [example, unit], standardised, over their number.
+    """Products [example, example] of standardised units of x [example, unit], over their number.
 
     mean, sd [unit] are of the training examples; x is near its mean already, so that taking it out
     of the products rather than of x loses nothing. A unit with an infinite sd counts 0.

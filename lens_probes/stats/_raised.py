@@ -110,7 +110,8 @@ def raise_welch(
     n0 = n - n1
     most, counting = n - 2.0, counts.shape[1] > 0
     loose = 6.0 * _ROUNDING * math.sqrt(n)
-    both_error = (1.0 + math.sqrt(n) / min(n0, n1)) * loose * (1 / (n0 * (n0 - 1)) + 1 / (n1 * (n1 - 1)))
+    both_error = (1.0 + math.sqrt(n) / min(n0, n1)) * loose
+    both_error *= 1 / (n0 * (n0 - 1)) + 1 / (n1 * (n1 - 1))
     wide = (1.0 / n0 + 1.0 / n1) ** 2
     ratio = math.sqrt(max(n0, n1) / min(n0, n1))
     least = np.empty(best.shape[0])
@@ -137,8 +138,10 @@ def raise_welch(
                 z = _welch_z(level, v0, v1, n0, n1)
                 wrong = loose / total + (3.0 + ratio) * both_error / both
                 low, high = z * (1.0 - wrong), z * (1.0 + wrong)
-                if not wrong < 0.5 or high > best[f, b] or (
-                    counting and _place(low, N_BINS) != _place(high, N_BINS)
+                if (
+                    not wrong < 0.5
+                    or high > best[f, b]
+                    or (counting and _place(low, N_BINS) != _place(high, N_BINS))
                 ):
                     total, q = _sums(values[i], table[b])
                     v0, v1 = _variances(total * total, q, n0, n1)
