@@ -86,6 +86,8 @@ def sweep(
         numbers in, and who computes them; see `collect`.
     progress
         A bar on standard error for each stage: forward passes, statistics, checks, untrained.
+    batch_size
+        Windows in one forward pass; see `collect`.
 
     Raises
     ------

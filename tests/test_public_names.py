@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
+import re
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -109,3 +111,26 @@ def test_a_function_takes_the_arguments_that_the_guide_names(
 ) -> None:
     assert callable(function)
     assert set(arguments.split()) <= set(inspect.signature(function).parameters)
+
+
+def documented(function: Any) -> set[str]:
+    """Names in the Parameters section of a docstring."""
+    parts = re.split(r"^(\w[\w ]*)\n-+\n", inspect.getdoc(function) or "", flags=re.MULTILINE)
+    section = dict(zip(parts[1::2], parts[2::2], strict=True)).get("Parameters", "")
+    heads = re.findall(r"^(\S.*)\n {4}\S", section, re.MULTILINE)
+    return {name.strip(" *") for head in heads for name in head.split(",")}
+
+
+FUNCTIONS = {
+    f"{module.__name__}.{name}": getattr(module, name)
+    for module in (lp, stats, maximize, residual)
+    for name in module.__all__
+    if inspect.isroutine(getattr(module, name))
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_four_parameters_or_more_are_documented_each(name: str) -> None:
+    parameters = list(inspect.signature(FUNCTIONS[name]).parameters)
+    if len(parameters) >= 4:
+        assert set(parameters) - documented(FUNCTIONS[name]) == set()

@@ -67,6 +67,10 @@ def ablate(
 
     Parameters
     ----------
+    model
+        Of `load_model`, or a model in memory (`wrap_model`).
+    probe
+        A probe, or examples of one's own, as for `sweep`.
     result
         A sweep of these examples: its sites and layers are the default, and its decision says
         which units are encoded. Without one, a permutation test over replication groups on the
@@ -99,6 +103,18 @@ def ablate(
     words, prefixes
         Possible next words of class 0 and 1 (by default the examples' own words) and the texts
         after which steering looks for them. No steering, with a note, where there are none.
+    sites
+        Names of `SITES`; None: the sweep's.
+    layers
+        Layer indices; None: the sweep's, or all.
+    alpha
+        Level of the tests, after correction.
+    seed
+        Of the halves, the swaps and the random sets.
+    tokens_per_pass
+        Tokens in one forward pass; None: as many as the device takes well.
+    progress
+        A bar on standard error.
 
     Raises
     ------

@@ -117,6 +117,10 @@ def collect(
 
     Parameters
     ----------
+    model
+        Of `load_model`, or a model in memory (`wrap_model`).
+    examples
+        What is read: windows and positions.
     sites
         Names of `SITES`, hooks of TransformerLens (`"attn.hook_result"`), sites of one's own
         (`Site.from_function`); a store keeps what these are computed from.
@@ -131,6 +135,10 @@ def collect(
         nothing of a model in half precision. They come back in float32.
     executor
         Who works on the shards (`lens_probes.activations.executors.open_executor`); needs a store.
+    layers
+        Layer indices, None for all.
+    progress
+        A bar on standard error.
 
     Raises
     ------

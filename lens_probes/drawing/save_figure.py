@@ -57,6 +57,23 @@ def save_figure(
     draws it: `browser`, or $LENS_PROBES_BROWSER, or the first one found; it needs no network. (The
     usual way, kaleido, downloads a browser of its own.)
 
+    Parameters
+    ----------
+    figure
+        A Plotly figure.
+    path
+        Ends in .png, .svg or .pdf.
+    width
+        In pixels.
+    scale
+        Of a PNG: pixels for each pixel of the figure.
+    paper
+        As wide as a `"column"` or the `"text"` of a paper, in place of `width`.
+    browser
+        Path of a Chromium.
+    timeout
+        In seconds.
+
     Raises
     ------
     InputError

@@ -127,6 +127,8 @@ class Examples:
             types and read tokens (`Examples.group`).
         value, value_name
             [example] a continuous label in place of `label`: units are correlated with it.
+        class_names
+            Names of the classes, in order; None: their numbers.
 
         Raises
         ------
@@ -154,6 +156,8 @@ class Examples:
 
         Parameters
         ----------
+        model
+            Its tokenizer cuts the texts.
         texts, label, value
             [example] texts, and 0 or 1, or a continuous label in place of it.
         spans

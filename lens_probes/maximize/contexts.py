@@ -126,6 +126,17 @@ class TopContexts:
 
         `before` and `after` are tokens, at most those kept, which is also the default.
 
+        Parameters
+        ----------
+        unit
+            Index of a unit that was asked for.
+        kinds
+            In which order, and which of them.
+        before
+            Tokens before each token, at most those kept (None).
+        after
+            Tokens after it, likewise.
+
         Raises
         ------
         InputError

@@ -114,12 +114,30 @@ def maximize(
 
     Parameters
     ----------
+    model
+        Of `load_model`, or a model in memory (`wrap_model`).
+    site
+        Where the unit is.
     read
         `"last"`: the unit at the last token. `"mean"`: its mean over the tokens.
     position_embeddings
         False leaves learned position embeddings out. Hugging Face's `inputs_embeds` adds them.
     n_neighbours
         Units of the same layer and site, nearest by index, whose paths are recorded.
+    layer, unit
+        Where the unit is.
+    n_tokens
+        Embeddings that are optimised together.
+    n_starts
+        Random starts, optimised side by side.
+    steps
+        Steps of Adam.
+    learning_rate
+        Of Adam.
+    l2
+        Weight of the squared norm of the embeddings in the loss.
+    seed
+        Of the random starts.
 
     Raises
     ------

@@ -101,6 +101,21 @@ def reproducibility(
 ) -> Reproducibility:
     """Repeat a maximisation from random starts and compare the optima (lesson L04).
 
+    Parameters
+    ----------
+    model
+        Of `load_model`, or a model in memory (`wrap_model`).
+    site, layer, unit
+        Where the unit is.
+    n_restarts
+        Random starts, 2 or more.
+    n_null
+        Sets of random embeddings of the same norms, as the null.
+    n_tokens, steps, learning_rate, l2, read, position_embeddings
+        As in `maximize`.
+    seed
+        Of the draws: the same seed gives the same result.
+
     Raises
     ------
     InputError

@@ -68,6 +68,8 @@ def top_contexts(
 
     Parameters
     ----------
+    model, text
+        What reads, and what is read.
     site, layer, units
         Where to read. A negative layer counts from the last one, -1; units are indices from 0, each
         once, and None is all of them.
@@ -85,6 +87,12 @@ def top_contexts(
         the most extreme value; 0 ranks them all.
     before, after
         Tokens around each example to keep.
+    k, n_random
+        Highest and lowest places to keep, and places at random.
+    quantiles, per_quantile
+        Where else places are shown from (between 0 and 1), and how many at each.
+    length, n_sampled, seed, progress
+        Tokens in a window; values kept for quantiles; of all draws; a bar on standard error.
 
     Raises
     ------

@@ -104,6 +104,29 @@ def maximize_tokens(
     keeps the best if it beats what is there. No BOS token is added. Special tokens are left out,
     and so are candidates whose text is tokenised differently.
 
+    Parameters
+    ----------
+    model
+        Of `load_model`, or a model in memory (`wrap_model`).
+    site, layer, unit
+        Where the unit is.
+    n_tokens
+        Length of the text.
+    n_starts
+        Independent searches.
+    steps
+        Replacements that are tried, one after the other.
+    n_candidates
+        Random sequences of a start, and replacements of a step.
+    top_k
+        Tokens of each place that replacements are drawn from.
+    read
+        `"last"`: the unit at the last token; `"mean"`: its mean over the tokens.
+    seed
+        Of the draws: the same seed gives the same result.
+    progress
+        A bar on standard error.
+
     Raises
     ------
     InputError

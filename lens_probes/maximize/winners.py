@@ -143,6 +143,10 @@ def batch_winners(
 
     Parameters
     ----------
+    model
+        Of `load_model`, or a model in memory (`wrap_model`).
+    text
+        Where batches are drawn from.
     site, layer, units
         Where to read, as in `top_contexts`; all units cost no more than one.
     skip_first
@@ -152,6 +156,16 @@ def batch_winners(
         they are counted and reported either way.
     bos
         Put the BOS token before every sequence. It is position 0 then, and never a winner.
+    n_batches
+        Batches, at random offsets.
+    batch
+        Sequences in a batch.
+    length
+        Tokens in a sequence.
+    seed
+        Of the offsets.
+    progress
+        A bar on standard error.
 
     Raises
     ------

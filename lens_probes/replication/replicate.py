@@ -47,6 +47,10 @@ def replicate(
 
     Parameters
     ----------
+    result
+        The first sweep, in memory or loaded.
+    again
+        A probe that draws new examples, or examples.
     model
         The model of the first sweep; None loads it again by its source.
     sites
@@ -56,6 +60,10 @@ def replicate(
     store, store_dtype, executor
         Folder that keeps activations, so that a stopped replication goes on where it was, and who
         computes them; see `collect`.
+    n_permutations
+        Relabellings behind the null of each line.
+    batch_size
+        Windows in one forward pass; see `collect`.
 
     Raises
     ------

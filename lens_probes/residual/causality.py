@@ -57,6 +57,17 @@ def prefix_difference(
 
     first, second: [position], each; of any two lengths.
 
+    Parameters
+    ----------
+    model
+        Of `load_model`, or a model in memory (`wrap_model`).
+    first
+        [position] token ids of the one prompt.
+    second
+        [position] token ids of the other, of any length.
+    sites
+        Where activations are compared.
+
     Raises
     ------
     InputError
@@ -119,13 +130,15 @@ def sees_what(
 
     Parameters
     ----------
-    tokens
-        The whole text, [position].
+    model, tokens
+        What reads, and the whole text, [position].
     positions
         Where the word's tokens are, in order; negative ones count from the end.
     replacements
         Token ids to put in, [token, replacement]; by default `n_replacements` drawn at random for
         each token of the word.
+    n_replacements, seed
+        How many, and what draws them.
 
     Raises
     ------

@@ -77,6 +77,17 @@ def stream_correlation(
     median| / (MAD / 0.674), exceeds `outlier_z` (Iglewicz and Hoaglin 1993; of normal values one in
     5e8 exceeds 6). The states are those between the blocks, none through the final norm (L06, L07).
 
+    Parameters
+    ----------
+    model
+        Of `load_model`, or a model in memory (`wrap_model`).
+    tokens
+        [position] token ids of one text, or [sequence, position].
+    outlier_z
+        Robust z beyond which a dimension is masked.
+    sink_ratio
+        A token whose norm is so many median norms is an attention sink.
+
     Raises
     ------
     InputError
@@ -136,6 +147,15 @@ def token_correlations(model: Model, tokens: Tokens, layer: int, site: str) -> T
     """Token x token correlations over all units of one site in one layer (L05).
 
     tokens: [position], one text of three tokens or more.
+
+    Parameters
+    ----------
+    model
+        Of `load_model`, or a model in memory (`wrap_model`).
+    tokens
+        [position] token ids of one text, three or more.
+    layer, site
+        Where activations are read.
 
     Raises
     ------

@@ -50,6 +50,10 @@ def screen(
 
     Parameters
     ----------
+    model
+        Of `load_model`, or a model in memory (`wrap_model`).
+    probe
+        A probe, or examples of one's own, as for `sweep`.
     result
         A sweep of these examples: its decision makes the map of tuned by used units.
     sites, layers
@@ -73,6 +77,12 @@ def screen(
         Level, over all units of the run, of the verdict "used".
     untrained
         The same screen of the model with fresh random weights, counted beside it.
+    seed
+        Of the windows, the draws and the exact units.
+    after
+        Tokens after the target that a loss is taken over, at most.
+    progress
+        A bar on standard error.
 
     Raises
     ------

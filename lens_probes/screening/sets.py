@@ -104,6 +104,8 @@ def smallest_set(
 
     Parameters
     ----------
+    model
+        Of `load_model`, or a model in memory (`wrap_model`).
     pairs
         `"agreement"`, `"polarity"`, or a TOML template: see `pairs.load_pairs`.
     rank
@@ -114,6 +116,14 @@ def smallest_set(
     n_nulls
         Random sets, each unit of the set replaced by one of its layer and site of nearly its write
         size; 0: none. They and the set beside them are run on some 32 of the prompts.
+    sites
+        Names of `SITES` with a write direction.
+    layers
+        Layer indices, None for all.
+    seed
+        Of the random sets and of the screen.
+    progress
+        A bar on standard error.
 
     Raises
     ------

@@ -109,8 +109,38 @@ def adjusted_test(
     groups of one spread, and a label that is constant in each. "auto" takes sign flips unless even
     all of them cannot reach alpha and a permutation can.
 
-    Raises ValueError for NaN or infinite values, a constant label, effects that determine it, fewer
-    than 3 groups, a label that varies inside a group with method="permutation", and wrong shapes.
+    Parameters
+    ----------
+    x
+        [example, unit] activations, or several such arrays over the same examples (layers, sites),
+        whose units follow each other.
+    y
+        [example] two classes, or a value.
+    groups
+        [example] the units of replication (words).
+    fixed
+        [example] ids (speakers, eras) whose effects are taken out, or a list of such.
+    covariates
+        [example, k] numbers whose linear effects are taken out; see `spline_columns` for curved
+        ones.
+    n_draws
+        Draws of the null, or all of them where there are no more.
+    seed
+        Of the draws: the same seed gives the same result.
+    family
+        [unit] ids of the families that maxima are taken over; None: one.
+    alpha
+        What a p has to reach, for method="auto" and the threshold.
+    method
+        `"sign flips"`, `"permutation"`, or `"auto"`: see above.
+    icc
+        Intraclass correlation that label and units are whitened for.
+
+    Raises
+    ------
+    ValueError
+        NaN or infinite values, a constant label, effects that determine it, fewer than 3 groups, a
+        label that varies inside a group with method="permutation", and wrong shapes.
     """
     arrays = several_arrays(x)
     label = check_values(y, arrays.n_examples)

@@ -47,8 +47,20 @@ def concordance(
     """Agreement of effects (t, r, beta) [unit] with significance [unit] in two experiments.
 
     A unit with NaN in either effect was not tested in both: it is left out and counted. An effect
-    of exactly 0 agrees with no sign. Raises ValueError for arrays that are not [unit] of one
-    length, and significance that is not True or False (or 0 or 1).
+    of exactly 0 agrees with no sign.
+
+    Parameters
+    ----------
+    effect1, effect2
+        [unit] effect (t, r, beta) in each experiment.
+    significant1, significant2
+        [unit] True or False.
+
+    Raises
+    ------
+    ValueError
+        Arrays that are not [unit] of one length, and significance that is not True or False (or 0
+        or 1).
     """
     first, second = _effects(effect1, "effect1"), _effects(effect2, "effect2")
     passed1, passed2 = _passed(significant1, "significant1"), _passed(significant2, "significant2")

@@ -65,6 +65,27 @@ def effect_agreement(
     classes. It is linear in the groups, so r of any labels needs sums over units only, one [group,
     group] table of them. As in `sign_agreement`, class means are taken out before labels are dealt
     out again. Units with a NaN or infinite effect, and constant ones, are left out.
+
+    Parameters
+    ----------
+    x
+        [example, unit] activations of the second sample, or several such arrays over the same
+        examples (layers, sites), whose units follow each other.
+    y
+        [example] class, 0 or 1.
+    groups
+        [example] ids of the second sample's groups, each of one label.
+    effect
+        [unit] effects in the first sample.
+    n_permutations
+        Relabellings that are drawn; all of them where there are no more.
+    seed
+        Of the draws: the same seed gives the same result.
+
+    Raises
+    ------
+    ValueError
+        As `sign_agreement` does.
     """
     arrays = several_arrays(x)
     dealt = Dealt.of(

@@ -24,7 +24,23 @@ def folds_by_word(y: Labels, word: Any, *, n_folds: int = 5, seed: int = 0) -> I
     """Fold of each example [example]; every fold holds out at least one word of each class.
 
     Words are dealt in random order, the largest first, each to the fold with the fewest examples
-    of its class. Raises ValueError for a word with several labels or too few words in a class.
+    of its class.
+
+    Parameters
+    ----------
+    y
+        [example] class, 0 or 1.
+    word
+        [example] word type.
+    n_folds
+        How many folds.
+    seed
+        Of the draws: the same seed gives the same result.
+
+    Raises
+    ------
+    ValueError
+        A word with several labels or too few words in a class.
     """
     classes = _classes(y)
     words = group_examples(word, len(classes), what="word")
@@ -56,7 +72,22 @@ def folds_by_passage(y: Labels, source: Any, *, n_folds: int = 5, seed: int = 0)
     """Fold of each example [example]; a passage (equal source) is never split between folds.
 
     Passages are dealt in random order, the largest first, each where it evens out the classes.
-    Raises ValueError where a fold would be without one of the classes.
+
+    Parameters
+    ----------
+    y
+        [example] class, 0 or 1.
+    source
+        [example] passage.
+    n_folds
+        How many folds.
+    seed
+        Of the draws: the same seed gives the same result.
+
+    Raises
+    ------
+    ValueError
+        Where a fold would be without one of the classes.
     """
     classes = _classes(y)
     passages = group_examples(source, len(classes), what="source")
@@ -91,8 +122,23 @@ def folds_by_value(value: Labels, groups: Any, *, n_folds: int = 5, seed: int = 
 
     groups [example] are word types or passages. Ordered by their mean value they are dealt in
     rows of n_folds, each row one to a fold and the largest to the fold with the fewest examples,
-    so that every fold spans the range of values. Raises ValueError for fewer than 2 groups a
-    fold and where the value would be constant inside a fold.
+    so that every fold spans the range of values.
+
+    Parameters
+    ----------
+    value
+        [example] a continuous label.
+    groups
+        [example] word types or passages.
+    n_folds
+        How many folds.
+    seed
+        Of the draws: the same seed gives the same result.
+
+    Raises
+    ------
+    ValueError
+        Fewer than 2 groups a fold and where the value would be constant inside a fold.
     """
     given = one_each(value, "value")
     n = len(given)

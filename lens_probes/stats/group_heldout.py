@@ -45,8 +45,21 @@ def heldout_auc(score: Units, y: Labels, groups: Any, fold: Any) -> HeldoutAuc:
     times for K folds: fits share training groups, so folds agree more than independent ones would
     (Nadeau and Bengio 2003). A constant score is NaN.
 
-    Raises ValueError as group_effects does, for a group in two folds and for a fold without both
-    classes.
+    Parameters
+    ----------
+    score
+        [example, unit] scores, each from a fit without the example's fold.
+    y
+        [example] class, 0 or 1.
+    groups
+        [example] ids of groups, each of one label and in one fold.
+    fold
+        [example] fold.
+
+    Raises
+    ------
+    ValueError
+        As group_effects does, for a group in two folds and for a fold without both classes.
     """
     values = to_numpy(check_units(score)).astype(np.float64)
     if not np.isfinite(values).all():

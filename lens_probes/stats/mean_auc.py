@@ -65,6 +65,29 @@ def mean_auc(
     Arguments as for `sign_agreement`. The AUC of any labels over groups is a sum of the groups'
     mean ranks, so the mean over units needs the mean ranks only: no relabelling is ever computed
     unit by unit. As there, class means are taken out before labels are dealt out again.
+
+    Parameters
+    ----------
+    x
+        [example, unit] activations of the second sample, or several such arrays over the same
+        examples (layers, sites), whose units follow each other.
+    y
+        [example] class, 0 or 1.
+    groups
+        [example] ids of the second sample's groups, each of one label.
+    direction
+        [unit] sign of the first sample's difference.
+    selected
+        [unit] whether it was found there.
+    n_permutations
+        Relabellings that are drawn; all of them where there are no more.
+    seed
+        Of the draws: the same seed gives the same result.
+
+    Raises
+    ------
+    ValueError
+        As `sign_agreement` does.
     """
     arrays = several_arrays(x)
     dealt = Dealt.of(

@@ -79,8 +79,16 @@ def relabel_tokens_null(
 ) -> NullShares:
     """Labels shuffled over the examples of x [example, unit], n times.
 
-    A unit passes where the score statistic n r^2 of the logit exceeds the chi-square quantile
-    of alpha_unit. Raises ValueError for whatever ttest refuses and alpha_unit outside (0, 1).
+    A unit passes where the logit's score statistic n r^2 exceeds alpha_unit's chi-square quantile.
+
+    Parameters
+    ----------
+    x, y
+        [example, unit] activations and [example] class, 0 or 1.
+    alpha_unit, n, seed
+        Level of one unit's test, between 0 and 1; how many relabellings, and what draws them.
+
+    Raises ValueError for whatever ttest refuses and alpha_unit outside (0, 1).
     """
     return relabel_words_null(x, y, _tokens(x), alpha_unit=alpha_unit, n=n, seed=seed)
 
@@ -91,8 +99,16 @@ def relabel_words_null(
 ) -> NullShares:
     """Labels shuffled over word types [example], keeping the number of words in each class.
 
-    The examples of a word always share a label, as they do in the data. Raises ValueError also
-    for a word with both labels and fewer than 2 words in a class.
+    The examples of a word always share a label, as they do in the data.
+
+    Parameters
+    ----------
+    x, y, word
+        [example, unit] activations, [example] class and word type.
+    alpha_unit, n, seed
+        Level of one unit's test, between 0 and 1; how many relabellings, and what draws them.
+
+    Raises ValueError for a word with both labels and fewer than 2 words in a class, too.
     """
     x = check_units(x)
     positive = check_labels(y, int(x.shape[0]))
@@ -108,8 +124,14 @@ def relabel_tokens_null_r(
 ) -> NullShares:
     """Values of a continuous label shuffled over the examples of x [example, unit], n times.
 
-    A unit passes where n r^2 exceeds the chi-square quantile of alpha_unit. Raises ValueError for
-    a value [example] that is constant or not finite, and alpha_unit outside (0, 1).
+    A unit passes where n r^2 exceeds the chi-square quantile of alpha_unit.
+
+    Parameters
+    ----------
+    x, value, alpha_unit, n, seed
+        As in `relabel_words_null`; [example] a continuous label.
+
+    Raises ValueError for a value that is constant or not finite, and alpha_unit outside (0, 1).
     """
     return relabel_words_null_r(x, value, _tokens(x), alpha_unit=alpha_unit, n=n, seed=seed)
 
@@ -120,8 +142,12 @@ def relabel_words_null_r(
 ) -> NullShares:
     """Values of a continuous label shuffled over word types [example], n times.
 
-    The examples of a word always share a value, as they do in the data. Raises ValueError also
-    for a word with different values and fewer than 3 words.
+    Parameters
+    ----------
+    x, value, word, alpha_unit, n, seed
+        As in `relabel_words_null`; [example] a continuous label.
+
+    Raises ValueError as that does, for a word with different values and for fewer than 3 words.
     """
     x = check_units(x)
     values = check_values(value, int(x.shape[0]), what="value")
@@ -141,8 +167,14 @@ def relabel_words_null_f(
     """Several classes 0, 1, 2 ... shuffled over word types [example], n times.
 
     A unit passes where n eta squared exceeds the chi-square quantile (k - 1 degrees of freedom) of
-    alpha_unit; `largest` is the |z| of the same p. Raises ValueError also for a word of several
-    classes and fewer than 2 words of a class.
+    alpha_unit; `largest` is the |z| of the same p.
+
+    Parameters
+    ----------
+    x, y, word, alpha_unit, n, seed
+        As in `relabel_words_null`, of several classes.
+
+    Raises ValueError as that does, for a word of several classes and fewer than 2 words of one.
     """
     x = check_units(x)
     classes = check_classes(y, int(x.shape[0]))

@@ -68,8 +68,24 @@ def paired(
     n_pairings of 0 leaves them out. Equals scipy.stats.ttest_1samp of the differences (lesson
     L18: a paired t test is a one-sample t test of differences).
 
-    Raises ValueError for classes of unequal size, an id that is not once in each class, one
-    random pairing (it has no spread), and whatever ttest refuses.
+    Parameters
+    ----------
+    x
+        [example, unit] activations.
+    y
+        [example] class, 0 or 1.
+    pair
+        [example] pair; None pairs the k-th examples of both classes.
+    n_pairings
+        Random pairings beside the given one; 0: none.
+    seed
+        Of the draws: the same seed gives the same result.
+
+    Raises
+    ------
+    ValueError
+        Classes of unequal size, an id that is not once in each class, one random pairing (it has no
+        spread), and whatever ttest refuses.
     """
     x = check_units(x)
     positive = check_labels(y, int(x.shape[0]))

@@ -125,6 +125,8 @@ def max_permutation(
     bound
         Calibrate `simes_level` for `tuned_at_least`, count for `pooled_p` and `p_beyond` (costs
         about as much time again).
+    alpha
+        Level of `threshold`.
 
     Memory: n_permutations x n_groups bytes and a few chunks of units.
 
@@ -191,7 +193,23 @@ def resolution_r(
     about their mean is itself a relabelling (|r| is then the same), or 1 / (n_permutations + 1)
     when they are sampled. groups_needed: groups of different values that would be enough.
 
-    Raises ValueError as max_permutation does.
+    Parameters
+    ----------
+    value
+        [example] a continuous label, one a group.
+    groups
+        [example] groups of one value each; None: each example.
+    within
+        [example] passages; values move only inside each.
+    n_permutations
+        Relabellings that are drawn; all of them where there are no more.
+    alpha
+        Level that has to be reached.
+
+    Raises
+    ------
+    ValueError
+        As max_permutation does.
     """
     check_draws(n_permutations, alpha)
     given = one_each(value, "value")
@@ -215,7 +233,21 @@ def resolution_f(
     The smallest p is 1 / (number of distinct relabellings), times the ways to rename classes of
     equally many groups, or 1 / (n_permutations + 1) when relabellings are sampled.
 
-    Raises ValueError as max_permutation does.
+    Parameters
+    ----------
+    y
+        [example] class 0, 1, 2 ...
+    groups
+        [example] groups of one class each; None: each example.
+    n_permutations
+        Relabellings that are drawn; all of them where there are no more.
+    alpha
+        Level that has to be reached.
+
+    Raises
+    ------
+    ValueError
+        As max_permutation does.
     """
     check_draws(n_permutations, alpha)
     given = one_each(y, "y")

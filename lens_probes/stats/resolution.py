@@ -53,6 +53,23 @@ def resolution(
     then at least 1 / n_relabellings, or 2 / n_relabellings for classes of equal size, where
     swapping the classes changes nothing; a sample resolves 1 / (n_permutations + 1).
     "max_t" is one test for the whole family; the corrections adjust n_units p-values.
+
+    Parameters
+    ----------
+    method
+        A correction over units, or `"max_t"`.
+    n_groups0
+        Groups of class 0.
+    n_groups1
+        Groups of class 1.
+    n_units
+        Units whose p are corrected together.
+    alpha
+        Level that has to be reached.
+    n_permutations
+        Relabellings that are drawn; all of them where there are no more.
+    n_relabellings
+        Their number where labels move inside passages only; None: all of the groups.
     """
     if method not in get_args(ResolutionMethod):
         allowed = ", ".join(get_args(ResolutionMethod))

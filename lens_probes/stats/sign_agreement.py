@@ -84,6 +84,26 @@ def sign_agreement(
     Memory is bounded: units are read some at a time, twice, relabellings likewise. Raises
     ValueError for a group with both labels, fewer than 2 groups of a class (3 of values or pairs),
     and direction or selected not over the units of x.
+
+    Parameters
+    ----------
+    x
+        [example, unit] activations of the second sample, or several such arrays over the same
+        examples (layers, sites), whose units follow each other.
+    y
+        [example] class, 0 or 1; with kind="value" a continuous label.
+    groups
+        [example] ids of the second sample's groups.
+    direction
+        [unit] sign of the first sample's difference.
+    selected
+        [unit] whether it was found there.
+    kind
+        `"class"`, `"value"` or `"pair"`: see above.
+    n_permutations
+        Relabellings that are drawn; all of them where there are no more.
+    seed
+        Of the draws: the same seed gives the same result.
     """
     arrays = several_arrays(x)
     dealt = Dealt.of(y, arrays.n_examples, groups, kind, n_permutations=n_permutations, seed=seed)

@@ -96,6 +96,8 @@ def sparse_probe(
 
     Parameters
     ----------
+    y
+        [example] class, 0 or 1.
     x
         [example, unit], or several such arrays over the same examples, whose units are counted on
         from one array to the next (with selectors t and mean_difference).

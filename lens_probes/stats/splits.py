@@ -75,7 +75,26 @@ def split_test(
     A p that is not small means that word identity alone gives as many significant units: an
     extreme share is evidence of the category, a share like that of other splits is not.
 
-    Raises ValueError as relabel_words_null does, and for arrays of different length.
+    Parameters
+    ----------
+    x
+        [example, unit] activations, or several such arrays over the same examples (layers, sites),
+        whose units follow each other.
+    y
+        [example] class, 0 or 1, one a word type.
+    word
+        [example] word type.
+    alpha_unit
+        Level of one unit's test, between 0 and 1.
+    n
+        Relabellings that are drawn; all of them where there are no more.
+    seed
+        Of the draws: the same seed gives the same result.
+
+    Raises
+    ------
+    ValueError
+        As relabel_words_null does, and for arrays of different length.
     """
     arrays = several_arrays(x)
     positive = check_labels(y, arrays.n_examples)

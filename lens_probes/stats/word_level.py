@@ -67,7 +67,21 @@ def word_level(x: Units, y: Labels, word: Any, *, min_per_word: int = 5) -> Word
     over the m examples of each used word. Fewer than 2 used words of a class leave the columns
     NaN with a note, as does word=None; a constant unit is NaN.
 
-    Raises ValueError for a word with both labels, a missing word, and whatever ttest refuses.
+    Parameters
+    ----------
+    x
+        [example, unit] activations.
+    y
+        [example] class, 0 or 1, one a word type.
+    word
+        [example] word type; None: the columns are NaN.
+    min_per_word
+        Examples that a word needs to count.
+
+    Raises
+    ------
+    ValueError
+        A word with both labels, a missing word, and whatever ttest refuses.
     """
     x = check_units(x)
     n = int(x.shape[0])

@@ -48,8 +48,22 @@ class WordLevelEffects:
 def word_level_r(x: Units, value: Labels, word: Any, *, min_per_word: int = 5) -> WordLevelEffects:
     """Group means of x [example, unit] against a value [example] that is constant in each group.
 
-    Raises ValueError for a value that varies inside a group, fewer than 3 groups with
-    min_per_word examples, and whatever correlation refuses.
+    Parameters
+    ----------
+    x
+        [example, unit] activations.
+    value
+        [example] a continuous label, one a group.
+    word
+        [example] word type, or another group.
+    min_per_word
+        Examples that a word needs to count.
+
+    Raises
+    ------
+    ValueError
+        A value that varies inside a group, fewer than 3 groups with min_per_word examples, and
+        whatever correlation refuses.
     """
     x = check_units(x)
     values = check_values(value, int(x.shape[0]), what="value")

@@ -32,6 +32,19 @@ def paint(
 ) -> tuple[TokenActivations, ...]:
     """Run passages of token ids and keep one unit's activation at every token of each.
 
+    Parameters
+    ----------
+    model
+        Of `load_model`, or a model in memory (`wrap_model`).
+    passages
+        Token ids of each passage, as the model reads them.
+    layer, site, unit
+        Where the unit is.
+    titles
+        Of the passages; None: none.
+    targets
+        The position that stands out in each passage, or None.
+
     Raises
     ------
     InputError
