@@ -137,6 +137,7 @@ def _add(
                 "accuracy_heldout": found.accuracy,
                 "auc_random": found.random_auc,
                 "auc_shuffled": found.shuffled_auc,
+                "auc_shuffled_sd": found.shuffled_auc_sd,
                 "auc_all_units": found.auc_all,
                 "auc_all_units_se": found.auc_all_se,
                 "smallest_k": smallest,

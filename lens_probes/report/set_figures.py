@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -48,6 +50,7 @@ def set_figure(result: SweepData) -> go.Figure:
                 marker={"symbol": symbol, "size": 7},
                 hovertemplate=f"layer %{{x}}, {plain(site)}<br>{name}: AUC %{{y:.3f}}"
                 "<extra></extra>",
+                error_y=_spread(part) if column == "auc_shuffled" else None,
             )  # fmt: skip
             figure.add_trace(line, row=row, col=1)
         figure.update_yaxes(title={"text": f"{plain(site)}: held-out AUC"}, row=row, col=1)
@@ -59,9 +62,15 @@ def set_figure(result: SweepData) -> go.Figure:
     caption = (
         "The units of each set are chosen, standardised and weighted on training words alone and "
         "scored on the words left out. Permuted: the same choice and fit with labels that mean "
-        "nothing."
+        "nothing, the mean of several draws; bars: two standard deviations of them."
     )
     return frame(figure, _title(result.sets), caption, height=height)
+
+
+def _spread(rows: pd.DataFrame) -> dict[str, Any]:
+    """Bars of two standard deviations of the draws with permuted labels."""
+    sd = rows["auc_shuffled_sd"].to_numpy(float)
+    return {"type": "data", "array": 2 * sd, "thickness": 1, "width": 3}
 
 
 def set_table(result: SweepData) -> Table:

@@ -44,9 +44,10 @@ class SparseProbe:
     counted once, with its 95 % interval over groups (`heldout_auc`); accuracy [k]: held-out
     accuracy at probability 1/2, the mean of both classes. random_auc [k]: the same with k units
     drawn at random; shuffled_auc [k]: chosen and fitted with labels permuted over the training
-    groups. NaN where k is more than the number of units. auc_all, auc_all_se: a probe on all units
-    and its standard error. smallest_k: the smallest k whose auc is within that of auc_all; None if
-    no k is, or if auc_all is not above 1/2 by two standard errors.
+    groups, the mean of ten draws (three of a joint selector), and shuffled_auc_sd [k], their
+    standard deviation. NaN where k is more than the number of units. auc_all, auc_all_se: a probe
+    on all units and its standard error. smallest_k: the smallest k whose auc is within that of
+    auc_all; None if no k is, or if auc_all is not above 1/2 by two standard errors.
 
     chosen [fold, unit]: the units that each fold's training took, first the first; -1 where it
     took no more. stability [unit]: the share of random halves of the groups in which the unit is
@@ -62,6 +63,7 @@ class SparseProbe:
     accuracy: Floats
     random_auc: Floats
     shuffled_auc: Floats
+    shuffled_auc_sd: Floats
     auc_all: float
     auc_all_se: float
     smallest_k: int | None
@@ -145,7 +147,7 @@ def sparse_probe(
         if fold is None
         else check_fold(fold, positive)
     )
-    drawn = TrainingDraws(design, folds, seed, width, min(ks[-1], width))
+    drawn = TrainingDraws(design, folds, seed, width, min(ks[-1], width), alone=selector in ALONE)
     if n_stable is None:
         fit = [q for q in range(1, 17) if expected_false(q, width, threshold) <= 0.5]
         n_stable = max(fit, default=1)
