@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 from lens_probes.cli import facts, runs
 from lens_probes.cli.ablate import ablate
 from lens_probes.cli.config import with_config
+from lens_probes.cli.cores import share_cores
 from lens_probes.cli.heatmap import heatmap
 from lens_probes.cli.maximize import maximize
 from lens_probes.cli.new import new_app
@@ -64,6 +65,7 @@ app.register_install_completion_command(help="Complete commands and options in t
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    share_cores()
     try:
         given = with_config(sys.argv[1:] if arguments is None else arguments)
         # How much is printed is no part of the request: the same command shows what is there.

@@ -132,4 +132,3 @@ def _quiet_down() -> None:
 
     untyped: Any = transformers_logging
     untyped.set_verbosity_error()
-    untyped.disable_progress_bar()

@@ -10,8 +10,6 @@ import contextlib
 import copy
 import functools
 import importlib.metadata
-import io
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from lens_probes.model.check import Reference, check_logits, reference_of, refus
 from lens_probes.model.gguf import check_blocks, check_weights
 from lens_probes.model.offload import bring_by_block, check_parts, loading_map, take_over
 from lens_probes.model.options import Options, Processing
+from lens_probes.model.quiet import quiet_hooked_transformer
 from lens_probes.model.state import ending_after, weights_dtype
 
 BUNDLED = "bundled"
@@ -34,14 +33,6 @@ HAS_HOOKED_TRANSFORMER = importlib.metadata.version("transformer-lens").split(".
 # transformers types `from_pretrained` without `output_loading_info`, `from_config` not at all.
 auto_model: Any = AutoModelForCausalLM
 Loaded = tuple[Any, Any, Callable[[int], Any], Reference | None]
-
-
-@contextlib.contextmanager
-def _quiet_hooked_transformer() -> Iterator[None]:
-    """Silence exactly what HookedTransformer says on 3.9: its deprecation, its printed line."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.filterwarnings("ignore", "HookedTransformer", DeprecationWarning)
-        yield
 
 
 def from_hub(name: str, options: Options) -> Loaded:
@@ -82,7 +73,7 @@ def _official_name(name: str) -> str | None:
 def _hooked_from_hub(name: str, options: Options) -> Loaded:
     load = transformer_lens.HookedTransformer.from_pretrained
     on = options.processing == "standard"
-    with _quiet_hooked_transformer():
+    with quiet_hooked_transformer():
         tl = load(
             name, device=options.device, dtype=options.dtype, fold_ln=on,
             center_writing_weights=on, center_unembed=on, fold_value_biases=on,
@@ -112,7 +103,7 @@ def fresh_hooked(cfg: Any, tokenizer: Any, seed: int) -> Any:
     """A HookedTransformer of a configuration with random weights."""
     cfg = copy.deepcopy(cfg)
     cfg.init_weights, cfg.seed = True, seed
-    with _quiet_hooked_transformer():
+    with quiet_hooked_transformer():
         tl = transformer_lens.HookedTransformer(cfg, tokenizer)
     return _laid_out(tl.eval())
 
@@ -137,7 +128,7 @@ def hooked_llama(folder: Path, options: Options) -> Loaded:
         rotary_adjacent_pairs=False, init_weights=False, initializer_range=c.initializer_range,
         default_prepend_bos=False, device=options.device, dtype=options.dtype,
     )  # fmt: skip
-    with _quiet_hooked_transformer():
+    with quiet_hooked_transformer():
         tl = transformer_lens.HookedTransformer(cfg, tokenizer)
     weights = convert_llama_weights(hf, cfg)
     if options.processing == "standard":

@@ -32,6 +32,7 @@ from lens_probes.model.offload import is_offloaded
 from lens_probes.model.options import DeviceMap, Processing, options_of
 from lens_probes.model.parts import Hook, ModelParts
 from lens_probes.model.processed import weight_processing
+from lens_probes.model.quiet import quiet_transformers
 from lens_probes.model.recipe import AS_GIVEN, IN_MEMORY, ModelRecipe, source_and_seed, untrained
 from lens_probes.sites import SITES, Site, SiteShapes
 from lens_probes.storage.paths import user_path
@@ -206,6 +207,7 @@ class LensModel(ModelParts):
         )  # fmt: skip
 
 
+@quiet_transformers()
 def load_model(
     source: str | Path = BUNDLED,
     *,
@@ -256,10 +258,8 @@ def load_model(
         raise InputError(f"revision is of a name on the model hub, and {name!r} is here.")
     if name == BUNDLED:
         folder = converted_gguf(bundled_gguf())
-        if HAS_HOOKED_TRANSFORMER and device_map is None:
-            tl, tokenizer, fresh, reference = hooked_llama(folder, options)
-        else:
-            tl, tokenizer, fresh, reference = bridge(folder, options)
+        hooked = HAS_HOOKED_TRANSFORMER and device_map is None
+        tl, tokenizer, fresh, reference = (hooked_llama if hooked else bridge)(folder, options)
     elif path.suffix.lower() == ".gguf":
         if not path.is_file():
             raise InputError(f"no GGUF file {name}: check the path.")
