@@ -24,7 +24,7 @@ READY_TL4 := .venv-tl4/ready-$(call checksum,requirements-tl4.lock)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-tl4 demo test test-tl4 torture browser-test wheel-test screenshots chromium check format \
+.PHONY: help setup setup-tl4 demo test test-tl4 torture browser-test wheel-test docs screenshots chromium check format \
   format-check lint types imports lock clean
 
 help: ## list the targets
@@ -64,6 +64,13 @@ wheel-test: $(READY) ## build the wheel and use it in an environment that knows 
 	.venv/bin/python -m pip wheel -qq --no-deps --no-build-isolation -w build/wheel .
 	.venv/bin/python tests/packaging/try_wheel.py build/wheel
 
+docs: $(READY) chromium ## build the site into build/site: lessons and gallery run (kept), warnings are errors
+	.venv/bin/python -m pip install -qq --no-deps -r docs/requirements.lock
+	.venv/bin/python docs/make_pages.py
+	rm -rf docs/api/generated build/site
+	.venv/bin/python -m sphinx -q -W --keep-going -b html -d build/docs/trees docs build/site
+	@echo "Site: build/site/index.html"
+
 screenshots: $(READY) chromium ## photograph reports wide, narrow and dark into runs/screenshots
 	.venv/bin/python tests/browser/screenshots.py runs/screenshots
 
@@ -89,7 +96,7 @@ imports: $(READY) ## the order of imports: which room may import which, and no c
 	.venv/bin/lint-imports --no-cache --no-logo
 
 clean: ## remove the environments and the caches (results in runs/ stay)
-	rm -rf .venv .venv-tl4 .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf docs/api/generated docs/gallery docs/_extra docs/lessons/*.md .venv .venv-tl4 .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Setting up. $(1) is the environment's folder, $(2) its lock.

@@ -36,14 +36,16 @@ class Logistic:
     """One-predictor logits; every array is [unit]. Positive beta: class 1 is higher.
 
     status says how each unit ended:
-      ok               finite maximum likelihood estimate, all columns filled
-      separated        max of one class < min of the other: no finite estimate. beta, beta_se,
-                       beta_std, intercept and wald_* are NaN; lrt_p and the accuracies are at
-                       their limits, so every separated unit has the same lrt_p: rank by score_p
-      quasi_separated  the two are equal: the same, with the class share as the fitted
-                       probability of the points that share the boundary value
-      constant         one value throughout: everything is NaN
-      not_converged    the iteration failed: everything but score_p is NaN
+
+    - ok: finite maximum likelihood estimate, all columns filled
+    - separated: max of one class < min of the other: no finite estimate. beta, beta_se, beta_std,
+      intercept and wald columns are NaN; lrt_p and the accuracies are at their limits, so every
+      separated unit has the same lrt_p: rank by score_p
+    - quasi_separated: the two are equal: the same, with the class share as the fitted probability
+      of the points that share the boundary value
+    - constant: one value throughout: everything is NaN
+    - not_converged: the iteration failed: everything but score_p is NaN
+
     beta_std is beta times the pooled within-class sd: raw betas of units of different scale do
     not compare. accuracy is in-sample, with fitted p > 0.5 as class 1.
     """
