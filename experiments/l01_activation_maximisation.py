@@ -1,16 +1,10 @@
 """L01: two ways to ask what a unit responds to: observe tokens, or optimise the input."""
 
-from __future__ import annotations
-
-import sys
-
 import numpy as np
 
 import lens_probes as lp
-from lens_probes.course import Lesson, Outcome, Setting, script_main
+from lens_probes.course import Outcome, Setting, script_main
 from lens_probes.course.drawings import lines
-
-LESSON = Lesson("L01", "Activation maximisation", "gpt2", (), (2_000, 800))
 
 
 def run(setting: Setting) -> Outcome:
@@ -54,4 +48,4 @@ def run(setting: Setting) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(script_main(LESSON, run, __file__))
+    script_main(run)

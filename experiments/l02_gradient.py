@@ -1,20 +1,10 @@
 """L02: optimise 5 embeddings for one residual dimension; its neighbours; what they decode to."""
 
-from __future__ import annotations
-
-import sys
-from typing import Any
-
 import numpy as np
-import torch
-from transformers import GPT2Config, GPT2Model
 
 import lens_probes as lp
-from lens_probes.course import Doubt, Found, Lesson, Outcome, Setting, script_main
+from lens_probes.course import Found, Outcome, Setting, doubts, script_main
 from lens_probes.course.drawings import lines
-
-LESSON = Lesson("L02", "Maximisation by gradient", "gpt2", ("L02.a", "L02.b", "L02.c"),
-                (15_000, 1_200))  # fmt: skip
 
 
 def medians(run: lp.maximize.Maximized, starts: np.ndarray) -> Found:
@@ -68,7 +58,7 @@ def run(setting: Setting) -> Outcome:
                 caption="First start.",
             )
         },
-        (positions_doubt(),),
+        (doubts.positions_are_added(),),
         (
             f"activation {made.path[0].round(3).tolist()} -> {made.path[-1].round(2).tolist()}",
             f"{made.share_start_tokens:.0%} of the tokens decode to their random start's own token",
@@ -76,23 +66,5 @@ def run(setting: Setting) -> Outcome:
     )  # fmt: skip
 
 
-def positions_doubt() -> Doubt:
-    """A tiny GPT-2 of transformers: the same embeddings in another order give other states."""
-    torch.manual_seed(0)
-    config = GPT2Config(vocab_size=50, n_positions=16, n_embd=16, n_layer=1, n_head=2)
-    model: Any = GPT2Model(config)
-    model.eval()
-    ids = torch.tensor([[7, 7, 7]])
-    with torch.no_grad():
-        by_id = model(input_ids=ids).last_hidden_state
-        given = model(inputs_embeds=model.wte(ids)).last_hidden_state
-    same, moved = (by_id - given).abs().max(), (given[0, 0] - given[0, 2]).abs().max()
-    return Doubt(
-        "inputs_embeds does not skip position embeddings",
-        f"GPT-2 of transformers, one token three times: inputs_embeds and input_ids differ by "
-        f"{float(same):.1e}; its first and third position differ by {float(moved):.2f}",
-    )
-
-
 if __name__ == "__main__":
-    sys.exit(script_main(LESSON, run, __file__))
+    script_main(run)

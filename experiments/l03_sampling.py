@@ -1,17 +1,11 @@
 """L03: which token of every batch drives a residual dimension highest, for all dimensions."""
 
-from __future__ import annotations
-
-import sys
-
 import numpy as np
 
 import lens_probes as lp
-from lens_probes.course import Found, Lesson, Outcome, Setting, script_main
+from lens_probes.course import Found, Outcome, Setting, script_main
 from lens_probes.course.drawings import lines
 
-LESSON = Lesson("L03", "Maximisation by sampling", "EleutherAI/gpt-neo-125M", ("L03.a", "L03.b"),
-                (30_000, 3_000))  # fmt: skip
 UNIT = 345
 
 
@@ -47,7 +41,7 @@ def run(setting: Setting) -> Outcome:
         for model in (setting.model, setting.untrained)
     )  # fmt: skip
 
-    named = setting.is_course_model(LESSON.model)
+    named = setting.is_course_model("EleutherAI/gpt-neo-125M")
     unit = UNIT if named else int(first.top_share.argmax())
     size = f"{n} batches of {batch} x {length} tokens"
     top = setting.measure_items(
@@ -93,4 +87,4 @@ def run(setting: Setting) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(script_main(LESSON, run, __file__))
+    script_main(run)

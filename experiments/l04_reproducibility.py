@@ -1,16 +1,10 @@
 """L04: ten restarts of the maximisation: do they find the same optimum?"""
 
-from __future__ import annotations
-
-import sys
-
 import numpy as np
 
 import lens_probes as lp
-from lens_probes.course import Found, Lesson, Outcome, Setting, script_main
+from lens_probes.course import Found, Outcome, Setting, script_main
 from lens_probes.course.drawings import lines
-
-LESSON = Lesson("L04", "Reproducibility of the optimum", "gpt2", ("L04.a",), (22_000, 1_000))
 
 
 def alike(n_distinct: int, n: int, cosine: np.ndarray) -> Found:
@@ -75,4 +69,4 @@ def run(setting: Setting) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(script_main(LESSON, run, __file__))
+    script_main(run)

@@ -1,17 +1,11 @@
 """L05: activations of tokens over units; the first token; prompts that share a prefix."""
 
-from __future__ import annotations
-
-import sys
-
 import numpy as np
-import torch
 
 import lens_probes as lp
-from lens_probes.course import Doubt, Found, Lesson, Outcome, Setting, script_main
+from lens_probes.course import Found, Outcome, Setting, doubts, script_main
 from lens_probes.course.drawings import matrix, points
 
-LESSON = Lesson("L05", "Hooks and caches", "gpt2", ("L05.a", "L05.b"), (500, 500))
 TEXTS = (
     "The quick brown fox jumps over the lazy dog and runs into the dark forest.",
     "Yesterday my sister sold her old bicycle to a student from another town.",
@@ -76,23 +70,9 @@ def run(setting: Setting) -> Outcome:
                 title="Two tokens over all units", x="one token", y="the other", caption=TEXTS[0],
             ),
         },
-        (gradients(setting, ids(PROMPTS[0])),),
+        (doubts.evaluation_carries_gradients(model, ids(PROMPTS[0])),),
     )  # fmt: skip
 
 
-def gradients(setting: Setting, tokens: list[int]) -> Doubt:
-    """Whether a model in evaluation mode still carries gradients."""
-    model = setting.model
-    grads = torch.is_grad_enabled() and any(p.requires_grad for p in model.tl.parameters())
-    mode = "eval" if not model.tl.training else "train"
-    with torch.enable_grad():
-        logits = model.tl(torch.tensor([tokens], device=model.device))
-    return Doubt(
-        "eval mode does not switch gradients off",
-        f"model in {mode} mode, parameters that require a gradient: {grads}; logits of a forward "
-        f"pass carry one: {bool(logits.requires_grad)}",
-    )
-
-
 if __name__ == "__main__":
-    sys.exit(script_main(LESSON, run, __file__))
+    script_main(run)

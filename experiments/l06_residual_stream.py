@@ -1,17 +1,11 @@
 """L06: what a block adds to the residual stream; successive states with outliers masked."""
 
-from __future__ import annotations
-
-import sys
-
 import numpy as np
 
 import lens_probes as lp
-from lens_probes.course import Found, Lesson, Outcome, Setting, script_main
+from lens_probes.course import Found, Outcome, Setting, script_main
 from lens_probes.course.drawings import lines
 from lens_probes.errors import InputError
-
-LESSON = Lesson("L06", "The residual stream", "gpt2", ("L06.a", "L06.b"), (500, 500))
 
 
 def by_layer(found: lp.residual.StreamCorrelation, name: str) -> np.ndarray:
@@ -72,4 +66,4 @@ def run(setting: Setting) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(script_main(LESSON, run, __file__))
+    script_main(run)

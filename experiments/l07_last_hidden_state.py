@@ -1,20 +1,14 @@
 """L07: Hugging Face's last hidden state has been through the final norm; a hook's has not."""
 
-from __future__ import annotations
-
-import sys
-
 import numpy as np
 import torch
 from transformers import AutoModelForCausalLM
 
 import lens_probes as lp
-from lens_probes.course import Lesson, Numbers, Outcome, Setting, script_main
+from lens_probes.course import Numbers, Outcome, Setting, script_main
 from lens_probes.course.drawings import lines
 from lens_probes.errors import InputError, one_line
 from lens_probes.model.gguf import bundled_gguf, converted_gguf
-
-LESSON = Lesson("L07", "The last hidden state", "gpt2", ("L07.a",), (200, 200))
 
 
 def reference(source: str, tokens: list[int]) -> np.ndarray:
@@ -65,4 +59,4 @@ def run(setting: Setting) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(script_main(LESSON, run, __file__))
+    script_main(run)

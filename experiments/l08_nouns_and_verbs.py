@@ -1,18 +1,10 @@
 """L08: 100 nouns and 100 verbs as lone words: where the units of one MLP layer sit."""
 
-from __future__ import annotations
-
-import sys
-
 import numpy as np
 
 import lens_probes as lp
-from lens_probes.course import Data, Doubt, Found, Lesson, Outcome, Setting, script_main
+from lens_probes.course import Data, Doubt, Found, Outcome, Setting, script_main
 from lens_probes.course.drawings import points
-
-LESSON = Lesson(
-    "L08", "Nouns and verbs: offsets of units", "EleutherAI/gpt-neo-125M", ("L08.a",), (1_600, 800)
-)
 
 
 def offsets(data: Data) -> Found:
@@ -65,4 +57,4 @@ def run(setting: Setting) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(script_main(LESSON, run, __file__))
+    script_main(run)

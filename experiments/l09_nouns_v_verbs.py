@@ -1,22 +1,12 @@
 """L09: paired t test of nouns and verbs; the two extreme units on an unseen passage."""
 
-from __future__ import annotations
-
-import sys
-
 import numpy as np
 import pandas as pd
 
 import lens_probes as lp
-from lens_probes.course import Data, Found, Lesson, Numbers, Outcome, Setting, script_main
+from lens_probes.course import Data, Found, Numbers, Outcome, Setting, script_main
 from lens_probes.errors import InputError
-from lens_probes.examples.tokenised import tokenised
 from lens_probes.report import heatmap_html
-from lens_probes.texts.load import Document, Text
-from lens_probes.texts.tagging import load_tagger
-
-LESSON = Lesson("L09", "Nouns against verbs", "EleutherAI/gpt-neo-125M", ("L09.a", "L09.b"),
-                (2_400, 1_600))  # fmt: skip
 
 
 def course(data: Data) -> pd.DataFrame:
@@ -59,20 +49,6 @@ def on_passage(setting: Setting, data: Data, tokens: np.ndarray, marks: np.ndarr
     )  # fmt: skip
 
 
-def tagged(setting: Setting) -> tuple[np.ndarray, np.ndarray]:
-    """Ids of the passage; which tokens end a noun, and which a verb [2, token]."""
-    text = Text("passage", (Document("passage", "passage", setting.passage),), "of this project")
-    (document,) = tokenised(text, setting.model.tokenizer)
-    ids, ends = document.ids[: int(setting.model.cfg.n_ctx)], np.asarray(document.end_char)
-    marks = np.zeros((2, len(ids)), dtype=int)
-    for word in load_tagger("perceptron")(setting.passage):
-        at = int(np.searchsorted(ends, word.end))
-        if at < len(ids):
-            marks[0, at] |= word.pos in ("NOUN", "PROPN")
-            marks[1, at] |= word.pos in ("VERB", "AUX")
-    return ids, marks
-
-
 def run(setting: Setting) -> Outcome:
     """Lone words as in the lesson; and last tokens after a space and a BOS token, unpaired."""
     layer = setting.layer(8, of=12)
@@ -85,7 +61,7 @@ def run(setting: Setting) -> Outcome:
     groups = setting.measure_over_groups(lambda _, tested: shares(tested.units), spaced.unpaired())
     missing, marked = "", [Numbers({}, "0 tokens")] * 2
     try:
-        words = tagged(setting)
+        words = setting.tagged_passage()
     except InputError as error:  # the tagger is not installed
         missing = str(error)
     else:
@@ -117,4 +93,4 @@ def run(setting: Setting) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(script_main(LESSON, run, __file__))
+    script_main(run)

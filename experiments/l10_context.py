@@ -1,19 +1,11 @@
 """L10: the same word with and without a leading space, the same token in context and alone."""
 
-from __future__ import annotations
-
-import sys
 from dataclasses import replace
-from typing import Literal
 
 import lens_probes as lp
 from lens_probes.checks.similarity import pair_similarity
-from lens_probes.course import Data, Found, Lesson, Numbers, Outcome, Setting, script_main
+from lens_probes.course import Data, Found, Numbers, Outcome, Setting, Side, script_main
 from lens_probes.course.drawings import points
-
-LESSON = Lesson(
-    "L10", "Context modulation", "EleutherAI/gpt-neo-125M", ("L10.a", "L10.b"), (4_000, 2_000)
-)
 
 
 def similarity(data: Data) -> Found:
@@ -43,7 +35,7 @@ def run(setting: Setting) -> Outcome:
     layer = setting.layer(9, of=12)
     n = setting.size("generated tokens", course=200, machine=200, quick=40)
     claims, figures, first = [], {}, ""
-    sides: tuple[Literal["course", "rigorous"], ...] = ("course", "rigorous")
+    sides: tuple[Side, ...] = ("course", "rigorous")
     for side in sides:
         bos = side == "rigorous" and has_bos
         where = "after a BOS token" if bos else "no BOS token: lone tokens are at position 0"
@@ -82,4 +74,4 @@ def run(setting: Setting) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(script_main(LESSON, run, __file__))
+    script_main(run)

@@ -1,16 +1,10 @@
 """L11: 8,192 tokens of running text, their lengths, three groups; one layer's activations."""
 
-from __future__ import annotations
-
-import sys
-
 import numpy as np
 
 import lens_probes as lp
-from lens_probes.course import Lesson, Outcome, Setting, script_main
+from lens_probes.course import Outcome, Setting, script_main
 from lens_probes.course.drawings import histograms
-
-LESSON = Lesson("L11", "Token length: the data", "EleutherAI/gpt-neo-125M", (), (1_700, 220))
 
 
 def run(setting: Setting) -> Outcome:
@@ -50,4 +44,4 @@ def run(setting: Setting) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(script_main(LESSON, run, __file__))
+    script_main(run)

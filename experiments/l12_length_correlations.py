@@ -1,28 +1,13 @@
 """L12: every MLP unit's correlation with token length, raw and given the token's frequency."""
 
-from __future__ import annotations
-
-import sys
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 import lens_probes as lp
-from lens_probes.course import Data, Doubt, Found, Lesson, Outcome, Setting, script_main
+from lens_probes.course import CLAIMS, Data, Doubt, Found, Outcome, Setting, Side, script_main
 from lens_probes.course.drawings import lines
-
-LESSON = Lesson(
-    "L12", "Token length over the layers", "EleutherAI/gpt-neo-125M",
-    ("L12.a", "L12.b", "L12.c", "L12.d"), (8_200, 1_000),
-)  # fmt: skip
-PARTS = {
-    "L12.a": ("shift",),
-    "L12.b": ("share_negative", "median_size"),
-    "L12.c": ("median_first",),
-    "L12.d": ("sd_last", "sd_middle", "size_last", "size_middle"),
-}
 
 
 def correlations(data: Data) -> pd.DataFrame:
@@ -72,7 +57,7 @@ def run(setting: Setting) -> Outcome:
     layer, data = setting.layer(5, of=12), setting.read(probe, ["mlp_pre"])
 
     claims, curves, first = [], {}, []
-    sides: tuple[tuple[Literal["course", "rigorous"], str, Data, str], ...] = (
+    sides: tuple[tuple[Side, str, Data, str], ...] = (
         ("course", "r", data, "Pearson r with length, all tokens"),
         ("rigorous", "partial_r", data.rows(data.examples.position > 0),
          "r given the log of the token's count in the text; first tokens out"),
@@ -83,10 +68,12 @@ def run(setting: Setting) -> Outcome:
             partial(all_numbers, layer, column),
             part, ids=sequence, ids_are="the sequences", draws=setting.few_draws,
         )  # fmt: skip
-        for claim, names in PARTS.items():
+        for claim in (f"L12.{letter}" for letter in "abcd"):
             where = f"layer {layer}, longer less not longer than the median; "
             said = where + how if claim == "L12.a" else how
-            claims.append(found.claim(claim, side, *names, how=said, n=f"{len(part):,} tokens"))
+            claims.append(
+                found.claim(claim, side, *CLAIMS[claim].reads, how=said, n=f"{len(part):,} tokens")
+            )
         by_layer = correlations(part).groupby("layer")[column]
         first.append(f"{by_layer.median()[0]:+.3f}")
         for quantile in (0.05, 0.5, 0.95):
@@ -106,4 +93,4 @@ def run(setting: Setting) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(script_main(LESSON, run, __file__))
+    script_main(run)

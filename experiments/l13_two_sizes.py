@@ -1,20 +1,15 @@
 """L13: do the activations of short tokens have two peaks in a larger model of the family?"""
 
-from __future__ import annotations
-
-import sys
 from dataclasses import replace
 
 import numpy as np
 from scipy import stats
 
 import lens_probes as lp
-from lens_probes.course import Found, Lesson, Numbers, Outcome, Setting, script_main
+from lens_probes.course import Found, Numbers, Outcome, Setting, script_main
 from lens_probes.course.drawings import histograms
 from lens_probes.errors import InputError
 from lens_probes.model.load import LensModel
-
-LESSON = Lesson("L13", "Two sizes of a family", "EleutherAI/gpt-neo-125M", ("L13.a",), (3_400, 440))
 
 
 def short_tokens(setting: Setting, model: LensModel) -> np.ndarray:
@@ -74,4 +69,4 @@ def run(setting: Setting) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(script_main(LESSON, run, __file__))
+    script_main(run)

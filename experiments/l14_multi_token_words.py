@@ -1,41 +1,20 @@
 """L14: words of several tokens: which token sees which, and how far they move in each layer."""
 
-from __future__ import annotations
-
-import sys
 from functools import partial
-from typing import Literal
 
 import numpy as np
 
 import lens_probes as lp
-from lens_probes.course import Found, Lesson, Outcome, Setting, script_main
+from lens_probes.course import Found, Outcome, Setting, Side, script_main
 from lens_probes.course.drawings import lines
-from lens_probes.errors import InputError
 from lens_probes.model.load import LensModel
 
-LESSON = Lesson("L14", "Words of several tokens", "gpt2-large", ("L14.a", "L14.b"), (8_000, 4_000))
 WORDS = (
     "toothpaste", "mouthwash", "doorknob", "dishwasher", "cupboard", "bookshelf", "toothbrush",
     "wheelbarrow", "thermometer", "windmill", "saxophone", "cauliflower", "trampoline", "hedgehog",
 )  # fmt: skip
+FRAME = ("Yesterday she bought a new", " and showed it to us.")
 Word = tuple[str, list[int], list[int]]
-
-
-def targets(model: LensModel, most: int) -> list[Word]:
-    """Words of two tokens or more in this tokenizer: word, ids of the sentence, positions."""
-    found = []
-    for word in WORDS:
-        pieces = ("Yesterday she bought a new", f" {word}", " and showed it to us.")
-        before, own, after = (
-            list(model.tokenizer(piece, add_special_tokens=False)["input_ids"]) for piece in pieces
-        )
-        if len(own) > 1:
-            places = list(range(len(before), len(before) + len(own)))
-            found.append((word, [*before, *own, *after], places))
-    if len(found) < 2:
-        raise InputError("fewer than 2 of the lesson's words have several tokens here.")
-    return found[:most]
 
 
 def sight(model: LensModel, words: list[Word], seed: int) -> Found:
@@ -65,7 +44,10 @@ def depths(steps: np.ndarray, rows: np.ndarray) -> Found:
 def run(setting: Setting) -> Outcome:
     """Sight by changing one token at a time; paths as in the lesson and relative to the norm."""
     models = (setting.model, setting.untrained)
-    words = targets(setting.model, setting.size("words", course=14, machine=14, quick=5))
+    n = setting.size("words", course=14, machine=14, quick=5)
+    words = setting.of_several_tokens(
+        WORDS, ("Yesterday she bought a new", " and showed it to us.")
+    )[:n]
     here, bare = (sight(model, words, setting.seed) for model in models)
     seen = setting.measure_items(lambda _: here, len(words), "words", draws=0, untrained=bare)
     claims = [
@@ -73,7 +55,7 @@ def run(setting: Setting) -> Outcome:
                    "each token: the largest of any first token, the smallest of any last token")
     ]  # fmt: skip
     curves = {}
-    sides: tuple[tuple[Literal["course", "rigorous"], str, str], ...] = (
+    sides: tuple[tuple[Side, str, str], ...] = (
         ("course", "step", "||v_l - v_(l-1)||"),
         ("rigorous", "relative_step", "relative to the norm of what enters the block"),
     )
@@ -105,4 +87,4 @@ def run(setting: Setting) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(script_main(LESSON, run, __file__))
+    script_main(run)

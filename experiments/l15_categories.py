@@ -1,20 +1,11 @@
 """L15: dental hygiene against furniture over all layers; what word identity alone gives."""
 
-from __future__ import annotations
-
-import sys
-from collections import Counter
-
-import numpy as np
 import pandas as pd
 
 import lens_probes as lp
-from lens_probes.course import Data, Doubt, Found, Lesson, Numbers, Outcome, Setting, script_main
+from lens_probes.course import Data, Found, Numbers, Outcome, Setting, doubts, script_main
 from lens_probes.course.drawings import lines
 
-LESSON = Lesson(
-    "L15", "Dental hygiene and furniture", "gpt2-large", ("L15.a", "L15.b"), (1_200, 1_200)
-)
 ENOUGH = 10
 
 
@@ -54,9 +45,7 @@ def run(setting: Setting) -> Outcome:
     how = "Student's t, Bonferroni in each layer"
     how_groups = "max-T over groups and layers (4 v 4 words: the smallest p is 2/70)"
     layers, bare = course(data), course(data.untrained)
-    share, y = layers["share_significant"], data.examples.label
-    n_units = int(layers["n_units"].sum())
-    splits = lp.stats.split_test(data.arrays, y, data.group, alpha_unit=0.05 / n_units)
+    share = layers["share_significant"]
     return Outcome(
         (
             tokens.claim("L15.a", "course", *parts, how=how),
@@ -73,29 +62,10 @@ def run(setting: Setting) -> Outcome:
                 caption=f"{data.counted}. Student's t, Bonferroni in each layer.",
             )
         },
-        (
-            Doubt(
-                "8 words can be told apart by word identity alone",
-                f"units that pass (Bonferroni over all): {splits.share:.2%} under the real split "
-                f"of the words, {np.median(splits.null_shares):.2%} (median) and up to "
-                f"{splits.null_shares.max():.2%} under {splits.n} splits of the "
-                f"same words, p = {splits.p:.3f}",
-            ),
-        ),
-        (token_counts(data),),
+        (doubts.word_identity_alone(data, int(layers["n_units"].sum())),),
+        (data.token_counts,),
     )  # fmt: skip
 
 
-def token_counts(data: Data) -> str:
-    """Tokens of each class's words under this tokenizer: a confound where they differ."""
-    assert data.examples.first is not None
-    size = data.examples.position - data.examples.first + 1
-    said = []
-    for label, name in enumerate(data.examples.class_names):
-        counts = Counter(size[data.label == label].tolist())
-        said.append(f"{name}: " + ", ".join(f"{n} x {k} tokens" for k, n in sorted(counts.items())))
-    return "; ".join(said)
-
-
 if __name__ == "__main__":
-    sys.exit(script_main(LESSON, run, __file__))
+    script_main(run)

@@ -1,19 +1,11 @@
 """L16: extreme units word by word; a second experiment; wrong splits of the same words."""
 
-from __future__ import annotations
-
-import sys
-
 import numpy as np
 import pandas as pd
 
 import lens_probes as lp
-from lens_probes.course import Data, Doubt, Found, Lesson, Outcome, Setting, script_main
+from lens_probes.course import Data, Doubt, Found, Outcome, Setting, script_main
 from lens_probes.course.drawings import points, strips
-
-LESSON = Lesson(
-    "L16", "Categories: units, replication", "gpt2-large", ("L16.a", "L16.b"), (4_000, 4_000)
-)
 
 
 def course(data: Data) -> pd.DataFrame:
@@ -103,4 +95,4 @@ def run(setting: Setting) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(script_main(LESSON, run, __file__))
+    script_main(run)

@@ -1,17 +1,11 @@
 """L17: logistic regression on simulated noun and verb activations, beside statsmodels."""
 
-from __future__ import annotations
-
-import sys
-
 import numpy as np
 import statsmodels.api as sm
 
 import lens_probes as lp
-from lens_probes.course import Lesson, Outcome, Setting, script_main
+from lens_probes.course import Outcome, Setting, script_main
 from lens_probes.course.drawings import strips
-
-LESSON = Lesson("L17", "Logistic regression", "", ())
 
 
 def run(setting: Setting) -> Outcome:
@@ -40,4 +34,4 @@ def run(setting: Setting) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(script_main(LESSON, run, __file__))
+    script_main(run)

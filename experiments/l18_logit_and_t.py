@@ -1,8 +1,5 @@
 """L18: logistic regression and t test on simulated data over a range of effect sizes."""
 
-from __future__ import annotations
-
-import sys
 from collections.abc import Iterable
 from functools import partial
 
@@ -10,10 +7,9 @@ import numpy as np
 from scipy import stats as scipy_stats
 
 import lens_probes as lp
-from lens_probes.course import Doubt, Found, Lesson, Outcome, Setting, script_main
+from lens_probes.course import Doubt, Found, Outcome, Setting, script_main
 from lens_probes.course.drawings import points
 
-LESSON = Lesson("L18", "Logit and t test", "", ("L18.a", "L18.b", "L18.c"))
 N = 100
 EFFECTS = np.linspace(-1.5, 1.5, 200)
 
@@ -80,4 +76,4 @@ def run(setting: Setting) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(script_main(LESSON, run, __file__))
+    script_main(run)

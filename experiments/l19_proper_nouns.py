@@ -1,18 +1,13 @@
 """L19: proper nouns in running text, one MLP layer; a second batch to check what was found."""
 
-from __future__ import annotations
-
-import sys
-
 import numpy as np
 import pandas as pd
 
 import lens_probes as lp
-from lens_probes.course import Data, Found, Lesson, Outcome, Setting, script_main
+from lens_probes.course import Data, Found, Outcome, Setting, script_main
 from lens_probes.course.drawings import points
 from lens_probes.texts.load import Text
 
-LESSON = Lesson("L19", "Proper nouns", "gpt2-medium", ("L19.a", "L19.b"), (33_000, 9_000))
 FEW = 10
 
 
@@ -109,4 +104,4 @@ def run(setting: Setting) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(script_main(LESSON, run, __file__))
+    script_main(run)

@@ -1,27 +1,16 @@
 """L20: find "not" and "can" in a text, cut their windows, fit one unit, paint it."""
 
-from __future__ import annotations
-
-import sys
-
 import numpy as np
 
 import lens_probes as lp
-from lens_probes.course import Lesson, Outcome, Setting, script_main
+from lens_probes.course import Outcome, Setting, script_main
 from lens_probes.course.drawings import strips
-
-LESSON = Lesson(
-    "L20", "Negation in a text: targets and windows", "gpt2-large", (), (109_200, 18_200)
-)
 
 
 def run(setting: Setting) -> Outcome:
     """90 tokens before the target, the target, 10 after; one logistic regression."""
-    n = setting.size("windows a class, at most", course=300, machine=300, quick=30)
-    text = setting.whole_text(quick=600_000)
-    probe = lp.NegationProbe.course(text, max_per_class=n, seed=setting.seed)
-    layer = setting.layer(13, of=36)
-    data = setting.read(probe, ["mlp_pre", "q", "k", "v"]).only("mlp_pre", layer=layer)
+    windows, layer = setting.negation(), setting.layer(13, of=36)
+    data = windows.only("mlp_pre", layer=layer)
     examples = data.examples
 
     auc = lp.stats.auc(data.x, examples.label).auc
@@ -49,4 +38,4 @@ def run(setting: Setting) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(script_main(LESSON, run, __file__))
+    script_main(run)

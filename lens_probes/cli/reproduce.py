@@ -69,8 +69,9 @@ def reproduce(
     if larger is not None and len(sources) > 1:
         raise InputError("--larger belongs to one model: leave it out with several --models.")
 
+    from lens_probes.course.pages import write_tables
     from lens_probes.course.run_models import could_not_run, run_models
-    from lens_probes.course.tables import summary, write_tables
+    from lens_probes.course.tables import summary
 
     refusal = f"another run is writing to {out}: wait for it, or name another folder."
     with hold_aside(out, refusal):

@@ -112,6 +112,26 @@ class Condition:
 
 
 @dataclass(frozen=True)
+class Lesson:
+    """What a script of `experiments/` reproduces.
+
+    Attributes
+    ----------
+    model
+        The course's; "" where the lesson needs none.
+    tokens
+        Tokens that the bundled model runs at the scales "machine" and "quick", whole passes, for
+        the account of time.
+    """
+
+    id: str
+    title: str
+    model: str
+    claims: tuple[str, ...]
+    tokens: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
 class Claim:
     """One claim of the course.
 

@@ -1,4 +1,4 @@
-"""All claims of the course, by id: the data of `claims.toml`."""
+"""All claims and lessons of the course, by id: the data of `claims.toml`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib import resources
 from typing import Any
 
 from lens_probes.course import conditions
-from lens_probes.course.claim import Claim, Condition
+from lens_probes.course.claim import Claim, Condition, Lesson
 
 
 def _condition(rule: Mapping[str, Any]) -> Condition:
@@ -25,12 +25,24 @@ def _condition(rule: Mapping[str, Any]) -> Condition:
     return made
 
 
-def _claims() -> dict[str, Claim]:
-    text = resources.files("lens_probes").joinpath("course", "claims.toml").read_text("utf-8")
-    rows = tomllib.loads(text)["claim"]
+def _claims(rows: list[dict[str, Any]]) -> dict[str, Claim]:
     claims = [Claim(**row | {"rule": tuple(map(_condition, row["rule"]))}) for row in rows]
     return {claim.id: claim for claim in claims}
 
 
-CLAIMS: Mapping[str, Claim] = _claims()
-LESSONS = tuple(f"L{number:02d}" for number in range(1, 24))
+def _lessons(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Lesson]:
+    return {
+        name: Lesson(
+            name, row["title"], row["model"],
+            tuple(claim for claim in CLAIMS if CLAIMS[claim].lesson == name),
+            (*row["tokens"],),
+        )
+        for name, row in rows.items()
+    }  # fmt: skip
+
+
+_DATA = tomllib.loads(
+    resources.files("lens_probes").joinpath("course", "claims.toml").read_text("utf-8")
+)
+CLAIMS: Mapping[str, Claim] = _claims(_DATA["claim"])
+LESSONS: Mapping[str, Lesson] = _lessons(_DATA["lessons"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -95,6 +96,17 @@ class Data:
         name0, name1 = examples.class_names
         said = f"{n1} {name1} v {n0} {name0} examples"
         return said if examples.word is None else f"{said}, {w1} v {w0} words, {g1} v {g0} groups"
+
+    @property
+    def token_counts(self) -> str:
+        """Tokens of each class's words under this tokenizer: a confound where they differ."""
+        assert self.examples.first is not None
+        size = self.examples.position - self.examples.first + 1
+        said = []
+        for label, name in enumerate(self.examples.class_names):
+            counts = sorted(Counter(size[self.label == label].tolist()).items())
+            said.append(f"{name}: " + ", ".join(f"{n} x {k} tokens" for k, n in counts))
+        return "; ".join(said)
 
     def only(self, *sites: str, layer: int | None = None) -> Data:
         """Some sites, of all layers or of one."""

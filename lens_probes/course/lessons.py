@@ -49,4 +49,4 @@ def lesson_ids(names: Iterable[str]) -> tuple[str, ...]:
             own = [claim for claim in CLAIMS if CLAIMS[claim].lesson == lesson]
             raise unknown("claim", name, own or [f"{lesson} (it has no claims)"])
         found.add(lesson)
-    return tuple(lesson for lesson in LESSONS if lesson in found) if found else LESSONS
+    return tuple(lesson for lesson in LESSONS if lesson in found or not found)

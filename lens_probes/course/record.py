@@ -16,12 +16,12 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from lens_probes.course.claim import SIMULATED, Measured, Value
+from lens_probes.course.claim import SIMULATED, Lesson, Measured, Value
 from lens_probes.course.claims import CLAIMS
 from lens_probes.course.intervals import no_interval
 from lens_probes.course.outcome import Verdict, decide
 from lens_probes.course.parts import bounded, why_none
-from lens_probes.course.setting import Lesson, Outcome
+from lens_probes.course.setting import Outcome
 from lens_probes.errors import InputError, one_line
 from lens_probes.storage.integrity import (
     read_file,

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lens_probes.course.claim import Measured
-from lens_probes.course.claims import CLAIMS, LESSONS
+from lens_probes.course.claim import Lesson, Measured
+from lens_probes.course.claims import LESSONS
 from lens_probes.course.record import (
     Record,
     read_record,
@@ -19,7 +19,7 @@ from lens_probes.course.record import (
     record_of,
     write_record,
 )
-from lens_probes.course.setting import Lesson, Outcome, Setting
+from lens_probes.course.setting import Outcome, Setting
 from lens_probes.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def load_script(folder: Path, lesson: str) -> Script:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
-    return Script(path, module.LESSON, module.run)
+    return Script(path, LESSONS[lesson], module.run)
 
 
 def _source(path: Path) -> str:
@@ -140,7 +140,7 @@ def kept_records(
 
 def _failed(lesson: str, why: str, setting: Setting) -> Record:
     """Rows that say why nothing was measured."""
-    claims = tuple(claim for claim in CLAIMS if CLAIMS[claim].lesson == lesson)
+    claims = LESSONS[lesson].claims
     rows = tuple(
         Measured(claim, "both", {}, "nothing", "the lesson could not run", missing=why)
         for claim in claims

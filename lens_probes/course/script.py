@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from lens_probes.course.claim import Lesson
+from lens_probes.course.claims import LESSONS
 from lens_probes.course.reproduce import Script, run_script
 from lens_probes.course.run_models import place
-from lens_probes.course.setting import SCALES, Lesson, Outcome, Scale, Setting
+from lens_probes.course.setting import SCALES, Outcome, Scale, Setting
 from lens_probes.course.tables import record_lines
 from lens_probes.errors import InputError, at_least
 from lens_probes.model.load import LensModel, load_model
@@ -18,13 +21,16 @@ from lens_probes.texts.load import load_text
 AUTO = "auto"
 
 
-def script_main(
-    lesson: Lesson,
-    run: Callable[[Setting], Outcome],
-    path: str,
-    arguments: Sequence[str] | None = None,
-) -> int:
-    """Run a lesson's script: load, run, write, print. Returns the exit code."""
+def script_main(run: Callable[[Setting], Outcome], arguments: Sequence[str] | None = None) -> None:
+    """Run a lesson's script: load, run, write, print; the file's name begins with the lesson's.
+
+    Raises
+    ------
+    SystemExit
+        2, after one line on standard error, for whatever is wrong with the request.
+    """
+    path = inspect.getfile(run)
+    lesson = LESSONS[Path(path).stem[:3].upper()]
     given = _parser(lesson).parse_args(arguments)
     try:
         at_least(0, seed=given.seed)
@@ -40,9 +46,8 @@ def script_main(
         record = run_script(Script(Path(path), lesson, run), setting, folder)
     except InputError as error:
         sys.stderr.write(f"{Path(path).name}: {error}\n")
-        return 2
+        sys.exit(2)
     _print([*record_lines(record), f"record and figures: {folder}"])
-    return 0
 
 
 def model_for(lesson: Lesson, source: str) -> LensModel:

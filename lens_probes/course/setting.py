@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -23,37 +24,21 @@ from lens_probes.course.measure import (
     measure_over_groups,
     over_groups,
 )
+from lens_probes.errors import InputError
 from lens_probes.examples.examples import Examples
+from lens_probes.examples.tokenised import tokenised
 from lens_probes.model.load import LensModel
 from lens_probes.probes.base import Probe
+from lens_probes.probes.negation import NegationProbe
 from lens_probes.report import heatmap_html
 from lens_probes.residual import attention_sinks, stream, typical_norm
-from lens_probes.texts.load import Text, some_documents
+from lens_probes.texts.load import Document, Text, some_documents
+from lens_probes.texts.tagging import load_tagger
 from lens_probes.units.paint import paint
 
 T = TypeVar("T")
 Scale = Literal["course", "machine", "quick"]
 SCALES: tuple[Scale, ...] = ("course", "machine", "quick")
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What a script of `experiments/` reproduces.
-
-    Attributes
-    ----------
-    model
-        The course's; "" where the lesson needs none.
-    tokens
-        Tokens that the bundled model runs at the scales "machine" and "quick", whole passes, for
-        the account of time.
-    """
-
-    id: str
-    title: str
-    model: str
-    claims: tuple[str, ...]
-    tokens: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -194,6 +179,17 @@ class Setting:
             Data(examples, bare, is_trained=False),
         )
 
+    def negation(self, *, more_words: bool = False) -> Data:
+        """The windows that L20 to L23 share: of the course's words, or of more of them."""
+        if more_words:
+            n = self.size("windows a class of more words", course=300, machine=150, quick=24)
+        else:
+            n = self.size("windows a class, at most", course=300, machine=300, quick=30)
+        text, options = self.whole_text(quick=600_000), {"max_per_class": n, "seed": self.seed}
+        extended = partial(NegationProbe, words="extended")
+        probe = (extended if more_words else NegationProbe.course)(text, **options)
+        return self.read(probe, ["mlp_pre", "q", "k", "v"])
+
     def measure(self, number: Callable[[Data], Found], data: Data, **options: Any) -> Numbers:
         """`measure.measure` with the draws and the seed of this run."""
         return measure(number, data, **{"draws": self.draws, "seed": self.seed} | options)
@@ -220,6 +216,43 @@ class Setting:
     def passage(self) -> str:
         """The passage on randomness that lessons read, written for this project."""
         return resources.files("lens_probes").joinpath("data", "passage.txt").read_text("utf-8")
+
+    def tagged_passage(self) -> tuple[Ids, Ids]:
+        """Ids of the passage; which tokens end a noun, and which a verb [2, token].
+
+        Raises
+        ------
+        InputError
+            The tagger is not installed.
+        """
+        text = Text("passage", (Document("passage", "passage", self.passage),), "of this project")
+        (document,) = tokenised(text, self.model.tokenizer)
+        ids, ends = document.ids[: int(self.model.cfg.n_ctx)], np.asarray(document.end_char)
+        marks = np.zeros((2, len(ids)), dtype=int)
+        for word in load_tagger("perceptron")(self.passage):
+            at = int(np.searchsorted(ends, word.end))
+            if at < len(ids):
+                marks[0, at] |= word.pos in ("NOUN", "PROPN")
+                marks[1, at] |= word.pos in ("VERB", "AUX")
+        return ids, marks
+
+    def of_several_tokens(
+        self, words: Sequence[str], frame: tuple[str, str]
+    ) -> list[tuple[str, list[int], list[int]]]:
+        """Words of two tokens or more here: word, ids of the text in its frame, its positions."""
+        found = []
+        for word in words:
+            pieces = (frame[0], f" {word}", frame[1])
+            before, own, after = (
+                list(self.model.tokenizer(piece, add_special_tokens=False)["input_ids"])
+                for piece in pieces
+            )
+            if len(own) > 1:
+                places = list(range(len(before), len(before) + len(own)))
+                found.append((word, [*before, *own, *after], places))
+        if len(found) < 2:
+            raise InputError("fewer than 2 of the lesson's words have several tokens here.")
+        return found
 
     def heatmap(self, data: Data, unit: int, n: int = 3) -> str:
         """The first examples of class 1 under a unit of the one layer and site, as HTML."""

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -24,7 +23,6 @@ from lens_probes.course.claim import Claim
 from lens_probes.course.claims import CLAIMS
 from lens_probes.course.outcome import IDENTITY
 from lens_probes.course.record import Record
-from lens_probes.storage.integrity import remove_leftovers, write_atomic
 
 SIDES = ("course", "rigorous")
 WORDS = ("reproduced", IDENTITY, "partly", "contradicted", "not testable here")
@@ -125,10 +123,11 @@ def _lesson(findings: Findings, record: Record) -> list[str]:
     """Sizes and figures of a lesson, and what else it says."""
     said = record.said
     links = [f"[{name}]({findings.folder}/{file})" for name, file in said["figures"].items()]
+    figures = f" Figures: {', '.join(links)}." if links else ""
     sizes = "; ".join(said["sizes"]) or "no sizes"
     head = f"- {record.lesson} {said['title']} ({findings.model}, {said['seconds']} s): {sizes}."
     return [
-        f"{head} Figures: {', '.join(links) or 'none'}.",
+        f"{head}{figures}",
         *(f"    - {x}" for x in said["lines"]),
     ]
 
@@ -151,20 +150,6 @@ def html(findings: Sequence[Findings]) -> str:
         null_text=null_text,
         beside=beside,
     )
-
-
-def write_tables(findings: Sequence[Findings], out: Path) -> tuple[Path, Path]:
-    """`findings.html` and `findings.md` in a folder, each whole or not at all.
-
-    A quick look writes `findings_quick` and leaves the others' tables alone.
-    """
-    scales = {one.scale for one in findings if not one.failed}
-    name = "findings_quick" if scales == {"quick"} else "findings"
-    paths = (out / f"{name}.html", out / f"{name}.md")
-    for path, page in zip(paths, (html(findings), markdown(findings)), strict=True):
-        remove_leftovers(out, f"{path.name}-")
-        write_atomic(path, page.encode("utf-8", "replace"))
-    return paths
 
 
 def summary(findings: Findings) -> str:

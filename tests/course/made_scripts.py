@@ -6,9 +6,7 @@ from pathlib import Path
 
 SCRIPT = '''"""A lesson."""
 from pathlib import Path
-from lens_probes.course import Doubt, Lesson, Measured, Outcome, Setting, Value
-
-LESSON = Lesson("{id}", "<Title>", "gpt2-large", ("{claim}",))
+from lens_probes.course import LESSONS, Doubt, Measured, Outcome, Setting, Value
 
 
 def run(setting: Setting) -> Outcome:
@@ -17,8 +15,12 @@ def run(setting: Setting) -> Outcome:
     log.write_text((log.read_text() if log.exists() else "") + "{id} ")
     setting.size("windows", course=300, machine=30, quick=3)
     parts = {{"early": Value(0.7, 0.6, 0.8, 0.1, 0.02), "late": Value(0.25)}}
+    others = [
+        Measured(claim, "course", {{}}, "nothing", "not measured", missing="left out")
+        for claim in LESSONS["{id}"].claims if claim != "{claim}"
+    ]
     return Outcome(
-        (Measured("{claim}", "course", parts, "n | <b>", "how", "an interval", "a null"),),
+        (Measured("{claim}", "course", parts, "n | <b>", "how", "an interval", "a null"), *others),
         {{"heatmap": "<p>painted</p>"}}, (Doubt("<i>doubt</i>", "evidence"),), ("a line",),
     )
 '''

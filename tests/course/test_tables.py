@@ -11,6 +11,7 @@ import pytest
 from lens_probes.course import Doubt, Lesson, Measured, Outcome, Value
 from lens_probes.course.cells import number, part_text
 from lens_probes.course.intervals import estimate
+from lens_probes.course.pages import read_findings, write_tables
 from lens_probes.course.record import Record, write_record
 from lens_probes.course.tables import (
     Findings,
@@ -18,7 +19,6 @@ from lens_probes.course.tables import (
     markdown,
     record_lines,
     summary,
-    write_tables,
 )
 
 
@@ -85,6 +85,8 @@ def test_tables_show_the_courses_number_ours_and_what_stands_beside(tmp_path: Pa
     assert "**&lt;i>about&lt;/i>**" in page
     for path in write_tables(found, tmp_path):
         assert path.read_text().strip()
+    again = read_findings(tmp_path / "findings.json")
+    assert (markdown(again), html(again)) == (page, html(found))
 
 
 def test_a_claim_without_a_test_is_shown_once(tmp_path: Path) -> None:
