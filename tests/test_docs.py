@@ -199,7 +199,7 @@ def test_links_between_pages_lead_somewhere() -> None:
         (page, link)
         for page in pages
         for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text())
-        if not link.startswith("http")
+        if not link.startswith(("http", "lessons/"))  # the lessons are made by `make docs`
     ]
     assert len(links) > 5
     for page, link in links:
