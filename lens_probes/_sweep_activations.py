@@ -78,6 +78,17 @@ def sweep_activations(
     ------
     InputError
         A shape, length, name or number that is wrong, in one line.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import lens_probes as lp
+    >>> y = np.repeat([0, 1], 20)
+    >>> x = np.random.default_rng(0).normal(size=(40, 3)) + 3 * y[:, None] * [1, 0, 0]
+    >>> word = [f"w{i // 2}" for i in range(40)]
+    >>> result = lp.sweep_activations(x, y, word=word, n_permutations=199)
+    >>> result.top(1)["name"].item()
+    'L0.units.0'
     """
     request = Request(
         preset, alpha, method, level, scope, min_per_group, n_permutations, seed, sets

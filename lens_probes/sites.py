@@ -57,6 +57,13 @@ class Site:
         ------
         InputError
             A name that is taken or none, a base that is no site, something that cannot be called.
+
+        Examples
+        --------
+        >>> import lens_probes as lp
+        >>> site = lp.Site.from_function("loud", "mlp_pre", lambda x: x.abs())
+        >>> site.name
+        'loud'
         """
         given_as("the name of a site", name, str, "a text")
         if not _OWN_NAME.fullmatch(name) or name in SITES:

@@ -135,6 +135,12 @@ class Examples:
         InputError
             Shapes that do not fit, ids that are not whole numbers >= 0, a position outside its
             window, a label that is no class, names that are missing or of no order.
+
+        Examples
+        --------
+        >>> import lens_probes as lp
+        >>> lp.Examples.from_tokens([[5, 7], [5, 8], [6, 7], [6, 8]], -1, [0, 0, 1, 1]).n_per_class
+        (2, 2)
         """
         given = from_tokens(
             tokens, position, label, word, source, group, value, value_name, class_names

@@ -90,6 +90,14 @@ def auc(x: Units, y: Labels) -> Auc:
 
     Raises ValueError for NaN or infinite x, labels that are not 0 or 1, and a class with fewer
     than 2 examples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lens_probes import stats
+    >>> x, y = np.array([[1.0, 0.0], [2.0, 1.0], [4.0, 0.0], [5.0, 2.0]]), np.array([0, 0, 1, 1])
+    >>> stats.auc(x, y).auc
+    array([1.   , 0.625])
     """
     x = check_units(x)
     positive = check_labels(y, int(x.shape[0]))

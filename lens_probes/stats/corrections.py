@@ -30,6 +30,12 @@ def adjust(
     family: None (all units are one family) or group ids [unit], each group its own family.
     NaN stays NaN and does not count towards the size of its family.
     Raises ValueError for an unknown method, p outside [0, 1], or ids of another length.
+
+    Examples
+    --------
+    >>> from lens_probes import stats
+    >>> stats.adjust([0.01, 0.03, 0.04], method="bh")
+    array([0.03, 0.04, 0.04])
     """
     values = numbers(p, "p")
     if np.any((values < 0) | (values > 1)):

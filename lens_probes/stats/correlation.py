@@ -50,6 +50,14 @@ def correlation(x: Units, y: Labels, *, covariates: Numbers | None = None) -> Co
 
     Raises ValueError for NaN or infinite values anywhere, a constant label, covariates that are
     constant, collinear or determine the label, and too few examples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lens_probes import stats
+    >>> x, value = np.array([[1.0], [2.0], [3.0], [5.0]]), np.array([2.0, 1.0, 4.0, 6.0])
+    >>> stats.correlation(x, value).r.round(3)
+    array([0.902])
     """
     x = check_units(x)
     n = int(x.shape[0])

@@ -64,6 +64,14 @@ def f_test(x: Units, y: Labels) -> FTest:
 
     Raises ValueError for NaN or infinite x, classes that are not numbered from 0 without gaps, and
     a class with fewer than 2 examples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lens_probes import stats
+    >>> x, y = np.array([[1.0], [2.0], [4.0], [5.0], [7.0], [8.0]]), np.array([0, 0, 1, 1, 2, 2])
+    >>> stats.f_test(x, y).F
+    array([36.])
     """
     x = check_units(x)
     classes = check_classes(y, int(x.shape[0]))

@@ -52,6 +52,14 @@ def firth(x: Units, y: Labels) -> Firth:
 
     Raises ValueError for NaN or infinite x, labels that are not 0 or 1, and a class with fewer
     than 2 examples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lens_probes import stats
+    >>> x, y = np.array([[1.0, 0.0], [2.0, 1.0], [4.0, 0.0], [5.0, 2.0]]), np.array([0, 0, 1, 1])
+    >>> stats.firth(x, y).firth_p.round(2)
+    array([0.11, 0.64])
     """
     x = check_units(x)
     positive = check_labels(y, int(x.shape[0]))

@@ -41,6 +41,14 @@ def folds_by_word(y: Labels, word: Any, *, n_folds: int = 5, seed: int = 0) -> I
     ------
     ValueError
         A word with several labels or too few words in a class.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lens_probes import stats
+    >>> y, word = np.repeat([0, 1], 6), np.arange(12) // 2
+    >>> np.unique(stats.folds_by_word(y, word, n_folds=3))
+    array([0, 1, 2])
     """
     classes = _classes(y)
     words = group_examples(word, len(classes), what="word")

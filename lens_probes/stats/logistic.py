@@ -76,6 +76,14 @@ def logistic(x: Units, y: Labels, *, n_threads: int = 1) -> Logistic:
 
     Raises ValueError for NaN or infinite x, labels that are not 0 or 1, and a class with fewer
     than 2 examples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lens_probes import stats
+    >>> x, y = np.array([[1.0, 0.0], [2.0, 1.0], [4.0, 0.0], [5.0, 2.0]]), np.array([0, 0, 1, 1])
+    >>> stats.logistic(x, y).status
+    array(['separated', 'ok'], dtype='<U15')
     """
     x = check_units(x)
     positive = check_labels(y, int(x.shape[0]))

@@ -43,6 +43,14 @@ def moments(x: Units, y: Labels) -> Moments:
 
     Raises ValueError for NaN or infinite x, labels that are not 0 or 1, and a class with fewer
     than 2 examples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lens_probes import stats
+    >>> x, y = np.array([[1.0, 0.0], [2.0, 1.0], [4.0, 0.0], [5.0, 2.0]]), np.array([0, 0, 1, 1])
+    >>> stats.moments(x, y).mean1
+    array([4.5, 1. ])
     """
     x = check_units(x)
     positive = check_labels(y, int(x.shape[0]))
@@ -60,7 +68,15 @@ def moments(x: Units, y: Labels) -> Moments:
 
 
 def count_distinct(x: Units) -> Ints:
-    """Number of different values of each unit of x [example, unit]."""
+    """Number of different values of each unit of x [example, unit].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lens_probes import stats
+    >>> stats.count_distinct(np.array([[1.0, 0.0], [2.0, 0.0]]))
+    array([2, 1])
+    """
     x = check_units(x)
     counts = np.zeros(x.shape[1], dtype=np.int64)
     for first, part in chunks(x, max_units=256):

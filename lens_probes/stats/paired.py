@@ -86,6 +86,14 @@ def paired(
     ValueError
         Classes of unequal size, an id that is not once in each class, one random pairing (it has no
         spread), and whatever ttest refuses.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lens_probes import stats
+    >>> x, y = np.array([[1.0], [2.0], [4.0], [6.0]]), np.array([0, 0, 1, 1])
+    >>> stats.paired(x, y, pair=[0, 1, 0, 1]).paired_t
+    array([7.])
     """
     x = check_units(x)
     positive = check_labels(y, int(x.shape[0]))

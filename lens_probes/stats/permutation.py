@@ -135,6 +135,16 @@ def max_permutation(
     ValueError
         A label that varies inside a group, a group in several passages, fewer than 3 groups,
         nothing to permute, a constant value, and whatever ttest refuses.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lens_probes import stats
+    >>> y = np.repeat([0, 1], 20)
+    >>> x = np.random.default_rng(0).normal(size=(40, 3)) + 2 * y[:, None] * [1, 0, 0]
+    >>> word = np.arange(40) // 2
+    >>> stats.max_permutation(x, y, groups=word, n_permutations=199).p_family < 0.05
+    array([ True, False, False])
     """
     arrays = several_arrays(x)
     check_draws(n_permutations, alpha)

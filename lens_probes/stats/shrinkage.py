@@ -64,6 +64,14 @@ def shrink(effect: Numbers, se: Numbers) -> Shrunk:
 
     Raises ValueError for arrays that are not [unit] of one length, an se that is not positive, and
     no unit with both an effect and an se.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lens_probes import stats
+    >>> noise = np.random.default_rng(0).normal(scale=0.5, size=200)
+    >>> stats.shrink([*noise, 3.0], np.full(201, 0.5)).shrunk[[0, -1]].round(2)
+    array([0.  , 2.84])
     """
     effects, errors, known = _checked(effect, se)
     b, s = effects[known], errors[known]

@@ -46,6 +46,14 @@ def ttest(x: Units, y: Labels) -> TTest:
 
     Raises ValueError for NaN or infinite x, labels that are not 0 or 1, and a class with fewer
     than 2 examples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lens_probes import stats
+    >>> x, y = np.array([[1.0, 0.0], [2.0, 1.0], [4.0, 0.0], [5.0, 2.0]]), np.array([0, 0, 1, 1])
+    >>> stats.ttest(x, y).t.round(2)
+    array([4.24, 0.45])
     """
     x = check_units(x)
     return ttest_from_sums(class_sums(x, check_labels(y, int(x.shape[0]))))

@@ -27,6 +27,14 @@ def normalised_welch(x: Units, y: Labels) -> Floats:
     1e10. 0 where the means are equal, NaN where a value is. Each class needs two items.
 
     Raises ValueError for other shapes and labels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lens_probes import stats
+    >>> x, y = np.array([[1.0, 0.0], [2.0, 1.0], [4.0, 0.0], [5.0, 2.0]]), np.array([0, 0, 1, 1])
+    >>> stats.normalised_welch(x, y).round(2)
+    array([1.92, 0.37])
     """
     values = to_numpy(check_units(x), "x").astype(np.float64, copy=False)
     check_scale("x", values[np.isfinite(values)])

@@ -82,6 +82,15 @@ def word_level(x: Units, y: Labels, word: Any, *, min_per_word: int = 5) -> Word
     ------
     ValueError
         A word with both labels, a missing word, and whatever ttest refuses.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lens_probes import stats
+    >>> y, word = np.repeat([0, 1], 20), np.arange(40) // 5
+    >>> x = np.random.default_rng(0).normal(size=(40, 1)) + 2 * y[:, None]
+    >>> stats.word_level(x, y, word).word_t.round(1)
+    array([7.6])
     """
     x = check_units(x)
     n = int(x.shape[0])

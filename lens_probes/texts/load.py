@@ -35,6 +35,12 @@ class Document:
     `source` is the passage group of the examples taken from it: the speaker of a speech, the name
     of a file, the title of a book or an article, the site of a web page. `date` is the year it is
     from, with its fraction where the day is known, or None: a file's is the year in its name.
+
+    Examples
+    --------
+    >>> import lens_probes as lp
+    >>> lp.Document("one", "a speaker", "We can.").source
+    'a speaker'
     """
 
     name: str
@@ -58,6 +64,13 @@ class Text:
 
     `load_text(origin)` loads the text again, but for the speeches, whose name does; `treatment` is
     "" where the text is as it came, up to line ends.
+
+    Examples
+    --------
+    >>> import lens_probes as lp
+    >>> text = lp.Text("demo", (lp.Document("one", "a speaker", "We can."),), "typed")
+    >>> text.n_characters
+    7
     """
 
     name: str
