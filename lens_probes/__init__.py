@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lens_probes._sweep_activations import sweep_activations
     from lens_probes.ablation import CausalCard, ablate
     from lens_probes.activations.collect import Activations, collect
+    from lens_probes.atlases import Atlas, atlas
     from lens_probes.errors import InputError
     from lens_probes.examples.examples import Examples
     from lens_probes.model.dictionary import load_sae
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Activations": "activations.collect",
+    "Atlas": "atlases",
     "CategoryProbe": "probes",
     "CausalCard": "ablation",
     "ContextProbe": "probes",
@@ -64,6 +66,7 @@ _WHERE = {
     "TextProbe": "probes",
     "TokenLengthProbe": "probes",
     "ablate": "ablation",
+    "atlas": "atlases",
     "collect": "activations.collect",
     "compare": "result.compare",
     "concat": "result.concat",
@@ -87,6 +90,7 @@ _WHERE = {
 __all__ = [
     "SITES",
     "Activations",
+    "Atlas",
     "CategoryProbe",
     "CausalCard",
     "ContextProbe",
@@ -107,6 +111,7 @@ __all__ = [
     "TextProbe",
     "TokenLengthProbe",
     "ablate",
+    "atlas",
     "collect",
     "compare",
     "concat",

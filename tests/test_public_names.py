@@ -14,9 +14,9 @@ import lens_probes as lp
 from lens_probes import maximize, probes, report, residual, stats
 
 NAMES = """
-Activations CategoryProbe CausalCard ContextProbe Document Examples GrammarProbe InputError
+Activations Atlas CategoryProbe CausalCard ContextProbe Document Examples GrammarProbe InputError
 LensModel NegationProbe Probe ProperNounProbe SITES Screen Site SmallestSet SweepResult Text
-TextProbe TokenLengthProbe ablate collect compare concat load_model load_sae load_text maximize
+TextProbe TokenLengthProbe ablate atlas collect compare concat load_model load_sae load_text maximize
 paint replicate residual screen smallest_set stats sweep sweep_activations units wrap_model
 """
 OF_MODULES: dict[ModuleType, str] = {
@@ -85,6 +85,7 @@ def test_no_function_has_the_name_of_a_room() -> None:
         (lp.load_model, "source device dtype processing"),
         (lp.wrap_model, "tl_model tokenizer"),
         (lp.sweep, "model probe sites layers preset"),
+        (lp.atlas, "model text properties sites layers max_tokens seed"),
         (lp.compare, "a b"),
         (lp.concat, "parts"),
         (lp.SweepResult.matrix, "layer site"),

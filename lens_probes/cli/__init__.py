@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from lens_probes.cli import facts, runs
 from lens_probes.cli.ablate import ablate
+from lens_probes.cli.atlas import atlas
 from lens_probes.cli.config import with_config
 from lens_probes.cli.cores import share_cores
 from lens_probes.cli.heatmap import heatmap
@@ -40,6 +41,7 @@ app = App(
 )
 app.command(sweep_app)
 app.command(ablate)
+app.command(atlas)
 app.command(heatmap)
 app.command(maximize)
 app.command(new_app)

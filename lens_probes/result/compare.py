@@ -45,7 +45,7 @@ class Comparison:
 
 @singledispatch
 def compare(a: Any, b: Any) -> Comparison:
-    """Compare two sweeps, or two screens: of two properties, sets of examples, or models.
+    """Compare two sweeps, screens or atlases: of two properties, sets of examples, or models.
 
     Nothing is tested here: that one is significant and the other not is no evidence of a difference
     between them.
@@ -55,7 +55,7 @@ def compare(a: Any, b: Any) -> Comparison:
     InputError
         Something that is neither, or one of each.
     """
-    raise InputError(f"a must be a SweepResult or a Screen; got {shown(a)}.")
+    raise InputError(f"a must be a SweepResult, a Screen or an Atlas; got {shown(a)}.")
 
 
 @compare.register(SweepData)

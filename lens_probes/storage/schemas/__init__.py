@@ -5,6 +5,7 @@ from lens_probes.storage.schemas.base import check_version as check_version
 from lens_probes.storage.schemas.base import checked as checked
 from lens_probes.storage.schemas.base import read_json as read_json
 from lens_probes.storage.schemas.lesson_record import LessonRecord as LessonRecord
+from lens_probes.storage.schemas.other_folders import AtlasManifest as AtlasManifest
 from lens_probes.storage.schemas.other_folders import CardManifest as CardManifest
 from lens_probes.storage.schemas.other_folders import FindingNumbers as FindingNumbers
 from lens_probes.storage.schemas.other_folders import ReplicationManifest as ReplicationManifest

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from lens_probes.storage.schemas.base import Names, Pair, Saved, Sha256
+from lens_probes.storage.schemas.base import Names, Number, Pair, Saved, Sha256
 from lens_probes.storage.schemas.sweep_result import Decided, OneModel, SomeExamples, check_origin
 
 _Index = Annotated[str, Field(pattern=r"\A\d{1,6}\z")]
@@ -129,6 +129,47 @@ class ScreenManifest(Saved):
     """`screen.json`."""
 
     provenance: ScreenProvenance
+    timings: dict[str, float]
+    files: dict[str, Sha256]
+
+
+class AtlasText(Saved):
+    """The text of an atlas."""
+
+    name: str
+    sha256: Sha256
+    n_read: int
+    n_examples: int
+    prefix: list[int]
+    tokens_sha256: Sha256
+
+
+class AtlasOptions(Saved):
+    """What was asked of an atlas."""
+
+    sites: list[str]
+    layers: list[int]
+    seed: int
+    max_tokens: int
+    n_permutations: int
+    alpha: float
+    untrained: bool
+
+
+class AtlasProvenance(Saved):
+    """Where an atlas's numbers come from."""
+
+    model: OneModel
+    text: AtlasText
+    options: AtlasOptions
+    threshold: Number
+    method: int
+
+
+class AtlasManifest(Saved):
+    """`atlas.json`."""
+
+    provenance: AtlasProvenance
     timings: dict[str, float]
     files: dict[str, Sha256]
 
