@@ -16,8 +16,8 @@ from lens_probes import maximize, probes, report, residual, stats
 NAMES = """
 Activations Atlas CategoryProbe CausalCard ContextProbe Document Examples GrammarProbe InputError
 LensModel NegationProbe Probe ProperNounProbe SITES Screen Site SmallestSet SweepResult Text
-TextProbe TokenLengthProbe ablate atlas collect compare concat load_model load_sae load_text maximize
-paint replicate residual screen smallest_set stats sweep sweep_activations units wrap_model
+TextProbe TokenLengthProbe ablate atlas collect compare concat load_model load_sae load_text
+maximize paint replicate residual screen smallest_set stats sweep sweep_activations units wrap_model
 """
 OF_MODULES: dict[ModuleType, str] = {
     stats: """

@@ -69,6 +69,8 @@ def atlas(
 
     Parameters
     ----------
+    model
+        Of `load_model`, or a model of TransformerLens in memory.
     text
         Of `load_text`, or what it takes. Chunks of it are drawn, evenly over documents.
     properties
@@ -78,12 +80,18 @@ def atlas(
         As in `lens_probes.sweep`.
     max_tokens
         Tokens that are read, with 90 or more of context before each.
+    seed
+        Of chunks, halves, relabellings, and the random weights.
     n_permutations, alpha
         Relabellings of each property; level over all units and properties.
     untrained
         The same search in random weights, as a null: a second round of forward passes.
+    batch_size
+        Chunks in one forward pass; by default about 1,500 tokens' worth.
     store
         Folder that keeps all activations (some 300 kB a token of a small model); None keeps sums.
+    progress
+        Bars on standard error.
 
     Raises
     ------

@@ -38,5 +38,5 @@ def test_other_models_are_compared_by_depth() -> None:
     assert found.layers.groupby("sweep").size().to_dict() == {"a": 6, "b": 2}
     with pytest.raises(lp.InputError, match="b must be a SweepResult, as a is"):
         lp.compare(one, ARRAYS)
-    with pytest.raises(lp.InputError, match="a must be a SweepResult or a Screen"):
+    with pytest.raises(lp.InputError, match="a must be a SweepResult, a Screen or an Atlas"):
         lp.compare(ARRAYS, one)
