@@ -11,8 +11,8 @@ import pandas as pd
 
 from lens_probes.ablation.verdict import Verdict
 from lens_probes.ablation.wording import card_lines
-from lens_probes.errors import InputError
-from lens_probes.result.result import CAUSAL, SweepData
+from lens_probes.result.beside import Beside
+from lens_probes.result.result import CAUSAL
 from lens_probes.storage.folders import write_folder
 from lens_probes.storage.schemas import CardManifest
 from lens_probes.storage.table_folder import TableFolder
@@ -26,7 +26,7 @@ _FOLDER = TableFolder(
 
 
 @dataclass(frozen=True, eq=False)
-class CausalCard:
+class CausalCard(Beside):
     """Does the model use these units? One set of top units for each layer and site.
 
     All effects are in nats, means over the measured windows; `_low` and `_high` are 95 % bootstrap
@@ -66,6 +66,8 @@ class CausalCard:
         Seconds of each stage.
     """
 
+    place, kind, again = CAUSAL, "causal card", "ablate"
+
     verdict: Verdict
     why: str
     sets: pd.DataFrame
@@ -75,37 +77,6 @@ class CausalCard:
     steering: pd.DataFrame
     provenance: Mapping[str, Any]
     timings: Mapping[str, float] = field(default_factory=dict)
-
-    def unit(self, name: str) -> pd.Series:
-        """The row of one unit, by name; KeyError where it is not among the top units."""
-        found = self.units[self.units["name"] == name]
-        if found.empty:
-            raise KeyError(name)
-        return found.iloc[0]
-
-    @classmethod
-    def beside(cls, result: SweepData) -> CausalCard | None:
-        """The card beside a loaded result; None where there is none.
-
-        Raises
-        ------
-        InputError
-            It cannot be read, or is of another sweep.
-        """
-        if result.folder is None or not (result.folder / CAUSAL).exists():
-            return None
-        card, swept = cls.load(result.folder / CAUSAL), result.provenance
-        here = card.provenance
-        if here["examples"]["sha256"] != swept["examples"]["sha256"]:
-            other = "examples"
-        elif here["model"]["weights_sha256"] != result.recorded_model["weights_sha256"]:
-            other = "weights"
-        else:
-            return card
-        raise InputError(
-            f"the causal card beside this result is of other {other}: move it out of the result's "
-            "folder, or ablate again."
-        )
 
     def text_lines(self) -> tuple[str, ...]:
         """The card in sentences: the verdict, then each layer and site with its numbers."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from lens_probes.checks.heldout import ROUNDING
+from lens_probes.checks.heldout import ROUNDING, FoldSums
 from lens_probes.stats._layer_probe import layer_probe, standardised_products
 
 Array = Float[np.ndarray, "example unit"]
@@ -60,14 +60,14 @@ def class_scores(x: Array, y: Labels, fold: Labels) -> ClassScores:
     regression with L2 penalty 1 on units standardised by the training folds and divided by the
     square root of their number, as for two classes.
     """
-    sums = _Sums.of(x, y, fold)
+    sums = FoldSums.of(x, y, fold)
     n_folds, n_classes = len(sums.count), sums.count.shape[1]
     predicted = np.zeros((len(y), 2), dtype=np.int64)
     accuracy = np.full((n_folds, 2), np.nan)
     unit, f = np.full(n_folds, -1), np.full(n_folds, np.nan)
     for i in range(n_folds):
         test = sums.fold == i
-        mean, sd, ratio = sums.without(i)
+        mean, sd, ratio = _without(sums, i)
         if not ratio.any():
             continue
         best = int(ratio.argmax())
@@ -118,7 +118,7 @@ def _nearest(x: Array, mean: Float[np.ndarray, "class unit"], sd: Array) -> Labe
     return found
 
 
-def _inner(sums: _Sums, y: Labels) -> Float[np.ndarray, " fold"]:
+def _inner(sums: FoldSums, y: Labels) -> Float[np.ndarray, " fold"]:
     """Mean balanced accuracy of the nearest mean over the other folds, each left out in turn."""
     n_folds, n_classes = sums.count.shape
     accuracy = np.full((n_folds, n_folds), np.nan)
@@ -126,52 +126,27 @@ def _inner(sums: _Sums, y: Labels) -> Float[np.ndarray, " fold"]:
         test = sums.fold == j
         for i in range(n_folds):
             if i != j:
-                mean, sd, _ = sums.without(*((i, j) if n_folds > 2 else (i,)))
+                mean, sd, _ = _without(sums, *((i, j) if n_folds > 2 else (i,)))
                 named = _nearest(sums.centred[test], mean, sd)
                 accuracy[i, j] = balanced_accuracy(y[test], named, n_classes)
     inner: Float[np.ndarray, " fold"] = np.nanmean(accuracy, axis=1)
     return inner
 
 
-@dataclass(frozen=True)
-class _Sums:
-    """Units less their means, with what any training folds need: sums [fold, class, unit]."""
-
-    centred: Array
-    fold: Labels
-    count: Int[np.ndarray, "fold class"]
-    total: Float[np.ndarray, "fold class unit"]
-    squares: Float[np.ndarray, "fold class unit"]
-
-    @classmethod
-    def of(cls, x: Array, y: Labels, fold: Labels) -> _Sums:
-        ids, place = np.unique(fold, return_inverse=True)
-        centred, k = x - x.mean(0, dtype=np.float64), int(y.max()) + 1
-        count = np.zeros((len(ids), k), dtype=np.int64)
-        total, squares = np.zeros((2, len(ids), k, x.shape[1]))
-        for i in range(len(ids)):
-            for c in range(k):
-                part = centred[(place == i) & (y == c)]
-                count[i, c] = len(part)
-                total[i, c], squares[i, c] = part.sum(0), np.square(part).sum(0)
-        return cls(centred, place, count, total, squares)
-
-    def without(
-        self, *left_out: int
-    ) -> tuple[
-        Float[np.ndarray, "class unit"], Float[np.ndarray, " unit"], Float[np.ndarray, " unit"]
-    ]:
-        """Class means, sds inside classes (infinite where constant) and F, without some folds."""
-        use = ~np.isin(np.arange(len(self.count)), left_out)
-        count = self.count[use].sum(axis=0)[:, None].astype(np.float64)
-        mean = self.total[use].sum(axis=0) / count
-        n, k = count.sum(), len(count)
-        level = self.squares[use].sum(axis=(0, 1))
-        within = np.maximum(level - (count * mean**2).sum(axis=0), 0.0)
-        overall = (count * mean).sum(axis=0) / n
-        between = (count * (mean - overall) ** 2).sum(axis=0)
-        varies = between + within > ROUNDING * level
-        inside = np.maximum(within / (n - k), ROUNDING * level / n)
-        sd = np.where(varies, np.sqrt(np.where(varies, inside, 1.0)), np.inf)
-        ratio = np.where(varies, between / (k - 1) / np.where(varies, inside, 1.0), 0.0)
-        return mean, sd, ratio
+def _without(
+    sums: FoldSums, *left_out: int
+) -> tuple[Float[np.ndarray, "class unit"], Float[np.ndarray, " unit"], Float[np.ndarray, " unit"]]:
+    """Class means, sds inside classes (infinite where constant) and F, without some folds."""
+    use = ~np.isin(np.arange(len(sums.count)), left_out)
+    count = sums.count[use].sum(axis=0)[:, None].astype(np.float64)
+    mean = sums.total[use].sum(axis=0) / count
+    n, k = count.sum(), len(count)
+    level = sums.squares[use].sum(axis=(0, 1))
+    within = np.maximum(level - (count * mean**2).sum(axis=0), 0.0)
+    overall = (count * mean).sum(axis=0) / n
+    between = (count * (mean - overall) ** 2).sum(axis=0)
+    varies = between + within > ROUNDING * level
+    inside = np.maximum(within / (n - k), ROUNDING * level / n)
+    sd = np.where(varies, np.sqrt(np.where(varies, inside, 1.0)), np.inf)
+    ratio = np.where(varies, between / (k - 1) / np.where(varies, inside, 1.0), 0.0)
+    return mean, sd, ratio

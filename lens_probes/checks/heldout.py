@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -133,14 +134,14 @@ class FoldSums:
     squares: Float[np.ndarray, "fold class unit"]
 
     @classmethod
-    def of(cls, x: Array, y: Labels, fold: Labels) -> FoldSums:
-        """Of x [example, unit], labels y and folds."""
+    def of(cls, x: Array, y: Labels, fold: Labels) -> Self:
+        """Of x [example, unit], labels y, 0 to the number of classes less one, and folds."""
         ids, place = np.unique(fold, return_inverse=True)
-        centred = x - x.mean(0, dtype=np.float64)
-        count = np.zeros((len(ids), 2), dtype=np.int64)
-        total, squares = np.zeros((2, len(ids), 2, x.shape[1]))
+        centred, n_classes = x - x.mean(0, dtype=np.float64), max(2, int(y.max()) + 1)
+        count = np.zeros((len(ids), n_classes), dtype=np.int64)
+        total, squares = np.zeros((2, len(ids), n_classes, x.shape[1]))
         for k in range(len(ids)):
-            for label in (0, 1):
+            for label in range(n_classes):
                 part = centred[(place == k) & (y == label)]
                 count[k, label] = len(part)
                 total[k, label] = part.sum(0)

@@ -29,13 +29,18 @@ def write_tables(findings: Sequence[Findings], out: Path) -> tuple[Path, Path]:
     for path, page in zip(paths, (html(findings), markdown(findings)), strict=True):
         remove_leftovers(out, f"{path.name}-")
         write_atomic(path, page.encode("utf-8", "replace"))
-    shown = [vars(one) | {"records": [record.said for record in one.records]} for one in findings]
-    write_atomic(out / f"{name}.json", seal({"findings": shown}))
+    write_findings(findings, out / f"{name}.json")
     return paths
 
 
+def write_findings(findings: Sequence[Findings], path: Path) -> None:
+    """What the pages show, as one file, whole or not at all."""
+    shown = [vars(one) | {"records": [record.said for record in one.records]} for one in findings]
+    write_atomic(path, seal({"findings": shown}))
+
+
 def read_findings(path: Path) -> tuple[Findings, ...]:
-    """What `write_tables` has written: `markdown` and `html` of it are the same pages.
+    """What `write_findings` has written: `markdown` and `html` of it are the same pages.
 
     Raises
     ------

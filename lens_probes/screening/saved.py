@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from lens_probes.errors import InputError
-from lens_probes.result.result import SCREEN, SweepData
+from lens_probes.result.beside import Beside
+from lens_probes.result.result import SCREEN
 from lens_probes.screening.wording import screen_lines
 from lens_probes.storage.folders import write_folder
 from lens_probes.storage.schemas import ScreenManifest
@@ -25,7 +25,7 @@ _FOLDER = TableFolder(
 
 
 @dataclass(frozen=True, eq=False)
-class Screen:
+class Screen(Beside):
     """Does the model use them? Every unit of some layers and sites.
 
     Attributes
@@ -58,19 +58,14 @@ class Screen:
         Seconds of each stage.
     """
 
+    place, kind, again = SCREEN, "screen", "screen"
+
     units: pd.DataFrame
     calibration: pd.DataFrame
     null: pd.DataFrame
     map: pd.DataFrame
     provenance: Mapping[str, Any]
     timings: Mapping[str, float] = field(default_factory=dict)
-
-    def unit(self, name: str) -> pd.Series:
-        """The row of one unit, by name; KeyError where it was not screened."""
-        found = self.units[self.units["name"] == name]
-        if found.empty:
-            raise KeyError(name)
-        return found.iloc[0]
 
     def top(self, n: int = 10) -> pd.DataFrame:
         """The n units that stand out most from those that write as much."""
@@ -79,30 +74,6 @@ class Screen:
     def text_lines(self) -> tuple[str, ...]:
         """The screen in sentences, with its numbers."""
         return screen_lines(self)
-
-    @classmethod
-    def beside(cls, result: SweepData) -> Screen | None:
-        """The screen beside a loaded result; None where there is none.
-
-        Raises
-        ------
-        InputError
-            It cannot be read, or is of another sweep.
-        """
-        if result.folder is None or not (result.folder / SCREEN).exists():
-            return None
-        found, swept = cls.load(result.folder / SCREEN), result.provenance
-        there = found.provenance
-        same = (
-            there["examples"]["sha256"] == swept["examples"]["sha256"]
-            and there["model"]["weights_sha256"] == result.recorded_model["weights_sha256"]
-        )
-        if same:
-            return found
-        raise InputError(
-            "the screen beside this result is of other examples or weights: move it out of the "
-            "result's folder, or screen again."
-        )
 
     def save(self, folder: str | Path) -> Path:
         """Write parquet tables and screen.json with their digests, all at once or not at all.

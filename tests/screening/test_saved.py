@@ -94,5 +94,5 @@ def test_the_report_of_the_sweep_shows_it(
         toy_of_use(0).model, toy_of_use(1).examples, sites=["mlp_pre"], untrained=False, method="bh"
     ).save(tmp_path / "other")
     screen.save(other / "screen")
-    with pytest.raises(InputError, match="of other examples or weights"):
+    with pytest.raises(InputError, match="the screen beside this result is of other"):
         lp.SweepResult.load(other).write_report(tmp_path / "r.html")
