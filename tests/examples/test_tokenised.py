@@ -26,8 +26,13 @@ def tokenizer(tiny_folders: Any) -> Any:
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many documents were tokenized, each time; texts of any size up to 10,000 are kept."""
+    """How many documents were tokenized, each time; texts of any size up to 10,000 are kept.
+
+    Kept in this process only.
+    """
     module._kept.cache_clear()
+    monkeypatch.setattr(module, "read_tokens", lambda path, n: None)
+    monkeypatch.setattr(module, "keep_tokens", lambda path, documents: None)
     found: list[int] = []
     real = module._in_batches
 
