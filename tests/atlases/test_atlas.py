@@ -110,6 +110,16 @@ def test_the_same_request_gives_the_same_numbers(found: lp.Atlas, toy: Toy, tmp_
     pd.testing.assert_frame_equal(kept.designs, found.designs)
 
 
+def test_one_property_has_no_second(toy: Toy) -> None:
+    alone = lp.atlas(
+        toy.model, toy.text, "frequent word", sites=["mlp_pre"], max_tokens=6_000,
+        n_permutations=50, untrained=False,
+    )  # fmt: skip
+    assert set(alone.units["second"]) == {""}
+    assert alone.units[["t_second", "p_second", "partial_second"]].isna().all(axis=None)
+    assert (alone.units.loc[toy.kind == "frequency", "best"] == "frequent word").all()
+
+
 def test_random_weights_are_searched_beside(toy: Toy) -> None:
     with_twin = atlas_of(toy, untrained=True)
     assert with_twin.properties["untrained_share_significant"].max() < 0.1
