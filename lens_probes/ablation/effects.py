@@ -11,13 +11,13 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from lens_probes.ablation.jobs import Job, SwapJob
+from lens_probes.ablation.jobs import Job, JobsOfLayer, SwapJob, hooks_of
 from lens_probes.ablation.rerun import Start, Way, rerun, start
 from lens_probes.ablation.windows import Group, Positions
 from lens_probes.errors import InputError
 from lens_probes.model.load import LensModel
-from lens_probes.sites import SITES
 
+AnyJob = Job | SwapJob | JobsOfLayer
 TOKENS_PER_PASS = 1536
 _LOGIT_BYTES = 2**28
 _WINDOWS = 8
@@ -48,14 +48,14 @@ class Effects:
 def measure(
     model: LensModel,
     groups: list[Group],
-    jobs: Sequence[Job | SwapJob],
+    jobs: Sequence[AnyJob],
     *,
     positions: Positions = "read",
     way: Way = "prefix",
     tokens_per_pass: int = TOKENS_PER_PASS,
     advance: Callable[[int], Any] = lambda _: None,
 ) -> list[Effects]:
-    """Do every set of every job on all windows: one result a job.
+    """Do every set of every job on all windows: one result a job, or one a layer's jobs together.
 
     Windows run once intact; then copies of them, each without another set, run side by side from
     the job's layer on.
@@ -89,7 +89,7 @@ def measure(
 
 def _measure_job(
     model: LensModel,
-    job: Job | SwapJob,
+    job: AnyJob,
     effects: Effects,
     scorer: _Scorer,
     begun: Start,
@@ -102,17 +102,16 @@ def _measure_job(
     n_positions = group.read + 1 - scorer.first if job.short else length
     replaced = group.where(positions)
     where = slice(replaced.start - scorer.first, min(replaced.stop - scorer.first, n_positions))
-    edits = job.edits(group.rows, where, model.device)
+    hooks = hooks_of(job, group.rows, where, model.device)
     bytes_per_row = 4 * n_positions * begun.logits.shape[2]
     rows = min(tokens_per_pass // n_positions, _LOGIT_BYTES // bytes_per_row)
     size = max(1, rows // n_windows)
     if packed:  # one sequence must not be longer than the model's context
         size = max(1, min(size, (int(model.cfg.n_ctx) - scorer.first) // n_positions))
-    name = SITES[job.site].hook_name(job.layer)
     for at in range(0, len(job), size):
-        here = slice(at, at + size)
+        here = slice(at, min(at + size, len(job)))
         logits = rerun(
-            model, begun, job.layer, min(size, len(job) - at), fwd_hooks=[(name, edits(here))],
+            model, begun, job.layer, here.stop - at, fwd_hooks=hooks(here),
             n_positions=n_positions, packed=packed,
         )  # fmt: skip
         scorer.score(logits, effects, here, short=job.short)
@@ -198,7 +197,7 @@ def _divergence(
     return torch.where(log_p.isneginf(), q, terms).sum(-1).clamp_min(0)
 
 
-def _check_finite(values: NDArray[np.float64], job: Job | SwapJob) -> None:
+def _check_finite(values: NDArray[np.float64], job: AnyJob) -> None:
     if not np.isfinite(values).all():
         raise InputError(
             f"layer {job.layer}, site {job.site}: without some units the model's next-token "

@@ -11,6 +11,8 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from lens_probes.ablation.windows import Replacement
+from lens_probes.model.parts import Hook
+from lens_probes.sites import SITES
 
 Edit = Callable[..., torch.Tensor]
 
@@ -80,6 +82,72 @@ class SwapJob:
             return add_changes(into, scale, change, where)
 
         return edit
+
+
+@dataclass(frozen=True)
+class JobsOfLayer:
+    """Jobs of one layer whose sets run side by side, whatever their sites.
+
+    Few sets fill no pass, and most of what a pass costs is the same for one set and for ten.
+    """
+
+    layer: int
+    jobs: tuple[Job | SwapJob, ...]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.jobs))
+
+    @property
+    def site(self) -> str:
+        """The sites, for a message."""
+        return " or ".join(dict.fromkeys(job.site for job in self.jobs))
+
+    @property
+    def short(self) -> bool:
+        """Whether no token after the one that is read is run."""
+        return all(job.short for job in self.jobs)
+
+    def parts(self, here: slice) -> list[tuple[int, slice, slice]]:
+        """Of some sets in a row: each job's number, its sets among them, and their copies."""
+        found, before = [], 0
+        for i, job in enumerate(self.jobs):
+            first, end = max(here.start, before), min(here.stop, before + len(job))
+            if first < end:
+                mine = slice(first - before, end - before)
+                found.append((i, mine, slice(first - here.start, end - here.start)))
+            before += len(job)
+        return found
+
+
+def hooks_of(
+    job: Job | SwapJob | JobsOfLayer, rows: NDArray[np.int64], where: slice, device: torch.device
+) -> Callable[[slice], list[Hook]]:
+    """For some windows: what some of a job's sets do, one a copy of the windows."""
+    jobs = job.jobs if isinstance(job, JobsOfLayer) else (job,)
+    edits = [one.edits(rows, where, device) for one in jobs]
+    names = [SITES[one.site].hook_name(one.layer) for one in jobs]
+
+    def hooks(here: slice) -> list[Hook]:
+        if not isinstance(job, JobsOfLayer):
+            return [(names[0], edits[0](here))]
+        return [
+            (names[i], _on_rows(edits[i](mine), copies, len(rows)))
+            for i, mine, copies in job.parts(here)
+        ]
+
+    return hooks
+
+
+def _on_rows(edit: Edit, copies: slice, n_windows: int) -> Edit:
+    """An edit of some of the copies alone."""
+    at = slice(copies.start * n_windows, copies.stop * n_windows)
+
+    def hook(tensor: torch.Tensor, hook: object) -> torch.Tensor:
+        changed = tensor.clone()
+        changed[at] = edit(tensor[at], hook=hook)
+        return changed
+
+    return hook
 
 
 def replace_units(

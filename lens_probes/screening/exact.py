@@ -11,7 +11,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from lens_probes.ablation.effects import measure
-from lens_probes.ablation.jobs import Job
+from lens_probes.ablation.jobs import Job, JobsOfLayer
 from lens_probes.ablation.rerun import Way, rerun, start
 from lens_probes.ablation.windows import Group, Positions, Replacement, masks
 from lens_probes.model.load import LensModel
@@ -52,8 +52,17 @@ def exact_effects(
         every = _of_logits(model, groups, jobs, metric, positions, way, advance)
     else:
         name = "kl" if metric.name == "kl" else "loss_after"
-        measured = measure(model, list(groups), jobs, positions=positions, way=way, advance=advance)
-        every = [getattr(effects, name).mean(axis=1) for effects in measured]
+        layers = list(dict.fromkeys(job.layer for job in jobs))
+        together = [JobsOfLayer(i, tuple(job for job in jobs if job.layer == i)) for i in layers]
+        measured = measure(
+            model, list(groups), together, positions=positions, way=way, advance=advance
+        )
+        of_layer = dict(zip(layers, measured, strict=True))
+        every, begun = [], dict.fromkeys(layers, 0)
+        for job in jobs:
+            mine = slice(begun[job.layer], begun[job.layer] + len(job))
+            begun[job.layer] = mine.stop
+            every.append(getattr(of_layer[job.layer], name)[mine].mean(axis=1))
     return dict(zip(units, every, strict=True))
 
 

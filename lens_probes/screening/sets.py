@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from lens_probes.errors import InputError, at_least, choice, flag, number
 from lens_probes.model.wrap import Model, check_model
 from lens_probes.screening.only import Behaviour, behaviour_of
 from lens_probes.screening.pairs import load_pairs
+from lens_probes.screening.saved_set import SmallestSet
 from lens_probes.sites import check_layers, check_sites, unit_name
 from lens_probes.stats.crossing import Crossing, crossing
 
@@ -25,63 +25,6 @@ Rank = Literal["screen", "t", "random"]
 _GRID = 4  # sizes for each factor of ten
 _NEAREST = 20
 _NULL_PROMPTS = 32
-
-
-@dataclass(frozen=True, eq=False)
-class SmallestSet:
-    """How few units carry a behaviour.
-
-    Attributes
-    ----------
-    size, size_low, size_high
-        Units that keep `level` of the contrast when all others are at their mean, and a 95 %
-        bootstrap interval over contrast words.
-    units
-        One row a unit of that set, best first: layer, site, unit, name, score (what it was ranked
-        by).
-    curve
-        One row a number of units `k`: `faithfulness` of these alone and `completeness`, what is
-        left without them, both as a share of the way from no unit (0) to all (1), with limits.
-    nulls
-        One row a random set of as many units of equal write size: its two shares.
-    provenance
-        Model, pairs, options; `contrast` of the whole model and `accuracy` by construction;
-        `sufficient`, `sufficient_p`, `necessary`, `necessary_p` of the set against the random ones.
-    timings
-        Seconds of each stage.
-    """
-
-    size: float
-    size_low: float
-    size_high: float
-    units: pd.DataFrame
-    curve: pd.DataFrame
-    nulls: pd.DataFrame
-    provenance: Mapping[str, Any]
-    timings: Mapping[str, float] = field(default_factory=dict)
-
-    def text_lines(self) -> tuple[str, ...]:
-        """What was found, in sentences."""
-        said = self.provenance
-        share = f"{100 * said['options']['level']:g} %"
-        many = "More units than there are" if np.isinf(self.size) else f"{self.size:,.0f} units"
-        lines = [
-            f"{said['question']} {many} of {said['n_units']:,}, ranked by "
-            f"{said['options']['rank']}, keep {share} of the contrast when all others are at their "
-            f"mean (95 % interval: {self.size_low:,.0f} to {self.size_high:,.0f}).",
-            f"The whole model: contrast {said['contrast']:.2f} nats, right in "
-            + "; ".join(f"{100 * right:.0f} % ({name})" for name, right in said["accuracy"].items())
-            + f"; with all units at their mean {said['contrast_none']:.2f} nats.",
-        ]
-        if len(self.nulls):
-            lines.append(
-                f"Of {len(self.nulls)} random sets of equal write size the median keeps "
-                f"{100 * self.nulls['faithfulness'].median():.0f} %, the set "
-                f"{100 * said['sufficient']:.0f} % (p = {said['sufficient_p']:.2g}); without one "
-                f"{100 * self.nulls['completeness'].median():.0f} % is left, without the set "
-                f"{100 * said['necessary']:.0f} % (p = {said['necessary_p']:.2g})."
-            )
-        return tuple(lines)
 
 
 def smallest_set(
