@@ -1,6 +1,7 @@
 """What a screen of all units costs and how near it is: against the sweep's passes and ablations.
 
-    python benchmarks/screen.py [--examples 300] [--windows 64] [--exact 2000] [--only cost]
+    python benchmarks/screen.py [--examples 300] [--windows 64] [--exact 2000] [--untrained]
+        [--only cost]
 
 The bundled model, negation in the speeches, `mlp_pre`, `q`, `k`, `v` and `mlp_post` of all layers.
 Processor seconds of one thread, so that other work on the machine matters little: of the forward
@@ -42,12 +43,12 @@ def seconds_of_gradients(model: lp.LensModel, examples: lp.Examples, n_windows: 
     return time.process_time() - begin
 
 
-def cost(model: lp.LensModel, examples: lp.Examples, n_windows: int) -> None:
+def cost(model: lp.LensModel, examples: lp.Examples, n_windows: int, *, untrained: bool) -> None:
     """What a screen costs beside the sweep's own passes."""
     forward = seconds_of_sweep(model, examples)
     gradients = seconds_of_gradients(model, examples, n_windows)
     begin = time.process_time()
-    found = lp.screen(model, examples, sites=SITES, n_windows=n_windows)
+    found = lp.screen(model, examples, sites=SITES, n_windows=n_windows, untrained=untrained)
     whole = time.process_time() - begin
     same = forward * n_windows / len(examples)
     say = sys.stdout.write
@@ -79,6 +80,7 @@ def main() -> int:
     parser.add_argument("--examples", type=int, default=300, help="of each class")
     parser.add_argument("--windows", type=int, default=64)
     parser.add_argument("--exact", type=int, default=2000)
+    parser.add_argument("--untrained", action="store_true")
     parser.add_argument("--only", choices=("cost", "agreement"))
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -86,7 +88,7 @@ def main() -> int:
     probe = lp.NegationProbe(lp.load_text("speeches"), max_per_class=given.examples)
     examples = probe.examples(model)
     if given.only != "agreement":
-        cost(model, examples, given.windows)
+        cost(model, examples, given.windows, untrained=given.untrained)
     if given.only != "cost":
         agreement(model, examples, given.windows, given.exact)
     return 0

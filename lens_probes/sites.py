@@ -264,7 +264,8 @@ def check_sites(sites: Iterable[str | Site], available: Mapping[str, SiteShape])
             if own or _HOOK.fullmatch(name):
                 raise InputError(
                     f"{name} is no site that can be written at or searched: hooks and sites of "
-                    f"your own are read by sweep and collect alone; here there are "
+                    f"your own are read by sweep and collect alone, since a unit of a function has "
+                    f"no place in the model where it could be set; here there are "
                     f"{', '.join(available)}."
                 )
             raise unknown("site", name, SITES)

@@ -62,7 +62,7 @@ def set_curves(found: Mapping[str, SmallestSet]) -> go.Figure:
     figure.update_yaxes(title={"text": "share of the contrast"}, range=[-0.15, 1.25])
     size = f"more than {n:,}" if np.isinf(first.size) else f"{first.size:,.0f}"
     title = (
-        f"{first.provenance['question']} {size} of {n:,} units keep {100 * level:g} %, ranked "
+        f"{first.provenance['question']} {size} of {n:,} units keep {100 * level:g}\u00a0%, ranked "
         f"{_RANKED[first.provenance['options']['rank']]}"
     )
     caption = (
