@@ -5,7 +5,7 @@ import pandas as pd
 
 import lens_probes as lp
 from lens_probes.checks.heldout import heldout_by_layer
-from lens_probes.course import Data, Found, Outcome, Setting, depths, script_main
+from lens_probes.course import Data, Found, Outcome, OverGroups, Setting, depths, script_main
 from lens_probes.course.drawings import lines
 
 SITES = ["q", "k", "v"]
@@ -24,7 +24,7 @@ def depth(units: pd.DataFrame) -> Found:
     )
 
 
-def by_site(units: pd.DataFrame, t: str) -> Found:
+def by_site(units: pd.DataFrame) -> Found:
     """Share of each site, the least of them, and how unlike the sizes of effects are.
 
     Hedges' g is t times a number that is the same for all units.
@@ -32,7 +32,7 @@ def by_site(units: pd.DataFrame, t: str) -> Found:
     tested = units[units["status"] != "constant"].groupby("site")["significant"]
     share = {f"share_{s}": (tested.sum()[s], tested.count()[s]) for s in SITES}
     chosen = units[units["significant"]]
-    size = chosen[t].abs().groupby(chosen["site"]).mean().reindex(SITES)
+    size = chosen["t"].abs().groupby(chosen["site"]).mean().reindex(SITES)
     least = min(share.values(), key=lambda of: of[0] / max(1, of[1]))
     return {"least_share": least, "ratio": size.max(skipna=False) / size.min(skipna=False), **share}
 
@@ -42,7 +42,13 @@ def as_the_lesson(data: Data) -> Found:
     units = course(data)
     chosen = units[units["significant"] & (units["direction"] > 0)]
     accuracy = chosen.groupby("layer")["accuracy"].mean().reindex(units["layer"].unique())
-    return {**depth(units), **depths.low_and_highest(accuracy), **by_site(units, "t")}
+    return {**depth(units), **depths.low_and_highest(accuracy), **by_site(units)}
+
+
+def over_groups(data: Data, tested: OverGroups) -> Found:
+    """Which units differ is decided over groups; how much, as in the lesson."""
+    t = np.concatenate([lp.stats.ttest(x, data.label).t for x in data.arrays])
+    return {**depth(tested.units), **by_site(tested.units.assign(t=t))}
 
 
 def run(setting: Setting) -> Outcome:
@@ -51,9 +57,7 @@ def run(setting: Setting) -> Outcome:
     words = setting.negation(more_words=True).only(*SITES)
 
     tokens = setting.measure(as_the_lesson, data)
-    groups = setting.measure_over_groups(
-        lambda _, tested: {**depth(tested.units), **by_site(tested.units, "value")}, words
-    )
+    groups = setting.measure_over_groups(over_groups, words)
     rest = setting.measure(
         lambda part: depths.low_and_highest(heldout_by_layer(part.activations, part.examples)),
         words, draws=setting.few_draws, anew=False,
@@ -72,7 +76,7 @@ def run(setting: Setting) -> Outcome:
             tokens.claim("L23.b", "course", "low_layers", "highest", how=f"in sample; {low}"),
             rest.claim("L23.b", "rigorous", how=f"chosen on some groups, scored on others; {low}"),
             tokens.claim("L23.c", "course", *sites, how="Wald p, one family of q + k + v a layer"),
-            groups.claim("L23.c", "rigorous", *sites, how="max-T over groups; size: |z|"),
+            groups.claim("L23.c", "rigorous", *sites, how="max-T over groups; size: |g|"),
         ),
         {
             "share": lines(

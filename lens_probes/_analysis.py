@@ -35,8 +35,8 @@ from lens_probes.stages import Stages
 from lens_probes.storage.json_values import to_json_value
 from lens_probes.sweep_result import SweepResult
 from lens_probes.units.adjustment import Adjustment
-from lens_probes.units.best import evidence_of, paint_best
 from lens_probes.units.contexts import unit_details
+from lens_probes.units.paint import evidence_of, paint_best
 from lens_probes.units.presence import with_presence
 from lens_probes.units.significance import decide, families
 from lens_probes.units.table import covariates_of, in_turn, unit_tables, with_shrunk_effects

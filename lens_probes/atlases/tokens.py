@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lens_probes.errors import InputError
 from lens_probes.examples.examples import Examples
-from lens_probes.examples.joined_ids import joined, numbered
+from lens_probes.examples.ids import joined, numbered
 from lens_probes.examples.targets import sentence_starts
 from lens_probes.examples.tokenised import Tokenised, tokenised
 from lens_probes.examples.windows import Window, starts_with_bos

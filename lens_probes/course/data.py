@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lens_probes.activations.collect import Activations
 from lens_probes.course.intervals import halves
 from lens_probes.examples.examples import Examples
-from lens_probes.examples.joined_ids import numbered
+from lens_probes.examples.ids import numbered
 from lens_probes.examples.replication_groups import groups_per_class, mixed_examples
 
 Array = NDArray[np.floating[Any]]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lens_probes import stats
 from lens_probes.examples.examples import Examples
-from lens_probes.examples.joined_ids import numbered
+from lens_probes.examples.ids import numbered
 from lens_probes.examples.label import TwoClasses
 
 _NO_VARIATION = "the same in every example"

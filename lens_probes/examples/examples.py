@@ -18,9 +18,8 @@ from lens_probes.errors import unknown
 from lens_probes.examples.checks import COLUMNS, checked
 from lens_probes.examples.classes import Classes
 from lens_probes.examples.given_tokens import from_tokens
-from lens_probes.examples.joined_ids import joined, numbered
+from lens_probes.examples.ids import counts_by_source, joined, numbered
 from lens_probes.examples.label import Label, Pairs, TwoClasses
-from lens_probes.examples.source_counts import counts_by_source
 from lens_probes.examples.values import Values
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lens_probes.examples.examples import Examples
-from lens_probes.examples.joined_ids import joined
+from lens_probes.examples.ids import joined
 from lens_probes.examples.replication_groups import mixed_examples
 
 N_FOLDS = 5

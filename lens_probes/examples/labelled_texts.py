@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lens_probes.arrays import name_of
 from lens_probes.errors import InputError, choice, flag, shown, whole
 from lens_probes.examples.checks import names_for
-from lens_probes.examples.joined_ids import numbered
+from lens_probes.examples.ids import numbered
 from lens_probes.examples.labels import above_median, median_names
 from lens_probes.examples.targets import sentence_starts, token_span
 from lens_probes.examples.tokenised import straight, tokenised

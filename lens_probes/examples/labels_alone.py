@@ -10,7 +10,7 @@ import numpy as np
 from lens_probes.arrays import array_of, in_order, names_of
 from lens_probes.errors import InputError
 from lens_probes.examples.examples import Examples
-from lens_probes.examples.joined_ids import numbered
+from lens_probes.examples.ids import numbered
 from lens_probes.examples.labels import above_median, labels_of, median_names
 
 

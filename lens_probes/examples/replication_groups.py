@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Bool
 
 from lens_probes.examples.examples import Examples
-from lens_probes.examples.joined_ids import joined
+from lens_probes.examples.ids import joined
 
 
 def seen_groups(examples: Examples, before: pd.DataFrame) -> Bool[np.ndarray, " example"] | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from lens_probes.errors import InputError
 from lens_probes.examples.examples import Examples
-from lens_probes.examples.joined_ids import joined, numbered
+from lens_probes.examples.ids import joined, numbered
 
 
 def by_stem(examples: Examples) -> Examples:

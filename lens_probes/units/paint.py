@@ -1,4 +1,4 @@
-"""A unit's activation on every token of a passage, with the text of each token."""
+"""A unit's activation on every token of a passage, with the text of each token; the best units'."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from lens_probes.activations.collect import check_known, read_all_positions
+from lens_probes.activations.collect import Activations, check_known, read_all_positions
 from lens_probes.arrays import names_of
 from lens_probes.drawing.token_activations import TokenActivations
 from lens_probes.errors import InputError, whole
-from lens_probes.examples.checks import token_rows
+from lens_probes.examples.checks import NO_TOKEN, token_rows
+from lens_probes.examples.examples import Examples
+from lens_probes.model.load import LensModel
 from lens_probes.model.wrap import Model, check_model
 from lens_probes.sites import check_layers, check_sites, unit_name
+from lens_probes.units.decision import own_class, rank_column
 
+EVIDENCE_PER_SITE = 2
+PAINTED_PER_CLASS = 3
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 
 
@@ -99,6 +105,49 @@ def token_texts(tokenizer: Any, ids: NDArray[np.int64]) -> tuple[str, ...]:
     if pieces is not None and "".join(pieces) == whole:
         return pieces
     return _by_decoding(tokenizer, ids)
+
+
+def evidence_of(activations: Activations, units: pd.DataFrame) -> pd.DataFrame:
+    """Activations [example, unit] of the best units of every layer and site."""
+    rank = rank_column(units)
+    ranked = units.dropna(subset=rank).sort_values(rank, kind="stable")
+    best = ranked.groupby(["layer", "site"], sort=False).head(EVIDENCE_PER_SITE).sort_index()
+    places = zip(best["name"], best["layer"], best["site"], best["unit"], strict=True)
+    return pd.DataFrame(
+        {name: activations[layer, site][:, u].copy() for name, layer, site, u in places}
+    )
+
+
+def paint_best(
+    model: LensModel, examples: Examples, units: pd.DataFrame, evidence: pd.DataFrame
+) -> tuple[TokenActivations, ...]:
+    """Windows of each class under the unit with the strongest evidence.
+
+    The most telling one of a class, highest in the unit's own and lowest in another, then windows
+    that are spread over the text. `evidence` has the unit's activations.
+    """
+    rank = rank_column(units)
+    ranked = units.dropna(subset=rank)
+    if ranked.empty or model.tokenizer is None:
+        return ()
+    best = ranked.iloc[int(ranked[rank].argmin())]
+    rows: list[int] = []
+    n_ctx = int(model.cfg.n_ctx)
+    x = evidence[best["name"]].to_numpy(float)
+    for label in range(len(examples.class_names)):
+        of_class = np.flatnonzero(examples.label == label)
+        most = x[of_class].argmax() if label == own_class(best) else x[of_class].argmin()
+        spread = np.linspace(0, len(of_class) - 1, min(PAINTED_PER_CLASS - 1, len(of_class) - 1))
+        rows += of_class[list(dict.fromkeys([int(most), *spread.astype(int).tolist()]))].tolist()
+    return paint(
+        model,
+        [examples.tokens[row][examples.tokens[row] != NO_TOKEN][:n_ctx] for row in rows],
+        layer=int(best["layer"]),
+        site=str(best["site"]),
+        unit=int(best["unit"]),
+        titles=[examples.class_names[examples.label[row]] for row in rows],
+        targets=[int(examples.position[row]) for row in rows],
+    )
 
 
 def _token_bytes(tokenizer: Any, ids: NDArray[np.int64]) -> list[bytes] | None:
