@@ -15,6 +15,9 @@ from tiny_models import PROSE
 
 import lens_probes as lp
 from lens_probes import maximize, report, residual, stats
+from lens_probes.cli import app
+from lens_probes.cli.config import with_config
+from lens_probes.cli.sweep import sweep_app
 from lens_probes.course import LESSONS, Setting
 from lens_probes.course.reproduce import load_script, run_script
 from lens_probes.model.load import LensModel
@@ -125,3 +128,33 @@ def test_the_page_of_a_lesson_has_claim_numbers_picture_exercise_and_script(
     assert "This lesson makes no claim" in (docs / "lessons" / "l17.md").read_text()
     listed = (docs / "lessons" / "index.md").read_text()
     assert "[L17](l17.md)" in listed
+
+
+def test_numbers_that_pages_repeat_are_those_of_their_source() -> None:
+    """The demo's in README; speeds in the table that the benchmark writes."""
+    readme, told = (ROOT / "README.md").read_text(), (DOCS / "comparison.md").read_text()
+    n, tested = re.search(r"identity: ([\d,]+) of ([\d,]+) tested units", readme).groups()  # type: ignore[union-attr]
+    share = re.search(r"Counting words ([\d.]+)% of units", readme)[1]  # type: ignore[index]
+    assert float(share) == round(100 * int(n) / int(tested.replace(",", "")), 1)
+    tokens, named = re.search(
+        r"would name ([\d,]+) units where (\d+) stand", " ".join(told.split())
+    ).groups()  # type: ignore[union-attr]
+    assert named == n
+    counting = re.search(r"counting tokens ([\d.]+)%\.", readme)[1]  # type: ignore[index]
+    shared = 100 * int(tokens.replace(",", "")) / int(tested.replace(",", ""))
+    assert float(counting) == round(shared, 1)
+    table = (ROOT / "benchmarks" / "README.md").read_text()
+    row = next(line for line in table.splitlines() if line.startswith("| 100 | 1,536 | 1 |"))
+    theirs, ours = re.search(r"took ([\d,]+) microseconds there and ([\d.]+) here", told).groups()  # type: ignore[union-attr]
+    assert (row.split("|")[4].strip(), row.split("|")[6].strip()) == (ours, theirs)
+
+
+def test_the_page_of_every_day_names_options_that_there_are(tmp_path: Path) -> None:
+    page = (DOCS / "every-day.md").read_text()
+    (table,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "mine.toml").write_text(table)
+    given = with_config(["sweep", "negation", "--config", str(tmp_path / "mine.toml")])
+    sweep_app.parse_args(given[1:], exit_on_error=False, print_error=False)
+    block = page.partition("## A plan")[2].split("```")[1].strip()
+    for line in block.splitlines():
+        app.parse_args(line.split()[1:], exit_on_error=False, print_error=False)

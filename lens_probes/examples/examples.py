@@ -137,8 +137,8 @@ class Examples:
 
         Examples
         --------
-        >>> import lens_probes as lp
-        >>> lp.Examples.from_tokens([[5, 7], [5, 8], [6, 7], [6, 8]], -1, [0, 0, 1, 1]).n_per_class
+        >>> from lens_probes import Examples
+        >>> Examples.from_tokens([[5, 7], [5, 8], [6, 7], [6, 8]], -1, [0, 0, 1, 1]).n_per_class
         (2, 2)
         """
         given = from_tokens(
@@ -224,22 +224,19 @@ class Examples:
         """[example] the id of the token at the read position; -1 where no tokens are known."""
         if not self.knows_tokens:
             return np.full(len(self), -1)
-        read: Int[np.ndarray, " example"] = self.tokens[np.arange(len(self)), self.position]
-        return read
+        return np.asarray(self.tokens[np.arange(len(self)), self.position])
 
     @property
     def n_per_class(self) -> tuple[int, ...]:
         """Number of examples of each class."""
-        counts = np.bincount(self.label, minlength=len(self.class_names))
-        return tuple(counts.tolist())
+        return tuple(np.bincount(self.label, minlength=len(self.class_names)).tolist())
 
     @property
     def spans(self) -> Int[np.ndarray, " example"]:
         """[example] tokens that are read, ending at `position`: 1, or the target's with mean."""
         if self.read == "token" or self.first is None:
             return np.ones(len(self), dtype=np.int64)
-        spans: NDArray[np.int64] = self.position - self.first + 1
-        return spans
+        return np.asarray(self.position - self.first + 1)
 
     @property
     def windows(self) -> NDArray[np.object_]:
@@ -264,8 +261,8 @@ class Examples:
                 numbers = np.ascontiguousarray(array, "<f8" if name == "value" else "<i8")
                 digest.update(f"{name} {numbers.shape} ".encode() + numbers.tobytes())
         # As JSON each name ends where it ends, whatever is in it, and no list is not a list.
-        columns = (self.word, self.source, self.own_group)
-        names = [None if column is None else list(map(str, column)) for column in columns]
+        said = (self.word, self.source, self.own_group)
+        names = [None if column is None else list(map(str, column)) for column in said]
         digest.update(json.dumps(names).encode())
         return digest.hexdigest()
 
@@ -292,8 +289,7 @@ class Examples:
         the examples have them.
         """
         columns = ["label", "word", "source", "document", "offset", "position"]
-        optional = ("value", "pair", "own_group")
-        columns += [name for name in optional if getattr(self, name) is not None]
+        columns += [c for c in ("value", "pair", "own_group") if getattr(self, c) is not None]
         table = pd.DataFrame({c: getattr(self, c) for c in columns})
         none = np.full(len(self), -1)
         return table.assign(

@@ -92,7 +92,9 @@ def _column(what: str, name: str | None, table: UserTable) -> str:
     if what in _NEEDED and len(there) != 1:
         which = " and ".join(map(repr, there))
         said = f"{which} could all be the {what}" if there else f"no column for {what}"
-        raise InputError(f"{said}: name it with {what}=; {where} has {table.listed}.")
+        raise InputError(
+            f"{said}: name it with {what}= (--{what} VALUE); {where} has {table.listed}."
+        )
     return there[0] if there else ""
 
 

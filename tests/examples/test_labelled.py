@@ -336,7 +336,8 @@ def test_new_rows_replicate_a_sweep(
     given = f"--model {tiny_folders['gpt2']} --layers 0 --quiet --no-untrained --permutations 50"
     run, file = str(tmp_path / "run"), str(tmp_path / "one.csv")
     assert main(["sweep", "labelled", file, "--out", run, *given.split()]) == 0
-    assert "rows 48; examples 48" in capsys.readouterr().out
+    assert "rows 48; examples 48" in Path(run, "answer.txt").read_text("utf-8")
+    capsys.readouterr()
     other = ["--rows", str(tmp_path / "two.csv"), "--quiet", "--permutations", "50"]
     assert main(["replicate", run, *other]) == 0
     assert "24 v 24 examples of 6 v 6 word types" in capsys.readouterr().out
