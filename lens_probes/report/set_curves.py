@@ -59,7 +59,12 @@ def set_curves(found: Mapping[str, SmallestSet]) -> go.Figure:
     figure.update_xaxes(
         title={"text": "units kept, or taken away"}, type="log", range=[0, np.log10(n) + 0.05]
     )
-    figure.update_yaxes(title={"text": "share of the contrast"}, range=[-0.15, 1.25])
+    top = max(
+        one.curve[["faithfulness", "completeness"]].to_numpy().max() for one in found.values()
+    )
+    figure.update_yaxes(
+        title={"text": "share of the contrast"}, range=[-0.15, max(1.25, 1.05 * top)]
+    )
     size = f"more than {n:,}" if np.isinf(first.size) else f"{first.size:,.0f}"
     title = (
         f"{first.provenance['question']} {size} of {n:,} units keep {100 * level:g}\u00a0%, ranked "
