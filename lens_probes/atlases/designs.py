@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array, csc_array
@@ -26,6 +26,7 @@ from lens_probes.stats.many_labels import RowLabel
 
 WORDS, INSIDE = "word types", "inside word types"
 MOST, RATIO = 100, 3
+MOST_IN_PASSAGES = 0.2
 LEAST_TOKENS, LEAST_GROUPS, LEAST_PAIRS = 2, 4, 8
 # Distances of one: a factor 1.5 in frequency, two letters, a quarter of the tokens of a word.
 _SCALES = {"frequency": np.log(1.5), "length": 2.0, "capitals": 0.25, "pieces": 0.25, "space": 0.25}
@@ -58,6 +59,9 @@ class Rows:
     ----------
     members
         [row, example] sparse: the examples of each row.
+    inside
+        [row] whether it is a part of a word type: its examples are then taken about their chunk's
+        mean, as what a chunk is about would pass for a property that comes in passages.
     group
         [row] the word type it is of.
     share
@@ -67,6 +71,7 @@ class Rows:
     """
 
     members: csc_array
+    inside: Bool[np.ndarray, " row"]
     group: Int[np.ndarray, " row"]
     share: Float[np.ndarray, "row property"]
     half: Int[np.ndarray, " group"]
@@ -83,8 +88,9 @@ def design_all(
     features = _features(reading, group)
     kept: list[tuple[NDArray[np.int64], int]] = []  # examples and group of each row
     place: dict[Any, int] = {}
+    chunk = reading.tokens.chunk[reading.token]
     designs = [
-        _design(one, label, group, features, kept, place, _seed(one.name, seed))
+        _design(one, label, group, chunk, features, kept, place, _seed(one.name, seed))
         for one, label in zip(properties, labels, strict=True)
     ]
     rows = np.repeat(np.arange(len(kept)), [len(part) for part, _ in kept])
@@ -95,7 +101,11 @@ def design_all(
     sizes = np.asarray(members.sum(axis=1))
     of_row = np.array([g for _, g in kept], dtype=np.int64)
     half = _halves(designs, of_row, int(group.max()) + 1, seed)
-    return designs, Rows(members, of_row, (members @ has) / sizes[:, None], half)
+    inside = np.zeros(len(kept), dtype=bool)
+    for one in designs:
+        if one.test is not None and one.level == INSIDE:
+            inside[one.test.rows] = True
+    return designs, Rows(members, inside, of_row, (members @ has) / sizes[:, None], half)
 
 
 def _seed(name: str, seed: int) -> int:
@@ -126,6 +136,7 @@ def _design(
     one: Property,
     label: NDArray[np.int8],
     group: NDArray[np.int64],
+    chunk: NDArray[np.int64],
     features: pd.DataFrame,
     kept: list[tuple[NDArray[np.int64], int]],
     place: dict[Any, int],
@@ -138,6 +149,12 @@ def _design(
     both = (n1 > 0) & (n0 > 0)
     n_tokens = int(n1.sum())
     if n1[both].sum() > n1.sum() / 2:
+        if (share := _in_passages(label, chunk)) > MOST_IN_PASSAGES:
+            problem = (
+                f"it comes in passages ({share:.0%} of its variance lies between chunks of text): "
+                "words are no replicates of it"
+            )
+            return PropertyDesign(one, INSIDE, n_tokens=n_tokens, problem=problem)
         chosen = np.flatnonzero(np.minimum(n1, n0) >= LEAST_TOKENS)
         chosen = chosen[np.argsort(-np.minimum(n1, n0)[chosen], kind="stable")][:MOST]
         if len(chosen) < LEAST_PAIRS:
@@ -174,6 +191,21 @@ def _design(
     )  # fmt: skip
 
 
+def _in_passages(label: NDArray[np.int8], chunk: NDArray[np.int64]) -> float:
+    """Share of a label's variance that lies between chunks, beyond what chance would put there."""
+    known = label >= 0
+    y, ids = (label[known] == 1).astype(float), np.unique(chunk[known], return_inverse=True)[1]
+    n = np.bincount(ids)
+    between = float((n * (np.bincount(ids, weights=y) / n - y.mean()) ** 2).sum())
+    spread = y.var()
+    if spread == 0 or len(n) < 2 or len(y) <= len(n):
+        return 0.0
+    within = (len(y) * spread - between) / (len(y) - len(n))
+    typical = (len(y) - (n**2).sum() / len(y)) / (len(n) - 1)
+    extra = max(between / (len(n) - 1) - within, 0.0) / typical
+    return extra / (extra + within)
+
+
 def _row(
     key: Any,
     examples: NDArray[np.int64],
@@ -204,6 +236,8 @@ def matched(
     ones = ones[most]
     if not len(ones) or not len(zeros):
         return ones[:0], zeros[:0], len(ones)
+    if not features.shape[1]:  # all are alike: any of them, not those that the text has first
+        zeros = np.random.default_rng(0).permutation(zeros)
     gaps = np.abs(features[ones][:, None] - features[zeros][None])
     cost = np.square(gaps).sum(axis=2)
     cost[(gaps > _FAR).any(axis=2)] = _NEVER

@@ -43,6 +43,12 @@ class Search:
     best: pd.DataFrame
 
     @property
+    def agreed(self) -> Int[np.ndarray, " unit"]:
+        """[unit] the property that both folds choose, or -1."""
+        same: Int[np.ndarray, " unit"] = np.where(self.rule[0] == self.rule[1], self.rule[0], -1)
+        return same
+
+    @property
     def mean_auc(self) -> Float[np.ndarray, " unit"]:
         """[unit] mean over both folds."""
         mean: Float[np.ndarray, " unit"] = self.auc.mean(axis=0)
@@ -96,20 +102,32 @@ def search(
     return Search(rule, auc, pd.concat(table, ignore_index=True))
 
 
-def error_rates(
-    real: Float[np.ndarray, " unit"], null: Float[np.ndarray, " unit"]
-) -> Float[np.ndarray, " unit"]:
-    """[unit] share of the null's scores that reach a unit's, over the share of real ones that do.
+def error_rates(real: Search, null: Search) -> Float[np.ndarray, " unit"]:
+    """[unit] false discovery rate of calling it and all with as high an AUC, by the null's search.
 
-    The false discovery rate of calling all units with that score or a higher one.
+    Those count whose halves agree on a rule, in the null as well: its number over that of real
+    ones, of all rules together or of the unit's own, whichever is larger. 1 where they disagree.
     """
-    real, null = np.nan_to_num(real), np.sort(np.nan_to_num(null))
-    ordered = np.sort(real)
-    above_null = (1 + len(null) - np.searchsorted(null, real, side="left")) / (1 + len(null))
-    above_real = (len(real) - np.searchsorted(ordered, real, side="left")) / len(real)
-    rate = np.minimum(above_null / above_real, 1.0)
+    found = np.ones(len(real.agreed))
+    agree = real.agreed >= 0
+    found[agree] = _rates(real.mean_auc[agree], null.mean_auc[null.agreed >= 0], extra=1)
+    for rule in np.unique(real.agreed[agree]):
+        mine, theirs = real.agreed == rule, null.agreed == rule
+        own = _rates(real.mean_auc[mine], null.mean_auc[theirs], extra=0)
+        found[mine] = np.maximum(found[mine], own)
+    return found
+
+
+def _rates(
+    real: Float[np.ndarray, " unit"], null: Float[np.ndarray, " unit"], *, extra: int
+) -> Float[np.ndarray, " unit"]:
+    """Number of the null's scores (and `extra`) that reach each real one, over the real ones."""
     order = np.argsort(real, kind="stable")
-    smallest = np.minimum.accumulate(rate[order])
+    ordered, theirs = real[order], np.sort(null)
+    above_null = extra + len(theirs) - np.searchsorted(theirs, ordered, side="left")
+    above_real = len(ordered) - np.searchsorted(ordered, ordered, side="left")
+    # No threshold below a score's own makes it more surely a find.
+    smallest = np.minimum.accumulate(np.minimum(above_null / above_real, 1.0))
     found = np.empty(len(real))
     found[order] = smallest
     return found

@@ -80,10 +80,23 @@ class RowMeans:
         return found
 
 
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """Which examples go into which rows; `place` [example] is that in the sample, or -1."""
+
+    members: csc_array
+    inside: NDArray[np.bool_]
+    chunk: NDArray[np.int64]
+    first_half: NDArray[np.bool_]
+    place: NDArray[np.int64]
+
+
 def read_means(
     model: LensModel,
     examples: Examples,
     members: csc_array,
+    inside: NDArray[np.bool_],
+    chunk: NDArray[np.int64],
     first_half: NDArray[np.bool_],
     sample: NDArray[np.int64],
     *,
@@ -97,8 +110,10 @@ def read_means(
 
     Parameters
     ----------
-    first_half
-        [example] whether its document is in the first half.
+    inside
+        [row] whether its examples are taken about the mean of their chunk.
+    chunk, first_half
+        [example] its chunk; whether its document is in the first half.
     sample
         Examples that are kept as they are.
     store
@@ -121,7 +136,8 @@ def read_means(
         {key: np.zeros((len(sample), width), np.float32) for key, width in widths.items()},
         {key: _names(model, key) for key in asked},
     )
-    place = np.full(len(examples), -1)
+    plan = _Plan(members, inside, chunk, first_half, np.full(len(examples), -1))
+    place = plan.place
     place[sample] = np.arange(len(sample))
     if store is not None:
         stored = collect(
@@ -130,11 +146,11 @@ def read_means(
         )  # fmt: skip
         every = np.arange(len(examples))
         for key in asked:
-            _add(means, key, stored[key], every, members, first_half, place)
+            _add(means, key, stored[key], every, plan)
         return means
     for rows, read in _in_batches(model, examples, asked, batch_size, progress):
         for key in asked:
-            _add(means, key, read[key], rows, members, first_half, place)
+            _add(means, key, read[key], rows, plan)
     return means
 
 
@@ -165,19 +181,31 @@ def _add(
     key: Key,
     values: NDArray[Any],
     examples: NDArray[np.int64],
-    members: csc_array,
-    first_half: NDArray[np.bool_],
-    place: NDArray[np.int64],
+    plan: _Plan,
 ) -> None:
-    """Add activations [example, unit] of some examples to the sums of their rows."""
-    part = members[:, examples].tocsr()
-    touched = np.flatnonzero(np.diff(part.indptr))
-    means.sums[key][touched] += part[touched] @ values
-    first = first_half[examples]
-    if first.any():
-        means.first[key][touched] += part[touched][:, first] @ values[first]
-    kept = place[examples] >= 0
-    means.sample[key][place[examples[kept]]] = values[kept]
+    """Add activations [example, unit] of some examples, whole chunks of them, to their rows."""
+    part = plan.members[:, examples].tocsr()
+    used = np.diff(part.indptr) > 0
+    first = plan.first_half[examples]
+    for inside in (False, True):
+        touched = np.flatnonzero(used & (plan.inside == inside))
+        if not len(touched):
+            continue
+        about = _about_chunk(values, plan.chunk[examples]) if inside else values
+        means.sums[key][touched] += part[touched] @ about
+        if first.any():
+            means.first[key][touched] += part[touched][:, first] @ about[first]
+    kept = plan.place[examples] >= 0
+    means.sample[key][plan.place[examples[kept]]] = values[kept]
+
+
+def _about_chunk(values: NDArray[Any], chunk: NDArray[np.int64]) -> NDArray[Any]:
+    """Values [example, unit] less the mean of their chunk."""
+    about = np.empty_like(values)
+    for one in np.unique(chunk):
+        here = chunk == one
+        about[here] = values[here] - values[here].mean(axis=0)
+    return about
 
 
 def _check_memory(n_rows: int, n_units: int) -> None:

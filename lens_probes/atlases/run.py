@@ -204,7 +204,8 @@ class _Work:
         names = np.unique(documents)
         first = rng.permutation(names)[: len(names) // 2]
         return read_means(
-            model, examples, self.rows.members, np.isin(documents, first),
+            model, examples, self.rows.members, self.rows.inside,
+            self.reading.tokens.chunk[self.reading.token], np.isin(documents, first),
             np.unique(np.linspace(0, len(examples) - 1, _SAMPLE).astype(np.int64)),
             sites=self.sites, layers=self.layers, batch_size=self.batch_size, store=store,
             progress=self.progress,
@@ -253,11 +254,9 @@ def _with_rules(
     alpha: float,
 ) -> pd.DataFrame:
     names = np.array([one.property.name for one in tested] + [""], dtype=object)
-    agree = real.rule[0] == real.rule[1]
-    rule = np.where(agree, names[real.rule[0]], "")
-    auc = real.mean_auc
-    q = error_rates(auc, null.mean_auc)
-    q_bare = np.full(len(units), np.nan) if bare is None else error_rates(auc, bare.mean_auc)
+    rule, auc = names[real.agreed], real.mean_auc
+    q = error_rates(real, null)
+    q_bare = np.full(len(units), np.nan) if bare is None else error_rates(real, bare)
     named = (rule != "") & (rule == units["best"].to_numpy()) & (units["p_best"] <= alpha)
     named &= (q <= alpha) & ((bare is None) | (q_bare <= alpha))
     return units.assign(
