@@ -203,7 +203,7 @@ def _in_passages(label: NDArray[np.int8], chunk: NDArray[np.int64]) -> float:
     within = (len(y) * spread - between) / (len(y) - len(n))
     typical = (len(y) - (n**2).sum() / len(y)) / (len(n) - 1)
     extra = max(between / (len(n) - 1) - within, 0.0) / typical
-    return extra / (extra + within)
+    return float(extra / (extra + within))
 
 
 def _row(

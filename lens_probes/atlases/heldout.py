@@ -107,10 +107,16 @@ def error_rates(real: Search, null: Search) -> Float[np.ndarray, " unit"]:
 
     Those count whose halves agree on a rule, in the null as well: its number over that of real
     ones, of all rules together or of the unit's own, whichever is larger. 1 where they disagree.
+    A rule that the null itself has (a tenth of its agreements, and more units than real ones: the
+    place in the window, in random weights) says nothing of the others, and is held against its own.
     """
     found = np.ones(len(real.agreed))
-    agree = real.agreed >= 0
-    found[agree] = _rates(real.mean_auc[agree], null.mean_auc[null.agreed >= 0], extra=1)
+    agree, beside = real.agreed >= 0, null.agreed >= 0
+    counts = np.bincount(null.agreed[beside], minlength=1)
+    for rule in np.flatnonzero(counts > max(counts.sum() / 10, 1)):
+        if counts[rule] > (real.agreed == rule).sum():
+            beside &= null.agreed != rule
+    found[agree] = _rates(real.mean_auc[agree], null.mean_auc[beside], extra=1)
     for rule in np.unique(real.agreed[agree]):
         mine, theirs = real.agreed == rule, null.agreed == rule
         own = _rates(real.mean_auc[mine], null.mean_auc[theirs], extra=0)

@@ -10,6 +10,7 @@ import pytest
 from atlas_toy import EACH, Toy, make_toy
 
 import lens_probes as lp
+from lens_probes.atlases.tokens import Tokens
 from lens_probes.errors import InputError
 
 pytestmark = pytest.mark.model
@@ -146,3 +147,21 @@ def test_a_text_without_the_words_is_refused(toy: Toy, tmp_path: Path) -> None:
     path.write_text('[nowhere]\nwords = ["absent"]\n')
     with pytest.raises(InputError, match="no property can be tested"):
         lp.atlas(toy.model, toy.text, [path], sites=["mlp_pre"], max_tokens=2_000, untrained=False)
+
+
+def test_what_comes_in_passages_is_not_tested_over_words(toy: Toy) -> None:
+    def in_first_chunks(tokens: Tokens) -> np.ndarray:
+        return tokens.chunk % 4 == 0
+
+    def every_other(tokens: Tokens) -> np.ndarray:
+        return tokens.index % 2 == 0
+
+    found = lp.atlas(
+        toy.model, toy.text, [in_first_chunks, every_other], sites=["mlp_pre"], max_tokens=6_000,
+        n_permutations=100, untrained=False,
+    )  # fmt: skip
+    designs = found.designs.set_index("property")
+    assert "comes in passages (100%" in designs.loc["in first chunks", "problem"]
+    assert designs.loc["every other", "level"] == "inside word types"
+    assert list(found.values) == ["every other"]
+    assert (found.units["p_best"] > 0.05).mean() > 0.97
