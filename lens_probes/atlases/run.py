@@ -18,9 +18,9 @@ from lens_probes.activations.collect import check_work
 from lens_probes.atlases.designs import PropertyDesign, Rows, design_all
 from lens_probes.atlases.heldout import Search, error_rates, search
 from lens_probes.atlases.properties import properties_of
-from lens_probes.atlases.property import CONFOUNDS
 from lens_probes.atlases.reading import RowMeans, read_means
 from lens_probes.atlases.saved import Atlas
+from lens_probes.atlases.tables import design_table, sample_table, token_table
 from lens_probes.atlases.tokens import Reading, read_tokens
 from lens_probes.atlases.tuning import property_table, shares_beyond, unit_table
 from lens_probes.errors import (
@@ -132,7 +132,7 @@ def atlas(
     with clock.of("held-out"):
         real = search(means, rows, tested, seed=seed)
         null = search(means, rows, tested, shuffled=True, seed=seed)
-    sample = _sample_table(means)
+    sample = sample_table(means)
     del means  # as large as those of the random weights
     best = real.best.merge(_renamed(null.best, "shuffled"), on=["property", "layer", "site"])
     table = property_table(units, tests, tested, best, alpha)
@@ -143,12 +143,12 @@ def atlas(
     return Atlas(
         units=units,
         properties=table,
-        designs=_design_table(designs),
+        designs=design_table(designs),
         values=pd.DataFrame(
             tests.value.T.astype(np.float32), columns=[one.property.name for one in tested]
         ),
         sample=sample,
-        tokens=_token_table(reading, tested, rows),
+        tokens=token_table(reading, tested, rows),
         provenance=to_json_value(
             {
                 "model": model.provenance,
@@ -262,47 +262,3 @@ def _with_rules(
     return units.assign(
         rule=rule, auc_heldout=auc, q_shuffled=q, q_untrained=q_bare, named=named.to_numpy(bool)
     )
-
-
-def _design_table(designs: list[PropertyDesign]) -> pd.DataFrame:
-    rows = []
-    for one in designs:
-        label = np.zeros(0) if one.test is None else one.test.label
-        rows.append({
-            "property": one.property.name, "section": one.property.section,
-            "means": one.property.means or one.property.name, "level": one.level,
-            "n_groups1": int((label == 1).sum()), "n_groups0": int((label == 0).sum()),
-            "n_tokens": one.n_tokens, "n_unmatched": one.n_unmatched, "problem": one.problem,
-            **{f"auc_{name}": one.confounds.get(name, np.nan) for name in CONFOUNDS},
-        })  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def _sample_table(means: RowMeans) -> pd.DataFrame:
-    parts = []
-    for key in means.keys:
-        values = means.sample[key].T.astype(np.float64)
-        values -= values.mean(axis=1, keepdims=True)
-        scale = np.abs(values).max(axis=1, keepdims=True)
-        parts.append(np.round(127 * values / np.where(scale > 0, scale, 1)).astype(np.int8))
-    whole_sample = np.concatenate(parts)
-    return pd.DataFrame(whole_sample, columns=[f"{i}" for i in range(whole_sample.shape[1])])
-
-
-def _token_table(reading: Reading, tested: list[PropertyDesign], rows: Rows) -> pd.DataFrame:
-    tokens = reading.tokens
-    names = np.array(reading.documents, dtype=object)
-    table = {
-        "id": tokens.id, "word": tokens.word, "document": names[tokens.document],
-        "chunk": tokens.chunk, "index": tokens.index, "position": tokens.position,
-        "read": tokens.read,
-    }  # fmt: skip
-    members = rows.members.tocsr()
-    for one in tested:
-        assert one.test is not None
-        label = np.full(len(tokens), -1, dtype=np.int8)
-        for row, side in zip(one.test.rows, one.test.label, strict=True):
-            examples = members.indices[members.indptr[row] : members.indptr[row + 1]]
-            label[reading.token[examples]] = side
-        table[f"class: {one.property.name}"] = label
-    return pd.DataFrame(table)
