@@ -35,6 +35,6 @@ def _quota(files: tuple[Path, Path] = _QUOTAS) -> int | None:
             quota = files[1].read_text()
             period = files[1].with_name("cpu.cfs_period_us").read_text()
         cores = math.ceil(int(quota) / int(period))
-    except (OSError, ValueError):  # "max": no bound
+    except (OSError, ValueError, ZeroDivisionError):  # "max": no bound
         return None
     return cores if cores > 0 else None

@@ -220,6 +220,8 @@ def load(options: ModelOptions) -> LensModel:
 
     quiet_down: Any = transformers_logging  # untyped
     quiet_down.set_verbosity_error()
+    if options.quiet:
+        quiet_down.disable_progress_bar()
     return load_model(
         options.model, device=options.device, dtype=options.dtype, processing=options.processing
     )

@@ -21,14 +21,14 @@ from lens_probes.cli.options import (
 )
 from lens_probes.errors import MOST_PERMUTATIONS, InputError, alpha_of, unknown, whole
 from lens_probes.sites import SITES, hook_site
-from lens_probes.storage.folders import MANIFEST, REPORT, clear_aside, hold_folder
+from lens_probes.storage.folders import ANSWER, MANIFEST, REPORT, clear_aside, hold_folder
+from lens_probes.storage.integrity import seal_page
 from lens_probes.storage.paths import output_path
 
 if TYPE_CHECKING:
     from lens_probes.probes import Probe
     from lens_probes.sweep_result import SweepResult
 
-ANSWER = "answer.txt"
 command_line: ContextVar[str] = ContextVar("command", default="")
 
 
@@ -89,7 +89,7 @@ def run_sweep(
         def fill(work: Path) -> None:
             result.write_files(work)
             result.write_report(work / REPORT)
-            (work / ANSWER).write_text(_in_full(result), "utf-8")
+            (work / ANSWER).write_bytes(seal_page(_in_full(result)))
 
         folder.write(fill)
     _show(result, out, options)

@@ -36,10 +36,13 @@ class DocumentTokens:
     end_char: NDArray[np.int32]
 
 
-def place_of_tokens(text_sha256: str, tokenizer_sha256: str) -> Path:
-    """Where the tokens of a text are kept, for one tokenizer and this version of its library."""
+def place_of_tokens(text: str, tokenizer: str) -> Path:
+    """Where the tokens of a text are kept, for one tokenizer and this version of its library.
+
+    `text` and `tokenizer` say all that decides how a text is cut.
+    """
     version = importlib.metadata.version("tokenizers")
-    name = sha256_of(" ".join((_FORMAT, text_sha256, tokenizer_sha256, version)).encode())
+    name = sha256_of(" ".join((_FORMAT, text, tokenizer, version)).encode())
     return cache_folder() / "tokens" / f"{name[:32]}.safetensors"
 
 

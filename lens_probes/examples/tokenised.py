@@ -101,7 +101,8 @@ class _Same:
 @lru_cache(maxsize=1)
 def _kept(documents: tuple[Document, ...], same: _Same, text_sha256: str) -> tuple[Tokenised, ...]:
     kind = type(same.tokenizer)
-    path = place_of_tokens(text_sha256, f"{kind.__qualname__} {same.state}")
+    lengths = [len(document.text) for document in documents]
+    path = place_of_tokens(f"{text_sha256} {lengths}", f"{kind.__qualname__} {same.state}")
     # A class of the user's own may cut a text by more than the rules say.
     known = kind.__module__.startswith("transformers.")
     kept = read_tokens(path, len(documents)) if known else None

@@ -15,8 +15,8 @@ from lens_probes.activations.store import LOCK, PLAN
 from lens_probes.errors import InputError, one_line
 from lens_probes.result.result import SweepData
 from lens_probes.storage.folder_sums import SUMS, check_sums
+from lens_probes.storage.folders import ANSWER, REPORT, is_held
 from lens_probes.storage.folders import MANIFEST as RESULT
-from lens_probes.storage.folders import REPORT, is_held
 from lens_probes.storage.integrity import TEMPORARY, page_is_whole, read_file, sha256_of
 from lens_probes.storage.paths import user_path
 
@@ -139,9 +139,9 @@ def _verify_result(folder: Path) -> Checked:
         SweepData.load(folder)
     except (InputError, OSError) as error:
         problems.append(one_line(error, 300))
-    report = folder / REPORT
-    if report.exists() and not page_is_whole(_bytes(report)):
-        problems.append(f"{REPORT} has changed since it was written: `lens-probes report` anew.")
+    for name, again in ((REPORT, "`lens-probes report` anew"), (ANSWER, "delete it")):
+        if (folder / name).exists() and not page_is_whole(_bytes(folder / name)):
+            problems.append(f"{name} has changed since it was written: {again}.")
     problems += [
         f"{path.name} is left by a run that was stopped."
         for path in sorted(folder.iterdir())

@@ -19,8 +19,9 @@ _CLOSE = 1e-16
 def standardised_products(x: Floats, mean: Floats, sd: Floats) -> Floats:
     """Products [example, example] of standardised units of x [example, unit], over their number.
 
-    mean, sd [unit] are of the training examples; x is near its mean already, so that taking it out
-    of the products rather than of x loses nothing. A unit with an infinite sd counts 0.
+    mean, sd [unit] are of the training examples, and are taken out of the products rather than of
+    x, which is near its mean already: one example a million sds from it would cost half of the
+    digits. A unit with an infinite sd counts 0.
     """
     inverse = 1 / (sd * np.sqrt(x.shape[1]))
     scaled, middle = x * inverse, mean * inverse
@@ -65,10 +66,11 @@ def fitted_probe(gram: Floats, y: npt.NDArray[np.generic]) -> tuple[Floats, Floa
 def _two_classes(gram: Floats, y: Bools) -> tuple[Floats, Floats]:
     """Minimum of sum log(1 + exp(-+f)) + a'Ka / 2 over z = (a, b), with scores f = Ka + b.
 
-    Newton's method, with half the step where a whole one raises the sum. A step is solved by
-    conjugate gradients in the inner product z'Gz, G = K with 1 for the intercept: in it the second
-    derivative is symmetric. Each direction costs one product with K, and few are needed, since all
-    but some eigenvalues of a layer's products are small.
+    K [example, example] is near 1 on its diagonal, as standardised units have it. Newton's method,
+    with half the step where a whole one raises the sum. A step is solved by conjugate gradients in
+    the inner product z'Gz, G = K with 1 for the intercept: in it the second derivative is
+    symmetric. Each direction costs one product with K, and few are needed, since all but some
+    eigenvalues of a layer's products are small.
     """
     n, metric = len(y), block_diag(gram, 1.0)
     sign, z = np.where(y, -1.0, 1.0), np.zeros(n + 1)

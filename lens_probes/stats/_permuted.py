@@ -84,13 +84,16 @@ class NormalisedWelch:
     def raise_tops(self, means: Floats, rows: slice, family: Ints, tops: Tops) -> None:
         """Sums of class 1 and of its squares under each relabelling are all that is needed.
 
-        Both are taken in float32, and again in float64 where that could change an answer.
+        Where only maxima are asked for, the products are in float32, and in float64 again for the
+        few units that could change one.
         """
-        table, narrow = self.table[rows], means.astype(np.float32)
-        inside = table.astype(np.float32)
+        kind: Any = np.float64 if tops.counts.shape[1] else np.float32
+        table, narrow = self.table[rows], means.astype(kind)
+        inside = table.astype(kind)
         raise_welch(
             np.ascontiguousarray(means.T), table, inside @ narrow, inside @ narrow**2,
-            int(self.labels.sum()), family, tops.best[:, rows], tops.counts[rows], tops.tails,
+            float(np.finfo(kind).eps), int(self.labels.sum()), family, tops.best[:, rows],
+            tops.counts[rows], tops.tails,
         )  # fmt: skip
 
 

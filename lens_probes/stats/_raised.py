@@ -16,9 +16,8 @@ from lens_probes.stats.welch import APART
 FIRST, STEP, LAST = 1.6448536269514722, 0.002, 12.0
 N_BINS = math.ceil((LAST - FIRST) / STEP)
 
-# Units that are looked at together, and the relative rounding of float32.
+# Units that are looked at together.
 _BLOCK = 128
-_ROUNDING = 2.0**-24
 
 
 @compiled(EXACT)
@@ -70,18 +69,20 @@ def _sums(values: Floats, inside: npt.NDArray[np.int8]) -> tuple[float, float]:
 
 @compiled(REORDER)
 def _any_beyond(
-    sums: Any, squares: Any, least: Any, n0: Any, n1: Any, loose: Any, wide: Any, short: Any
+    sums: Any, squares: Any, least: Floats, loose: Floats, n0: float, n1: float, rounding: float
 ) -> bool:
-    """Whether t^2 of a unit may reach `least` [unit]; all in float32, no branch but at the end."""
+    """Whether t^2 of a unit may reach `least` [unit]; no branch but at the end."""
     beyond = 0
-    share0, share1 = np.float32(1) / n0, np.float32(1) / n1
-    scale0, scale1 = share0 / (n0 - np.float32(1)), share1 / (n1 - np.float32(1))
+    share0, share1 = 1.0 / n0, 1.0 / n1
+    scale0, scale1 = share0 / (n0 - 1.0), share1 / (n1 - 1.0)
+    wide = (share0 + share1) ** 2
     for i in range(sums.size):
-        q, level = squares[i], sums[i] * sums[i]
-        farther = abs(sums[i]) + loose
-        v1 = max(q - level * share1, np.float32(0)) * scale1
-        v0 = max(np.float32(1) - q - level * share0, np.float32(0)) * scale0
-        beyond += farther * farther * wide > least[i] * (v0 + v1 - short)
+        size, q = abs(float(sums[i])), float(squares[i])
+        level, farther = size * size, size + loose[i]
+        v1 = max(q - level * share1, 0.0) * scale1
+        v0 = max(1.0 - q - level * share0, 0.0) * scale0
+        error = rounding + 2.0 * farther * loose[i] * max(share0, share1)
+        beyond += farther * farther * wide > least[i] * (v0 + v1 - error * (scale0 + scale1))
     return beyond > 0
 
 
@@ -89,33 +90,35 @@ def _any_beyond(
 def raise_welch(
     values: Floats,
     table: npt.NDArray[np.int8],
-    sums: npt.NDArray[np.float32],
-    squares: npt.NDArray[np.float32],
+    sums: npt.NDArray[Any],
+    squares: npt.NDArray[Any],
+    rounding: float,
     n_ones: int,
     family: Ints,
     best: Floats,
     counts: npt.NDArray[np.int32],
     tails: npt.NDArray[np.int64],
 ) -> None:
-    """sums, squares [relabelling, unit] of class 1 in float32; values [unit, group], table 0 or 1.
+    """sums, squares [relabelling, unit] of class 1; values [unit, group], table 0 or 1.
 
     The values of a unit have sum 0 and length 1. z grows with t^2 and with its degrees of freedom,
     of which there are at most n - 2: most units are seen to stay below the best so far by one
-    comparison. Where float32 leaves open whether a unit is above the best, or in which bin it is,
-    its sums are taken again in float64: float32 products of n values of length 1 err by about
-    sqrt(n) roundings, and six times as much is allowed for.
+    comparison. Where the rounding of the sums (of n products in any order: n times `rounding` times
+    the sum of |values|) leaves open whether a unit is above the best, or in which bin it is, its
+    sums are taken again in float64.
     """
     n = values.shape[1]
     n1 = float(n_ones)
     n0 = n - n1
     most, counting = n - 2.0, counts.shape[1] > 0
-    loose = 6.0 * _ROUNDING * math.sqrt(n)
-    both_error = (1.0 + math.sqrt(n) / min(n0, n1)) * loose
-    both_error *= 1 / (n0 * (n0 - 1)) + 1 / (n1 * (n1 - 1))
+    rounding = (n + 4.0) * rounding
+    scales = 1.0 / (n0 * (n0 - 1.0)) + 1.0 / (n1 * (n1 - 1.0))
     wide = (1.0 / n0 + 1.0 / n1) ** 2
     ratio = math.sqrt(max(n0, n1) / min(n0, n1))
     least = np.empty(best.shape[0])
-    of_unit = np.empty(values.shape[0], dtype=np.float32)
+    of_unit, loose = np.empty(family.size), np.empty(family.size)
+    for i in range(family.size):
+        loose[i] = rounding * np.abs(values[i]).sum()
     for b in range(sums.shape[0]):
         for f in range(best.shape[0]):
             least[f] = _needed(min(best[f, b], FIRST) if counting else best[f, b], most)
@@ -124,19 +127,20 @@ def raise_welch(
         for first in range(0, family.size, _BLOCK):
             last = min(first + _BLOCK, family.size)
             if not _any_beyond(
-                sums[b, first:last], squares[b, first:last], of_unit[first:last], np.float32(n0),
-                np.float32(n1), np.float32(loose), np.float32(wide), np.float32(both_error),
+                sums[b, first:last], squares[b, first:last], of_unit[first:last], loose[first:last],
+                n0, n1, rounding,
             ):  # fmt: skip
                 continue
             for i in range(first, last):
                 f, q, total = family[i], float(squares[b, i]), abs(float(sums[b, i]))
-                level = total * total
+                level, farther = total * total, total + loose[i]
                 v0, v1 = _variances(level, q, n0, n1)
                 both = v0 + v1
-                if (total + loose) ** 2 * wide <= least[f] * (both - both_error):
+                error = (rounding + 2.0 * farther * loose[i] / min(n0, n1)) * scales
+                if farther * farther * wide <= least[f] * (both - error):
                     continue
                 z = _welch_z(level, v0, v1, n0, n1)
-                wrong = loose / total + (3.0 + ratio) * both_error / both
+                wrong = loose[i] / total + (3.0 + ratio) * error / both
                 low, high = z * (1.0 - wrong), z * (1.0 + wrong)
                 if (
                     not wrong < 0.5

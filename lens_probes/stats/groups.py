@@ -37,6 +37,7 @@ class Groups:
         """Sums over each group [group, unit] of values [example, unit]."""
         if len(self.sizes) == len(self.index):
             return values[self.order]
+        values = _floats(values)
         total = np.zeros((len(self.sizes), values.shape[1]))
         _add(values, self.index, total)
         return total
@@ -101,13 +102,18 @@ def centred_scaled(part: npt.NDArray[Any]) -> Floats:
 
     Neither a large offset nor an extreme scale then costs precision in sums and squares.
     """
-    if part.dtype not in (np.float32, np.float64):
-        part = part.astype(np.float64)
+    part = _floats(part)
     values = np.empty(part.shape)
     widest = np.zeros(part.shape[1])
     _shift(part, values, widest)
     values *= np.ldexp(1.0, -np.frexp(widest)[1].clip(-1000, 1000))
     return values
+
+
+def _floats(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """As the kernels take them: float32 or float64."""
+    native = values.dtype in (np.float32, np.float64) and values.dtype.isnative
+    return values if native else values.astype(np.float64)
 
 
 @compiled(EXACT)

@@ -20,7 +20,7 @@ from lens_probes.storage.folder_sums import write_sums
 from lens_probes.storage.integrity import flush_folder, storage_error
 from lens_probes.storage.paths import output_path
 
-MANIFEST, REPORT = "result.json", "report.html"
+MANIFEST, REPORT, ANSWER = "result.json", "report.html", "answer.txt"
 
 
 @dataclass(frozen=True)

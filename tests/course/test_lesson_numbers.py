@@ -13,7 +13,7 @@ import pytest
 from planted import planted
 
 import lens_probes as lp
-from lens_probes.course import Data, Setting
+from lens_probes.course import Data, Setting, depths, doubts
 from lens_probes.course.data import shuffled_data
 from lens_probes.course.reproduce import load_script
 from lens_probes.model.load import LensModel
@@ -51,7 +51,7 @@ def test_two_experiments_agree_and_wrong_splits_of_the_same_words_do_too() -> No
 
 
 def test_recall_of_a_word_left_out() -> None:
-    recall = lesson("L21").recall
+    recall = doubts._recall
     data = planted({0: 40}, effect=4.0)
     target = data.word == "w15"
     assert recall(data, ~target, target) > 0.9
@@ -69,7 +69,7 @@ def test_place_by_p_of_the_largest_beta() -> None:
 
 def test_shares_by_depth_are_of_tested_units() -> None:
     layers = pd.DataFrame({"n_significant": [1, 6, 2, 2, 1, 0], "n_tested": [10, 8, 10, 10, 10, 8]})
-    assert lesson("L22").depths(layers) == {"early": (6, 8), "late": (0, 8)}
+    assert depths.early_and_late(layers) == {"early": (6, 8), "late": (0, 8)}
     units = pd.DataFrame(
         {
             "layer": np.repeat(range(6), 10),
@@ -77,7 +77,7 @@ def test_shares_by_depth_are_of_tested_units() -> None:
             "significant": np.tile(np.arange(10) < 3, 6),
         }
     )
-    assert lesson("L23").depths(units) == {"early": (3, 10), "late": (3, 8)}
+    assert lesson("L23").depth(units) == {"early": (3, 10), "late": (3, 8)}
 
 
 def test_a_second_batch_is_judged_by_the_words_it_is_given() -> None:
@@ -100,7 +100,7 @@ def test_the_noun_unit_is_read_as_it_is(tiny_models: dict[str, LensModel]) -> No
     data = planted({0: 2})
     data.x[data.label == 1, 3] -= 9  # higher for class 0: nouns
     data = replace(data, bare=Data(data.examples, data.activations, is_trained=False))
-    tokens, marks = module.tagged(setting)
+    tokens, marks = setting.tagged_passage()
     found = module.on_passage(setting, data, tokens, marks)
     (painted,) = lp.paint(model, [tokens], layer=0, site="mlp_pre", unit=3)
     auc = lp.stats.auc(np.array(painted.values)[1:, None], marks[0, 1:]).auc[0]

@@ -120,3 +120,19 @@ def test_a_cache_that_cannot_be_written_costs_time_only(
         assert in_a_new_process(tokenizer)[0].body.startswith(PROSE[:10])
     assert runs == [3, 3]
     assert "tokens are not kept" in caplog.text
+
+
+def test_texts_that_differ_only_in_where_their_parts_end_are_two(
+    tokenizer: Any, runs: list[int]
+) -> None:
+    texts = [
+        Text("made", (Document("n", "s", "one\0C\0D\0two"), Document("E", "F", "no")), "test"),
+        Text("made", (Document("n", "s", "one"), Document("C", "D", "two\0E\0F\0no")), "test"),
+    ]
+    assert texts[0].sha256 == texts[1].sha256
+    for text in texts:
+        found = in_a_new_process(tokenizer, text)
+        assert [list(document.end_char)[-1] for document in found] == [
+            len(document.text) for document in text.documents
+        ]
+    assert runs == [2, 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import huggingface_hub
@@ -21,6 +22,28 @@ def settings() -> tuple[bool, bool, object]:
         huggingface_hub.utils.are_progress_bars_disabled(),
         modeling_gguf_pytorch_utils.tqdm,
     )
+
+
+def test_two_threads_leave_the_settings_as_they_were() -> None:
+    before, inside, leave = settings(), threading.Event(), threading.Event()
+
+    def first() -> None:
+        with quiet_transformers():
+            inside.set()
+            leave.wait(5)
+
+    def second() -> None:
+        with quiet_transformers():
+            pass
+
+    threads = [threading.Thread(target=one) for one in (first, second)]
+    threads[0].start()
+    assert inside.wait(5)
+    threads[1].start()
+    leave.set()
+    for thread in threads:
+        thread.join()
+    assert settings() == before
 
 
 def test_a_folder_loads_without_a_bar(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
