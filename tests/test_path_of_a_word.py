@@ -24,11 +24,13 @@ import lens_probes as lp
 
 model, text, preset, package, out = sys.argv[1:]
 model = lp.load_model(model)
-entered = set()
+entered, known = set(), set()
 
 def enter(frame, event, _):
-    if event == "call" and frame.f_code.co_name != "<module>":
-        file = Path(frame.f_code.co_filename)
+    name = frame.f_code.co_filename
+    if event == "call" and name not in known and frame.f_code.co_name != "<module>":
+        known.add(name)
+        file = Path(name)
         if file.suffix == ".py" and file.is_relative_to(package):
             entered.add(file.relative_to(package).as_posix())
 

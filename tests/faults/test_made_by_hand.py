@@ -38,6 +38,7 @@ from lens_probes.cli.running import command_line
 from lens_probes.course.record import read_record
 from lens_probes.course.tables import Findings, html, markdown, record_lines
 from lens_probes.replication.replication import Replication
+from lens_probes.report.words.summary import summary
 from lens_probes.result.result import TIMINGS
 from lens_probes.result.verify import verify
 from lens_probes.storage.folder_sums import SUMS, write_sums
@@ -57,7 +58,7 @@ LOADERS: dict[str, Callable[[Path], Any]] = {
     "finding/numbers.json": lambda path: _same_command(path.parent),
 }
 SAID: dict[str, Callable[[Any], Any]] = {
-    "run/result.json": answer,
+    "run/result.json": summary,
     "run/causal/causal.json": CausalCard.text_lines,
     "run/screen/screen.json": lp.Screen.text_lines,
     "run/replication/replication.json": Replication.text_lines,
