@@ -46,17 +46,7 @@ def show_dry_run(
     from lens_probes._dry_run import dry_run
     from lens_probes._request import Request
 
-    request = Request(
-        preset=options.preset,
-        alpha=options.alpha,
-        method=options.method,
-        level=options.level,
-        scope=options.scope,
-        min_per_group=options.min_per_group,
-        n_permutations=options.permutations,
-        seed=0,
-        sets=options.sets,
-    )
+    request = Request(**options.of_statistics(), seed=0)
     found = dry_run(
         model,
         probe,

@@ -128,6 +128,12 @@ class SweepOptions(WorkOptions):
     json: bool = False
     """Print the headline as one JSON object."""
 
+    def of_statistics(self) -> dict[str, Any]:
+        """What decides and what is tested, by the names that a sweep and a dry run take."""
+        names = ("preset", "alpha", "method", "level", "scope", "min_per_group", "sets")
+        said: dict[str, Any] = {name: getattr(self, name) for name in names}
+        return said | {"n_permutations": self.permutations}
+
 
 @Parameter(name="*")
 @dataclass(frozen=True)
