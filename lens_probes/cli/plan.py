@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import inspect
 import json
 import shlex
@@ -17,7 +16,7 @@ from cyclopts import CycloptsError, Parameter
 from lens_probes.cli.sweep import sweep_app
 from lens_probes.errors import InputError
 from lens_probes.storage.folders import MANIFEST
-from lens_probes.storage.integrity import write_atomic
+from lens_probes.storage.integrity import read_file, seal, unseal, write_atomic
 from lens_probes.storage.paths import output_path
 
 SUFFIX = ".plan.json"
@@ -58,9 +57,9 @@ def plan(*command: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None
         "request": request,
     }
     target.parent.mkdir(parents=True, exist_ok=True)
-    sealed = json.dumps(written | {"sha256": _digest(written)}, indent=1, ensure_ascii=False)
-    write_atomic(target, f"{sealed}\n".encode())
-    print(f"{target}: sha256 {_digest(written)}")
+    data = seal(written)
+    write_atomic(target, data)
+    print(f"{target}: sha256 {json.loads(data)['sha256']}")
 
 
 def plan_of(folder: Path) -> Path:
@@ -74,13 +73,12 @@ def kept_to_plan(folder: Path) -> tuple[str, ...] | None:
     if not place.exists():
         return None
     try:
-        written = json.loads(place.read_text("utf-8"))
-        digest = written.pop("sha256")
+        written = unseal(read_file(place), place)
         probe, request = written["probe"], written["request"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return ("the plan cannot be read",)
-    if digest != _digest(written):
+    except InputError:
         return ("the plan was changed since it was written",)
+    except (OSError, KeyError):
+        return ("the plan cannot be read",)
     command = _command(folder)
     if command is None:
         return ("the result does not say by which command it was made",)
@@ -128,9 +126,3 @@ def _flat(function: Callable[..., Any], bound: inspect.BoundArguments) -> dict[s
         else:
             flat |= dataclasses.asdict(group() if value is None else value)
     return flat
-
-
-def _digest(written: dict[str, Any]) -> str:
-    said = {key: value for key, value in written.items() if key != "sha256"}
-    text = json.dumps(said, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
